@@ -1,0 +1,98 @@
+"""The one loop over leaves that every optimizer shares.
+
+An optimizer file holds a *formula*: a plain function of one leaf's gradient, parameter and state
+that reads like the paper. `leafwise` applies it to a whole tree and takes care of what no paper
+mentions: missing gradients, integer leaves, complex leaves, dtypes, weak types.
+
+The formula is compiled as a function of its own (`jax.jit`), so leaves of one shape share their
+trace, and everything a step needs of the whole tree (a norm, a rate, a bias correction) enters it
+as a scalar computed once. Parameters are updated from the *new* state, which XLA then reads back
+instead of recomputing it: no copies, every buffer updated in place.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.trees import Tree, as_hyperparameter, cast_like, compute_dtype, is_float, is_none, real_dtype
+
+
+def leafwise(
+    formula: Callable[..., Any],
+    updates: Tree,
+    params: Tree,
+    *slots: Tree,
+    mask: Tree = None,
+    **scalars: Any,
+) -> tuple:
+    """Apply `formula` to every floating-point leaf; return the new updates and slots.
+
+    Arguments:
+        formula: `formula(g, p, *slots, **scalars) -> (update, *slots)` for one leaf, everything in
+            one dtype of at least float32; a module-level function, so that its trace is shared.
+        updates: the gradients; a `None` leaf passes through, an integer leaf becomes a zero update.
+        params: the parameters, or `None` if the formula does not need them.
+        slots: state trees, `None` where a leaf has no state; each keeps its dtype.
+        mask: a tree of bools; where False, update and slots pass unchanged.
+        scalars: hyperparameters and numbers of the whole tree.
+
+    Returns:
+        `(updates, *slots)`; updates in the dtype of the parameters (of the gradients without them).
+    """
+    grads, treedef = jax.tree.flatten(updates, is_leaf=is_none)
+    columns = [treedef.flatten_up_to(slot) for slot in slots]
+    leaves = [None] * len(grads) if params is None else treedef.flatten_up_to(params)
+    chosen = [True] * len(grads) if mask is None else treedef.flatten_up_to(mask)
+    scalars = {name: as_hyperparameter(value) for name, value in scalars.items()}
+
+    rows = []
+    for g, p, keep, *state in zip(grads, leaves, chosen, *columns, strict=True):
+        target = g if p is None else p
+        if g is None or not keep:
+            rows.append((g, *state))
+        elif not is_float(target):
+            rows.append((jnp.zeros_like(jnp.asarray(target)), *state))
+        else:
+            rows.append(_step(formula, g, p, tuple(state), scalars))
+    columns_out = zip(*rows, strict=True) if rows else [()] * (1 + len(slots))
+    return tuple(jax.tree.unflatten(treedef, column) for column in columns_out)
+
+
+@functools.partial(jax.jit, static_argnums=0, inline=False)
+def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: dict) -> tuple:
+    target = g if p is None else p
+    kind = compute_dtype(g, target)
+    real = real_dtype(kind)
+
+    def lift(leaf: jax.Array | None) -> jax.Array | None:
+        return leaf if leaf is None else leaf.astype(kind if jnp.iscomplexobj(leaf) else real)
+
+    # A complex leaf mixes complex gradients with real second moments and real hyperparameters.
+    promotion = "standard" if jnp.iscomplexobj(target) else jax.config.jax_numpy_dtype_promotion
+    with jax.numpy_dtype_promotion(promotion):
+        g, p = (None if leaf is None else lift(jnp.asarray(leaf)) for leaf in (g, p))
+        out = formula(g, p, *map(lift, state), **{name: value.astype(real) for name, value in scalars.items()})
+    update, *new = out if isinstance(out, tuple) else (out,)
+    return cast_like(update, target), *(x.astype(old.dtype) for x, old in zip(new, state, strict=True))
+
+
+def increment(count: jax.Array) -> jax.Array:
+    """The next step number; it saturates instead of wrapping to a negative one."""
+    return jnp.where(count < jnp.iinfo(count.dtype).max, count + jnp.ones_like(count), count)
+
+
+def first_step() -> jax.Array:
+    """The step counter of a fresh state: int32, the number of updates made so far."""
+    return jnp.zeros((), jnp.int32)
+
+
+def bias_correction(decay: Any, count: jax.Array) -> jax.Array:
+    """1 − decayᵗ, the weight that an exponential moving average started at 0 has seen after t steps.
+
+    Where it is 0 (t = 0, or decay = 1) it is 1, so that dividing by it is always safe.
+    """
+    weight = 1 - as_hyperparameter(decay) ** count
+    return jnp.where(weight == 0, 1, weight)

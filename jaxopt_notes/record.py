@@ -1,0 +1,168 @@
+"""Records: frozen dataclasses whose numbers are pytree leaves.
+
+Everything in this library that has hyperparameters is a record. A field is a *leaf* (a number, an
+array, another record) unless it is declared with `static`, and then it is structure: a width, an
+axis, a function. So `jax.vmap`, `jax.grad`, `jax.jit`, `jax.tree.map`, `dataclasses.replace`,
+`pickle` and `print` work on optimizers, layers, schedules and whole training runs, with nothing
+bolted on.
+
+Records never validate themselves: JAX rebuilds them with tracers, `None` and bare objects in place
+of numbers. The lower-case factory beside each record validates, with the `check_*` functions below,
+and only what is concrete.
+"""
+
+import dataclasses
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+import numpy as np
+
+Number = Any  # a Python number, a NumPy or JAX scalar, a tracer
+T = TypeVar("T")
+
+
+def static(default: Any = dataclasses.MISSING) -> Any:
+    """A field of a record that is structure, not a leaf: hashable, compared by `==`, never traced.
+
+    Arguments:
+        default: the default value; without one the field is required.
+
+    Example:
+        >>> @record
+        ... class Scale:
+        ...     factor: Number
+        ...     axis: int = static(-1)
+        >>> jax.tree.leaves(Scale(2.0))
+        [2.0]
+    """
+    return dataclasses.field(default=default, metadata={"static": True})
+
+
+@dataclass_transform(frozen_default=True, eq_default=False, field_specifiers=(static, dataclasses.field))
+def record(cls: type[T]) -> type[T]:
+    """Class decorator: a frozen dataclass, registered as a pytree, printed like its constructor call.
+
+    Equality is identity (`eq=False`), because arrays do not compare to a single bool.
+
+    Example:
+        >>> @record
+        ... class Point:
+        ...     x: Number
+        ...     y: Number = 0.0
+        >>> jax.tree.map(lambda leaf: 2 * leaf, Point(1.0, 3.0))
+        Point(x=2.0, y=6.0)
+        >>> dataclasses.replace(Point(1.0), y=5.0)
+        Point(x=1.0, y=5.0)
+    """
+    cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
+    cls.__repr__ = _repr  # type: ignore[assignment]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    meta = [f.name for f in fields if f.metadata.get("static")]
+    data = [f.name for f in fields if not f.metadata.get("static")]
+    return jax.tree_util.register_dataclass(cls, data, meta)
+
+
+replace = dataclasses.replace
+
+
+def _repr(self: Any) -> str:
+    fields = ", ".join(f"{f.name}={_show(getattr(self, f.name))}" for f in dataclasses.fields(self))
+    return f"{type(self).__name__}({fields})"
+
+
+def _show(value: Any) -> str:
+    """Numbers as numbers, arrays as `float32[3]`, functions by name: short enough to read."""
+    if isinstance(value, jax.core.Tracer):
+        return f"traced {value.aval.str_short()}"
+    if isinstance(value, jax.tree_util.Partial):
+        return _show(value.func) if not (value.args or value.keywords) else repr(value)
+    if isinstance(value, jax.Array | np.ndarray | np.generic):
+        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+            return f"{value.dtype}{list(value.shape)}"
+        return f"{value.item():g}" if value.ndim == 0 else f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_show, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_show, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k!r}: {_show(v)}" for k, v in value.items()) + "}"
+    if callable(value) and hasattr(value, "__name__"):
+        return value.__name__
+    return repr(value)
+
+
+def as_leaf(value: Any) -> Any:
+    """A plain function made fit to be a leaf: wrapped in `jax.tree_util.Partial`; the rest unchanged.
+
+    A bare function as a leaf fails as an argument of `jax.jit`; a `Partial` is a pytree without
+    leaves whose function is structure.
+    """
+    is_node = not jax.tree_util.all_leaves([value])  # a record, a Partial, a container
+    return jax.tree_util.Partial(value) if callable(value) and not is_node else value
+
+
+def concrete(value: Any) -> np.ndarray | None:
+    """The value as a NumPy array if it is known now; None for tracers and for what is no number."""
+    if isinstance(value, jax.core.Tracer) or isinstance(value, jax.ShapeDtypeStruct):
+        return None
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError):
+        return None
+    if array.dtype.kind == "V":  # bfloat16 and float8 are extension dtypes to NumPy
+        array = array.astype(np.float32)
+    return array if array.dtype.kind in "biuf" else None
+
+
+def check_number(where: str, value: Any, interval: str = "(-inf, inf)", remedy: str = "") -> Any:
+    """Return `value` if every number in it lies in `interval`, else raise; tracers pass unchecked.
+
+    Arguments:
+        where: the argument's name with its factory, as in "adam(b1)".
+        value: a number, an array of numbers (a batch), or a tracer.
+        interval: "[0, 1)", "(0, inf)", … as mathematicians write it; NaN lies in none.
+        remedy: what to do instead, appended to the message.
+
+    Raises:
+        TypeError: `value` is not a number. ValueError: it lies outside.
+
+    Example:
+        >>> check_number("adam(b1)", 1.5, "[0, 1)", "the usual value is 0.9")
+        Traceback (most recent call last):
+        ValueError: adam(b1) is 1.5, expected a number in [0, 1): the usual value is 0.9.
+    """
+    if isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct) or type(value) is object:
+        return value
+    array = concrete(value)
+    hint = f": {remedy}" if remedy else ""
+    if array is None:
+        raise TypeError(f"{where} is {value!r}, expected a number in {interval}{hint}.")
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    array = np.atleast_1d(array)
+    above = array > low if interval[0] == "(" else array >= low
+    below = array < high if interval[-1] == ")" else array <= high
+    bad = array[~(above & below)]
+    if bad.size:
+        raise ValueError(f"{where} is {bad[0]:g}, expected a number in {interval}{hint}.")
+    return value
+
+
+def check_count(where: str, value: Any, low: int = 0, remedy: str = "") -> int:
+    """Return `value` as an int if it is a whole number ≥ `low`; for static sizes and counts.
+
+    Raises:
+        TypeError: `value` is not a whole number (a tracer, a float). ValueError: it is below `low`.
+    """
+    hint = f": {remedy}" if remedy else ""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{where} is {value!r}, expected a whole number of at least {low}{hint}.")
+    if value < low:
+        raise ValueError(f"{where} is {value}, expected a whole number of at least {low}{hint}.")
+    return int(value)
+
+
+def check_choice(where: str, value: Any, choices: tuple) -> Any:
+    """Return `value` if it is one of `choices`, else raise a ValueError that lists them."""
+    if value not in choices:
+        raise ValueError(f"{where} is {value!r}, expected one of {', '.join(map(repr, choices))}.")
+    return value

@@ -1,0 +1,23 @@
+"""A rate is a number or a schedule: a record called with the step, the first update being step 0."""
+
+from typing import Any
+
+import jax
+
+from jaxopt_notes.record import as_leaf, check_number
+from jaxopt_notes.trees import as_hyperparameter
+
+Rate = Any  # a number, or a callable step -> number
+
+
+def check_rate(where: str, rate: Rate, interval: str = "[0, inf)", remedy: str = "") -> Rate:
+    """A number checked against `interval`, or a schedule fit to be a leaf.
+
+    Any callable is a schedule: a record of `jaxopt_notes.schedules`, an optax schedule, a lambda.
+    """
+    return as_leaf(rate) if callable(rate) else check_number(where, rate, interval, remedy)
+
+
+def rate_at(rate: Rate, step: jax.Array) -> jax.Array:
+    """The value of a rate at a step, as a hyperparameter (float32, float64 under x64)."""
+    return as_hyperparameter(rate(step) if callable(rate) else rate)
