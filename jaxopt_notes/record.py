@@ -103,7 +103,7 @@ def as_leaf(value: Any) -> Any:
 
 def concrete(value: Any) -> np.ndarray | None:
     """The value as a NumPy array if it is known now; None for tracers and for what is no number."""
-    if isinstance(value, jax.core.Tracer) or isinstance(value, jax.ShapeDtypeStruct):
+    if isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
         return None
     try:
         array = np.asarray(value)

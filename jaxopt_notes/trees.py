@@ -29,7 +29,9 @@ def is_float(leaf: Any) -> bool:
 
 def compute_dtype(*leaves: Any) -> np.dtype:
     """The dtype to compute in: that of the leaves, and at least float32 (complex64 if complex)."""
-    return functools.reduce(jnp.promote_types, [jnp.asarray(leaf).dtype for leaf in leaves], np.dtype("float32"))
+    return functools.reduce(
+        jnp.promote_types, [jnp.asarray(leaf).dtype for leaf in leaves], np.dtype("float32")
+    )
 
 
 def real_dtype(dtype: Any) -> np.dtype:
@@ -102,6 +104,17 @@ def _safe_sqrt_jvp(primals: tuple, tangents: tuple) -> tuple:
     return safe_sqrt(x), slope * dx
 
 
+def safe_divide(x: jax.Array, y: jax.Array) -> jax.Array:
+    """x / y, and 0 where y is 0, with finite gradients everywhere.
+
+    Example:
+        >>> safe_divide(jnp.array([1.0, 0.0]), jnp.array([2.0, 0.0]))
+        Array([0.5, 0. ], dtype=float32)
+    """
+    zero = y == 0
+    return jnp.where(zero, jnp.zeros_like(x), x / jnp.where(zero, jnp.ones_like(y), y))
+
+
 def global_norm(tree: Tree) -> jax.Array:
     """Euclidean norm of all floating-point leaves together: ‖x‖ = √Σ|xᵢ|².
 
@@ -132,7 +145,13 @@ def _norm(dtype: Any, leaves: list) -> jax.Array:
     # Squares below `low` would be subnormal and lose digits; above `high` they are infinite.
     low, high = float(info.smallest_normal) / float(info.eps), float(info.max)
     in_range = (total >= low) & (total <= high)
-    return lax.cond(in_range, lambda leaves, total: jnp.sqrt(total), lambda leaves, total: _scaled_norm(dtype, leaves), leaves, total)
+    return lax.cond(
+        in_range,
+        lambda leaves, total: jnp.sqrt(total),
+        lambda leaves, total: _scaled_norm(dtype, leaves),
+        leaves,
+        total,
+    )
 
 
 def _scaled_norm(dtype: Any, leaves: list) -> jax.Array:
@@ -187,7 +206,9 @@ def where_path(predicate: Callable[[str, Any], bool]) -> Mask:
         >>> where_path(lambda name, leaf: name.endswith("bias"))({"kernel": 1.0, "bias": 2.0})
         {'bias': True, 'kernel': False}
     """
-    return lambda params: jax.tree.map_with_path(lambda path, leaf: bool(predicate(path_name(path), leaf)), params)
+    return lambda params: jax.tree.map_with_path(
+        lambda path, leaf: bool(predicate(path_name(path), leaf)), params
+    )
 
 
 class _TreeMask:

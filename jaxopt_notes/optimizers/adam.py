@@ -7,7 +7,7 @@ import jax
 from jaxopt_notes.optimizers.leafwise import bias_correction, first_step, increment, leafwise
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_sqrt, zeros_like
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
 
 
 class AdamState(NamedTuple):
@@ -31,7 +31,9 @@ class Adam:
     def init(self, params: Tree) -> AdamState:
         return AdamState(first_step(), zeros_like(params), zeros_like(params, real=True))
 
-    def update(self, updates: Tree, state: AdamState, params: Tree = None, **extra: Any) -> tuple[Tree, AdamState]:
+    def update(
+        self, updates: Tree, state: AdamState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, AdamState]:
         count = increment(state.count)
         updates, mu, nu = leafwise(
             adam_step, updates, params, state.mu, state.nu,
@@ -46,7 +48,7 @@ def adam_step(g, p, m, v, *, rate, b1, b2, eps, eps_root, c1, c2):
     """Adam's update of one leaf; c1 and c2 are the bias corrections 1 − b1ᵗ and 1 − b2ᵗ."""
     m = b1 * m + (1 - b1) * g
     v = b2 * v + (1 - b2) * abs_squared(g)
-    return -rate * (m / c1) / (safe_sqrt(v / c2 + eps_root) + eps), m, v
+    return -rate * safe_divide(m / c1, safe_sqrt(v / c2 + eps_root) + eps), m, v
 
 
 def adam(
@@ -83,8 +85,8 @@ def adam(
         >>> params = {"w": jnp.array([1.0, -2.0])}
         >>> state = optimizer.init(params)
         >>> updates, state = optimizer.update({"w": jnp.array([3.0, -0.5])}, state, params)
-        >>> updates["w"]
-        Array([-0.1,  0.1], dtype=float32)
+        >>> [f"{update:.4f}" for update in updates["w"]]
+        ['-0.1000', '0.1000']
 
     Source: Kingma & Ba 2015, algorithm 1; rows S2-49…S2-51 of the notes.
 

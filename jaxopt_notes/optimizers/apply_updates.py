@@ -21,8 +21,8 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
         from at least float32.
 
     Example:
-        >>> apply_updates({"w": jnp.array(1.0)}, {"w": jnp.array(-0.25)})["w"]
-        Array(0.75, dtype=float32)
+        >>> apply_updates({"w": jnp.array([1.0])}, {"w": jnp.array([-0.25])})["w"]
+        Array([0.75], dtype=float32)
 
     Elsewhere: `optax.apply_updates` is the same, except that it adds to integer leaves.
     """

@@ -17,7 +17,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.trees import Tree, as_hyperparameter, cast_like, compute_dtype, is_float, is_none, real_dtype
+from jaxopt_notes.trees import (
+    Tree,
+    as_hyperparameter,
+    cast_like,
+    compute_dtype,
+    is_float,
+    is_none,
+    real_dtype,
+)
 
 
 def leafwise(
@@ -74,7 +82,9 @@ def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: di
     promotion = "standard" if jnp.iscomplexobj(target) else jax.config.jax_numpy_dtype_promotion
     with jax.numpy_dtype_promotion(promotion):
         g, p = (None if leaf is None else lift(jnp.asarray(leaf)) for leaf in (g, p))
-        out = formula(g, p, *map(lift, state), **{name: value.astype(real) for name, value in scalars.items()})
+        out = formula(
+            g, p, *map(lift, state), **{name: value.astype(real) for name, value in scalars.items()}
+        )
     update, *new = out if isinstance(out, tuple) else (out,)
     return cast_like(update, target), *(x.astype(old.dtype) for x, old in zip(new, state, strict=True))
 
@@ -96,3 +106,12 @@ def bias_correction(decay: Any, count: jax.Array) -> jax.Array:
     """
     weight = 1 - as_hyperparameter(decay) ** count
     return jnp.where(weight == 0, 1, weight)
+
+
+def require_params(where: str, params: Tree) -> Tree:
+    """Return `params`, or say that this transform cannot do without them."""
+    if params is None:
+        raise ValueError(
+            f"{where} needs the parameters, but params is None: call update(updates, state, params)."
+        )
+    return params

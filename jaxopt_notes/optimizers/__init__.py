@@ -1,0 +1,57 @@
+"""Optimizers and gradient transforms: records with `init(params)` and `update(updates, state, params)`.
+
+`OPTIMIZERS` are whole optimizers, `TRANSFORMS` stand before or after one in a `chain`, `WRAPPERS`
+take an optimizer. Every factory here works without arguments but for the wrapped optimizer.
+"""
+
+from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
+from jaxopt_notes.optimizers.adagrad import AdaGrad, adagrad
+from jaxopt_notes.optimizers.adam import Adam, adam
+from jaxopt_notes.optimizers.adamw import AdamW, adamw
+from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.chain import Chain, chain
+from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from jaxopt_notes.optimizers.evaluation import evaluation_params
+from jaxopt_notes.optimizers.finite import skip_nonfinite
+from jaxopt_notes.optimizers.heavy_ball import HeavyBall, heavy_ball
+from jaxopt_notes.optimizers.masking import masked
+from jaxopt_notes.optimizers.momentum import Momentum, momentum
+from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
+from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
+from jaxopt_notes.optimizers.sgd import SGD, sgd
+from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
+
+OPTIMIZERS = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "heavy_ball": heavy_ball,
+    "nesterov": nesterov,
+    "nesterov_accelerated": nesterov_accelerated,
+    "adagrad": adagrad,
+    "adadelta": adadelta,
+    "rmsprop": rmsprop,
+    "adam": adam,
+    "adamw": adamw,
+}
+
+TRANSFORMS = {
+    "add_l2": add_l2,
+    "weight_decay": weight_decay,
+    "multiplicative_decay": multiplicative_decay,
+    "clip_by_value": clip_by_value,
+    "clip_by_norm": clip_by_norm,
+    "clip_by_global_norm": clip_by_global_norm,
+}
+
+WRAPPERS = {
+    "skip_nonfinite": skip_nonfinite,
+    "masked": masked,
+}
+
+__all__ = [
+    "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
+    "HeavyBall", "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam",
+    "adamw", "add_l2", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "evaluation_params",
+    "heavy_ball", "masked", "momentum", "multiplicative_decay", "nesterov", "nesterov_accelerated", "rmsprop",
+    "sgd", "skip_nonfinite", "weight_decay",
+]  # fmt: skip

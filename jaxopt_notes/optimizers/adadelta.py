@@ -1,0 +1,84 @@
+"""AdaDelta: steps in the units of the parameters, so that no rate has to be chosen."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+
+
+class AdaDeltaState(NamedTuple):
+    """Steps made, and the moving averages of squared gradients and of squared steps."""
+
+    count: jax.Array
+    squared_gradients: Tree
+    squared_steps: Tree
+
+
+@record
+class AdaDelta:
+    """See `adadelta`."""
+
+    learning_rate: Rate
+    rho: Number
+    eps: Number
+
+    def init(self, params: Tree) -> AdaDeltaState:
+        return AdaDeltaState(first_step(), zeros_like(params, real=True), zeros_like(params, real=True))
+
+    def update(
+        self, updates: Tree, state: AdaDeltaState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, AdaDeltaState]:
+        updates, s, r = leafwise(
+            adadelta_step, updates, params, state.squared_gradients, state.squared_steps,
+            rate=rate_at(self.learning_rate, state.count), rho=self.rho, eps=self.eps,
+        )  # fmt: skip
+        return updates, AdaDeltaState(increment(state.count), s, r)
+
+
+def adadelta_step(g, p, s, r, *, rate, rho, eps):
+    """The update of one leaf, and its averages of squared gradients (s) and of squared steps (r)."""
+    s = rho * s + (1 - rho) * abs_squared(g)
+    step = safe_sqrt(safe_divide(r + eps, s + eps)) * g
+    r = rho * r + (1 - rho) * abs_squared(step)
+    return -rate * step, s, r
+
+
+def adadelta(learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5) -> AdaDelta:
+    """AdaDelta: the step is the gradient times a ratio of two root mean squares.
+
+        s ← ρ·s + (1 − ρ)·|g|²
+        Δ = √((r + ε)/(s + ε))·g
+        r ← ρ·r + (1 − ρ)·|Δ|²
+        θ ← θ − η·Δ                         (η = 1)
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule; the method has none, so 1.
+        rho: ρ in [0, 1), the decay of both averages (a window of about 1/(1 − ρ) steps).
+        eps: ε ≥ 0, in both roots; the first step is about √(ε/(1 − ρ))·sign(g).
+
+    Returns:
+        An `AdaDelta` record. Its state holds two real averages of the parameters' shapes.
+
+    Raises:
+        ValueError: a number outside its interval. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer = adadelta()
+        >>> updates, _ = optimizer.update(jnp.array([5.0]), optimizer.init(jnp.zeros(1)))
+        >>> print(f"{updates[0]:.4f}")
+        -0.0100
+
+    Source: Zeiler 2012 (there ρ 0.95, ε 1e-6); rows S2-42…S2-44 of the notes.
+
+    Elsewhere: torch and optax have the same formula with ε = 1e-6 and a rate of 1.
+    """
+    return AdaDelta(
+        check_rate("adadelta(learning_rate)", learning_rate),
+        check_number("adadelta(rho)", rho, "[0, 1)", "the usual value is 0.9"),
+        check_number("adadelta(eps)", eps, "[0, inf)"),
+    )

@@ -1,0 +1,99 @@
+"""AdaGrad: a rate of its own for every parameter, falling with the gradients it has seen."""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+
+
+class AdaGradState(NamedTuple):
+    """Steps made, and the sum of squared gradients."""
+
+    count: jax.Array
+    sum_of_squares: Tree
+
+
+@record
+class AdaGrad:
+    """See `adagrad`."""
+
+    learning_rate: Rate
+    initial_accumulator_value: Number
+    eps: Number
+    eps_in_sqrt: bool = static()
+
+    def init(self, params: Tree) -> AdaGradState:
+        start = self.initial_accumulator_value
+        sums = jax.tree.map(lambda r: (r + start).astype(r.dtype), zeros_like(params, real=True))
+        return AdaGradState(first_step(), sums)
+
+    def update(
+        self, updates: Tree, state: AdaGradState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, AdaGradState]:
+        formula = adagrad_step_eps_in_sqrt if self.eps_in_sqrt else adagrad_step
+        rate = rate_at(self.learning_rate, state.count)
+        updates, sums = leafwise(formula, updates, params, state.sum_of_squares, rate=rate, eps=self.eps)
+        return updates, AdaGradState(increment(state.count), sums)
+
+
+def adagrad_step(g, p, r, *, rate, eps):
+    """The update and the sum of one leaf: r ← r + g², −η·g/(ε + √r)."""
+    r = r + abs_squared(g)
+    return -rate * safe_divide(g, eps + safe_sqrt(r)), r
+
+
+def adagrad_step_eps_in_sqrt(g, p, r, *, rate, eps):
+    """The same with ε inside the root: −η·g/√(r + ε)."""
+    r = r + abs_squared(g)
+    return -rate * safe_divide(g, safe_sqrt(r + eps)), r
+
+
+def adagrad(
+    learning_rate: Rate = 1e-2,
+    initial_accumulator_value: Number = 0.0,
+    eps: Number = 1e-6,
+    *,
+    eps_in_sqrt: bool = False,
+) -> AdaGrad:
+    """AdaGrad: rates divided by the root of the sum of all squared gradients.
+
+        r ← r + |g|²
+        θ ← θ − η·g / (ε + √r)
+
+    and with `eps_in_sqrt=True`: θ ← θ − η·g / √(r + ε).
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule; the first step is η·sign(g), and a constant
+            gradient gives steps η/√t.
+        initial_accumulator_value: r at the start, ≥ 0.
+        eps: ε ≥ 0.
+        eps_in_sqrt: where ε stands.
+
+    Returns:
+        An `AdaGrad` record. Its state holds one real sum of the parameters' shapes.
+
+    Raises:
+        ValueError: a number outside its interval. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer = adagrad(learning_rate=0.5)
+        >>> state = optimizer.init(jnp.zeros(2))
+        >>> updates, state = optimizer.update(jnp.array([3.0, 0.0]), state)
+        >>> print(f"{updates[0]:.4f} {updates[1]:.4f}")
+        -0.5000 -0.0000
+
+    Source: Duchi et al. 2011; rows S2-37…S2-41 of the notes.
+
+    Elsewhere: torch has ε = 1e-10 outside; optax starts r at 0.1 and has ε = 1e-7 inside the root.
+    """
+    return AdaGrad(
+        check_rate("adagrad(learning_rate)", learning_rate),
+        check_number("adagrad(initial_accumulator_value)", initial_accumulator_value, "[0, inf)"),
+        check_number("adagrad(eps)", eps, "[0, inf)"),
+        eps_in_sqrt,
+    )

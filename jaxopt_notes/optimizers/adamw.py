@@ -1,0 +1,88 @@
+"""AdamW: Adam with weight decay that its moments never see."""
+
+from typing import Any
+
+from jaxopt_notes.optimizers.adam import Adam, AdamState, adam
+from jaxopt_notes.optimizers.leafwise import require_params
+from jaxopt_notes.optimizers.weight_decay import add_multiple
+from jaxopt_notes.record import Number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, as_mask, weights_only
+
+
+@record
+class AdamW:
+    """See `adamw`."""
+
+    learning_rate: Rate
+    b1: Number
+    b2: Number
+    eps: Number
+    eps_root: Number
+    weight_decay: Rate
+    mask: Any = static()
+
+    def _adam(self) -> Adam:
+        return Adam(self.learning_rate, self.b1, self.b2, self.eps, self.eps_root)
+
+    def init(self, params: Tree) -> AdamState:
+        return self._adam().init(params)
+
+    def update(
+        self, updates: Tree, state: AdamState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, AdamState]:
+        params = require_params("adamw", params)
+        amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
+        updates, state = self._adam().update(updates, state, params)
+        return add_multiple(updates, params, -amount, self.mask), state
+
+
+def adamw(
+    learning_rate: Rate = 1e-3,
+    b1: Number = 0.9,
+    b2: Number = 0.999,
+    eps: Number = 1e-8,
+    eps_root: Number = 0.0,
+    *,
+    weight_decay: Rate = 1e-4,
+    mask: Any = weights_only,
+) -> AdamW:
+    """Adam with decoupled weight decay.
+
+        u = Adam's update
+        θ ← θ + u − η·λ·θ
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule; it multiplies the decay too.
+        b1: decay of the first moment, in [0, 1).
+        b2: decay of the second moment, in [0, 1).
+        eps: added outside the root, ≥ 0.
+        eps_root: added inside the root, ≥ 0.
+        weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
+        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+            all, a function of the parameters, or a tree of bools.
+
+    Returns:
+        An `AdamW` record; state as in `adam`; `update` needs `params`.
+
+    Raises:
+        ValueError: a number outside its interval, or `update` without params.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer = adamw(learning_rate=0.1, weight_decay=0.5)
+        >>> params = {"kernel": jnp.full((1, 1), 2.0), "bias": jnp.array([2.0])}
+        >>> zero_grads = {"kernel": jnp.zeros((1, 1)), "bias": jnp.zeros(1)}
+        >>> updates, _ = optimizer.update(zero_grads, optimizer.init(params), params)
+        >>> print(f"{updates['kernel'][0, 0]:.2f} {updates['bias'][0]:.2f}")
+        -0.10 -0.00
+
+    Source: Loshchilov & Hutter 2019, algorithm 2; rows S0-12, S4-34 of the notes.
+
+    Elsewhere: optax (λ = 1e-4) and torch (λ = 1e-2) decay every leaf by default: `mask=None` here.
+    """
+    base = adam(learning_rate, b1, b2, eps, eps_root)
+    return AdamW(
+        base.learning_rate, base.b1, base.b2, base.eps, base.eps_root,
+        check_rate("adamw(weight_decay)", weight_decay), as_mask(mask),
+    )  # fmt: skip

@@ -1,0 +1,97 @@
+"""Momentum: the step remembers the steps before it.
+
+Two placements of the rate are in use. With the rate inside, the velocity is in units of parameters
+and a change of rate acts on new gradients only; with the rate outside, it rescales the whole past.
+They agree while the rate is constant.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, zeros_like
+
+
+class MomentumState(NamedTuple):
+    """Steps made, and the velocity."""
+
+    count: jax.Array
+    velocity: Tree
+
+
+@record
+class Momentum:
+    """See `momentum`."""
+
+    learning_rate: Rate
+    momentum: Number
+    rate_outside: bool = static()
+
+    def init(self, params: Tree) -> MomentumState:
+        return MomentumState(first_step(), zeros_like(params))
+
+    def update(
+        self, updates: Tree, state: MomentumState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, MomentumState]:
+        formula = momentum_step_rate_outside if self.rate_outside else momentum_step
+        rate = rate_at(self.learning_rate, state.count)
+        updates, velocity = leafwise(
+            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum
+        )
+        return updates, MomentumState(increment(state.count), velocity)
+
+
+def momentum_step(g, p, v, *, rate, momentum):
+    """The update and the velocity of one leaf: v ← αv + ηg, θ ← θ − v."""
+    v = momentum * v + rate * g
+    return -v, v
+
+
+def momentum_step_rate_outside(g, p, v, *, rate, momentum):
+    """The update and the velocity of one leaf: v ← αv + g, θ ← θ − ηv."""
+    v = momentum * v + g
+    return -rate * v, v
+
+
+def momentum(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside: bool = False) -> Momentum:
+    """Gradient descent with momentum.
+
+        v ← α·v + η·g
+        θ ← θ − v
+
+    and with `rate_outside=True`: v ← α·v + g, θ ← θ − η·v.
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule.
+        momentum: α in [0, 1]. A constant gradient is amplified to η·g/(1 − α), an alternating one
+            damped to η·g/(1 + α).
+        rate_outside: where the rate stands; the two differ only while the rate changes.
+
+    Returns:
+        A `Momentum` record. Its state holds one velocity of the parameters' shapes.
+
+    Raises:
+        ValueError: a number outside its interval. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer = momentum(learning_rate=0.1, momentum=0.5)
+        >>> state = optimizer.init(jnp.array(0.0))
+        >>> first, state = optimizer.update(jnp.array(1.0), state)
+        >>> second, state = optimizer.update(jnp.array(1.0), state)
+        >>> print(f"{first:.3f} {second:.3f}")
+        -0.100 -0.150
+
+    Source: Polyak 1964; Goodfellow et al. 2016, algorithm 8.2 (v with the opposite sign); rows
+    S2-27…S2-31, S1-62 of the notes. The velocity is an exponentially weighted *sum*, not an average.
+
+    Elsewhere: torch, optax and the cs231n slides put the rate outside.
+    """
+    return Momentum(
+        check_rate("momentum(learning_rate)", learning_rate),
+        check_number("momentum(momentum)", momentum, "[0, 1]", "the usual value is 0.9; 0 is plain SGD"),
+        rate_outside,
+    )

@@ -1,0 +1,184 @@
+"""Nesterov momentum: the gradient is taken where momentum is about to lead.
+
+The parameters a training loop holds *are* that look-ahead point θ̂ = θ − αv. So any loop that
+computes gradients at the parameters it holds is right, no second evaluation is needed, and the
+iterate θ itself is `evaluation_params(params, state)`.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.optimizers.heavy_ball import iterate_like
+from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise, require_params
+from jaxopt_notes.optimizers.momentum import MomentumState
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, as_hyperparameter, zeros_like
+
+
+@record
+class Nesterov:
+    """See `nesterov`."""
+
+    learning_rate: Rate
+    momentum: Number
+    rate_outside: bool = static()
+
+    def init(self, params: Tree) -> MomentumState:
+        return MomentumState(first_step(), zeros_like(params))
+
+    def update(
+        self, updates: Tree, state: MomentumState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, MomentumState]:
+        formula = nesterov_step_rate_outside if self.rate_outside else nesterov_step
+        rate = rate_at(self.learning_rate, state.count)
+        updates, velocity = leafwise(
+            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum
+        )
+        return updates, MomentumState(increment(state.count), velocity)
+
+    def evaluation_params(self, params: Tree, state: MomentumState) -> Tree:
+        """The iterate θ = θ̂ + αv, of which the parameters held are the look-ahead point."""
+        last = jnp.maximum(state.count, 1) - 1
+        scale = rate_at(self.learning_rate, last) if self.rate_outside else 1.0
+        (iterate,) = leafwise(_move, state.velocity, params, scale=scale * as_hyperparameter(self.momentum))
+        return jax.tree.map(lambda p, x: p if x is None else x, params, iterate)
+
+
+def _move(v, p, *, scale):
+    return p + scale * v
+
+
+def nesterov_step(g, p, v, *, rate, momentum):
+    """The update of the look-ahead point and the velocity of one leaf: v ← αv + ηg, −(ηg + αv)."""
+    v = momentum * v + rate * g
+    return -(rate * g + momentum * v), v
+
+
+def nesterov_step_rate_outside(g, p, v, *, rate, momentum):
+    """The update of the look-ahead point and the velocity of one leaf: v ← αv + g, −η(g + αv)."""
+    v = momentum * v + g
+    return -rate * (g + momentum * v), v
+
+
+def nesterov(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside: bool = False) -> Nesterov:
+    """Nesterov's accelerated gradient, held at its look-ahead point.
+
+        g = ∇f(θ̂),  θ̂ = θ − α·v            (θ̂ are the parameters held)
+        v ← α·v + η·g
+        θ̂ ← θ̂ − (η·g + α·v)                (the same as θ ← θ − v)
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule.
+        momentum: α in [0, 1].
+        rate_outside: v ← α·v + g and θ̂ ← θ̂ − η·(g + α·v) instead.
+
+    Returns:
+        A `Nesterov` record. Its state holds one velocity; `evaluation_params(params, state)` is θ.
+
+    Raises:
+        ValueError: a number outside its interval. TypeError: no number.
+
+    Example:
+        >>> optimizer = nesterov(learning_rate=0.1, momentum=0.5)
+        >>> x = jnp.array(1.0)
+        >>> state = optimizer.init(x)
+        >>> update, state = optimizer.update(x, state, x)
+        >>> print(f"{x + update:.3f} {optimizer.evaluation_params(x + update, state):.3f}")
+        0.850 0.900
+
+    Source: Nesterov 1983; Sutskever et al. 2013, equation 7; rows S2-33…S2-36, S1-63 of the notes.
+
+    Elsewhere: the step is that of torch and optax (`nesterov=True`) at a constant rate; under a
+    schedule theirs is the form with the rate outside.
+    """
+    return Nesterov(
+        check_rate("nesterov(learning_rate)", learning_rate),
+        check_number("nesterov(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
+        rate_outside,
+    )
+
+
+class NesterovAcceleratedState(NamedTuple):
+    """Steps made, and the last iterate x."""
+
+    count: jax.Array
+    iterate: Tree
+
+
+@record
+class NesterovAccelerated:
+    """See `nesterov_accelerated`."""
+
+    learning_rate: Rate
+    momentum: Number | None
+
+    def init(self, params: Tree) -> NesterovAcceleratedState:
+        return NesterovAcceleratedState(first_step(), iterate_like(params))
+
+    def update(
+        self, updates: Tree, state: NesterovAcceleratedState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, NesterovAcceleratedState]:
+        count = increment(state.count)
+        updates, iterate = leafwise(
+            accelerated_step, updates, require_params("nesterov_accelerated", params), state.iterate,
+            rate=rate_at(self.learning_rate, state.count), momentum=self._momentum(count),
+        )  # fmt: skip
+        return updates, NesterovAcceleratedState(count, iterate)
+
+    def _momentum(self, count: jax.Array) -> jax.Array:
+        """β after the k-th gradient, k = count."""
+        if self.momentum is not None:
+            return as_hyperparameter(self.momentum)
+        k = as_hyperparameter(count)
+        return (k - 1) / (k + 2)
+
+    def evaluation_params(self, params: Tree, state: NesterovAcceleratedState) -> Tree:
+        """The iterate x, of which the parameters held are the extrapolation."""
+        return jax.tree.map(
+            lambda p, x: p if x is None else x.astype(jnp.asarray(p).dtype), params, state.iterate
+        )
+
+
+def accelerated_step(g, p, x, *, rate, momentum):
+    """The update of the extrapolated point y and the iterate x of one leaf."""
+    new = p - rate * g
+    return new + momentum * (new - x) - p, new
+
+
+def nesterov_accelerated(learning_rate: Rate = 1e-2, momentum: Number | None = None) -> NesterovAccelerated:
+    """Nesterov's method with two iterates, and the momentum of the convex theory.
+
+        x₊ = y − η·∇f(y)
+        y₊ = x₊ + β·(x₊ − x)                (y are the parameters held)
+
+    with β constant, or (k − 1)/(k + 2) after the k-th gradient, k = 1, 2, …
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule; 1/L for curvature at most L.
+        momentum: β in [0, 1], or `None` for the growing one.
+
+    Returns:
+        A `NesterovAccelerated` record. Its state holds x; `evaluation_params(params, state)` is x;
+        `update` needs `params`.
+
+    Raises:
+        ValueError: a number outside its interval, or `update` without params.
+
+    Example:
+        >>> optimizer = nesterov_accelerated(learning_rate=0.1, momentum=0.5)
+        >>> x = jnp.array(1.0)
+        >>> update, state = optimizer.update(x, optimizer.init(x), x)
+        >>> print(f"{x + update:.3f} {optimizer.evaluation_params(x + update, state):.3f}")
+        0.850 0.900
+
+    Source: Nesterov 1983; Su, Boyd & Candès 2016, equation 1; rows S3-21, S2-35 of the notes. For
+    convex f: f(xₖ) − f* ≤ 2L‖x₀ − x*‖²/(k + 1)².
+
+    Elsewhere: neither torch nor optax has the growing momentum.
+    """
+    if momentum is not None:
+        check_number("nesterov_accelerated(momentum)", momentum, "[0, 1]", "None for (k − 1)/(k + 2)")
+    return NesterovAccelerated(check_rate("nesterov_accelerated(learning_rate)", learning_rate), momentum)

@@ -1,0 +1,154 @@
+"""RMSProp: AdaGrad that forgets, so that its rates do not fall for ever."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.optimizers.leafwise import bias_correction, first_step, increment, leafwise
+from jaxopt_notes.optimizers.momentum import momentum_step
+from jaxopt_notes.optimizers.nesterov import nesterov_step
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+
+
+class RMSPropState(NamedTuple):
+    """Steps made; averages of squared gradients and, if asked for, of gradients; velocity, if any."""
+
+    count: jax.Array
+    nu: Tree
+    mu: Tree | None
+    velocity: Tree | None
+
+
+@record
+class RMSProp:
+    """See `rmsprop`."""
+
+    learning_rate: Rate
+    decay: Number
+    eps: Number
+    initial_scale: Number
+    momentum: Number | None
+    eps_in_sqrt: bool = static()
+    centered: bool = static()
+    nesterov: bool = static()
+    bias_correction: bool = static()
+
+    def init(self, params: Tree) -> RMSPropState:
+        nu = jax.tree.map(lambda r: (r + self.initial_scale).astype(r.dtype), zeros_like(params, real=True))
+        mu = zeros_like(params) if self.centered else None
+        velocity = None if self.momentum is None else zeros_like(params)
+        return RMSPropState(first_step(), nu, mu, velocity)
+
+    def update(
+        self, updates: Tree, state: RMSPropState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, RMSPropState]:
+        count = increment(state.count)
+        hyper = {
+            "rate": rate_at(self.learning_rate, state.count),
+            "decay": self.decay,
+            "eps_inside": self.eps if self.eps_in_sqrt else 0.0,
+            "eps_outside": 0.0 if self.eps_in_sqrt else self.eps,
+            "correction": bias_correction(self.decay, count) if self.bias_correction else 1.0,
+        }
+        mu, velocity = state.mu, state.velocity
+        if self.centered:
+            updates, nu, mu = leafwise(centered_rmsprop_step, updates, params, state.nu, mu, **hyper)
+        else:
+            updates, nu = leafwise(rmsprop_step, updates, params, state.nu, **hyper)
+        if self.momentum is not None:
+            formula = nesterov_step if self.nesterov else momentum_step
+            # The formula steps against its gradient at rate 1: here minus the RMSProp update.
+            updates, velocity = leafwise(
+                formula, updates, params, velocity, rate=-1.0, momentum=self.momentum
+            )
+        return updates, RMSPropState(count, nu, mu, velocity)
+
+
+def rmsprop_step(g, p, r, *, rate, decay, eps_inside, eps_outside, correction):
+    """The update of one leaf and its average of squared gradients."""
+    r = decay * r + (1 - decay) * abs_squared(g)
+    return -rate * safe_divide(g, safe_sqrt(r / correction + eps_inside) + eps_outside), r
+
+
+def centered_rmsprop_step(g, p, r, m, *, rate, decay, eps_inside, eps_outside, correction):
+    """The update of one leaf and its averages of squared gradients and of gradients.
+
+    The variance r − |m|² is a difference of nearly equal numbers when gradients hardly vary:
+    below its own rounding error it is taken to be that error, so it is never negative and the step
+    stays bounded.
+    """
+    r = decay * r + (1 - decay) * abs_squared(g)
+    m = decay * m + (1 - decay) * g
+    square = r / correction
+    variance = jnp.maximum(square - abs_squared(m / correction), jnp.finfo(r.dtype).eps * square)
+    return -rate * safe_divide(g, safe_sqrt(variance + eps_inside) + eps_outside), r, m
+
+
+def rmsprop(
+    learning_rate: Rate = 1e-3,
+    decay: Number = 0.9,
+    eps: Number = 1e-8,
+    initial_scale: Number = 0.0,
+    eps_in_sqrt: bool = True,
+    centered: bool = False,
+    momentum: Number | None = None,
+    nesterov: bool = False,
+    bias_correction: bool = False,
+) -> RMSProp:
+    """RMSProp: rates divided by the root mean square of recent gradients.
+
+        r ← α·r + (1 − α)·|g|²
+        θ ← θ − η·g / √(r + ε)
+
+    and with `eps_in_sqrt=False`: η·g / (√r + ε); with `centered`: r − |m|² in place of r, where
+    m ← α·m + (1 − α)·g; with `bias_correction`: r/(1 − αᵗ) and m/(1 − αᵗ); with `momentum`: the
+    step d is replaced by v ← β·v + d (and by d + β·v with `nesterov`).
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule; the first step is η/√(1 − α)·sign(g).
+        decay: α in [0, 1).
+        eps: ε ≥ 0.
+        initial_scale: r at the start, ≥ 0.
+        eps_in_sqrt: where ε stands.
+        centered: divide by the standard deviation; the variance is never taken below its own
+            rounding error.
+        momentum: β in [0, 1], or `None`; the rate is inside the velocity.
+        nesterov: Nesterov's form of that momentum.
+        bias_correction: correct the averages for their start at 0.
+
+    Returns:
+        An `RMSProp` record. Its state holds one average, and one more each for `centered` and
+        `momentum`.
+
+    Raises:
+        ValueError: a number outside its interval, or `nesterov` without momentum.
+
+    Example:
+        >>> optimizer = rmsprop(learning_rate=0.1, decay=0.75)
+        >>> updates, _ = optimizer.update(jnp.array([5.0]), optimizer.init(jnp.zeros(1)))
+        >>> updates
+        Array([-0.2], dtype=float32)
+
+    Source: Tieleman & Hinton 2012; centered: Graves 2013; rows S2-45…S2-48 of the notes.
+
+    Elsewhere: optax has the same arguments; torch has ε outside, 0.99 for the decay, and the rate
+    outside the momentum.
+    """
+    if momentum is not None:
+        check_number("rmsprop(momentum)", momentum, "[0, 1]", "None switches momentum off")
+    elif nesterov:
+        raise ValueError("rmsprop(nesterov) is True but momentum is None: give a momentum, such as 0.9.")
+    return RMSProp(
+        check_rate("rmsprop(learning_rate)", learning_rate),
+        check_number("rmsprop(decay)", decay, "[0, 1)", "the usual value is 0.9"),
+        check_number("rmsprop(eps)", eps, "[0, inf)"),
+        check_number("rmsprop(initial_scale)", initial_scale, "[0, inf)"),
+        momentum,
+        eps_in_sqrt,
+        centered,
+        nesterov,
+        bias_correction,
+    )
