@@ -1,0 +1,1 @@
+"""The tests; `python -m tests.rows` reports which rows of the study notes they prove."""

@@ -1,0 +1,116 @@
+"""Which rows of the study notes have a test that names them, and which do not.
+
+`rows.tsv` beside this file lists every row of the notes: its id and its English name. A test says
+what it proves with `@pytest.mark.notes("S2-30", "S2-31")`; the mark may also stand in a module's
+`pytestmark` or in `pytest.param(..., marks=...)`. The files are parsed, never imported, so the report
+needs neither JAX nor pytest. An id that is no row is an error.
+
+    python -m tests.rows                 a line per seed, then the rows without a test
+    python -m tests.rows --covered       the rows with a test, and where it stands
+    python -m tests.rows --json          everything, for programs
+"""
+
+import argparse
+import ast
+import collections
+import json
+import pathlib
+import sys
+from collections.abc import Iterator
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+FOLDERS = ("tests", "notebooks")
+
+
+class UnknownRow(ValueError):
+    """A mark names no row of the notes, or something that is no literal."""
+
+
+def names() -> dict[str, str]:
+    """Row id → English name, in the order of the notes."""
+    lines = (ROOT / "tests" / "rows.tsv").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("\t") for line in lines)
+
+
+def marks(source: str) -> Iterator[tuple[int, str]]:
+    """Line and row id of every `pytest.mark.notes(...)` in a Python source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("pytest.mark.notes", "mark.notes"):
+            if not node.args:
+                raise UnknownRow(f"line {node.lineno}: a notes mark without a row")
+            for argument in node.args:
+                if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+                    raise UnknownRow(f"line {argument.lineno}: {ast.unparse(argument)} is no literal row id")
+                yield argument.lineno, argument.value
+
+
+def coverage(root: pathlib.Path = ROOT) -> dict[str, list[str]]:
+    """Row id → the places (`tests/test_x.py:12`) that name it, an empty list where none does.
+
+    Raises:
+        UnknownRow: a mark that names no row, with its place.
+    """
+    found: dict[str, list[str]] = {row: [] for row in names()}
+    for path in sorted(path for folder in FOLDERS for path in (root / folder).rglob("*.py")):
+        place = path.relative_to(root).as_posix()
+        try:
+            for line, row in marks(path.read_text(encoding="utf-8")):
+                if row not in found:
+                    raise UnknownRow(f"line {line}: {row!r} is no row of the notes (see tests/rows.tsv)")
+                found[row].append(f"{place}:{line}")
+        except UnknownRow as error:
+            raise UnknownRow(f"{place}, {error}") from None
+    return found
+
+
+def totals(found: dict[str, list[str]]) -> dict[str, tuple[int, int]]:
+    """Seed → (rows covered, rows in all), and `all` for their sum."""
+    covered: collections.Counter[str] = collections.Counter()
+    total: collections.Counter[str] = collections.Counter()
+    for row, places in found.items():
+        for group in (row.split("-")[0], "all"):
+            total[group] += 1
+            covered[group] += bool(places)
+    groups = [group for group in total if group != "all"]
+    return {group: (covered[group], total[group]) for group in [*groups, "all"]}
+
+
+def report(found: dict[str, list[str]], *, summary: bool, covered: bool, uncovered: bool) -> Iterator[str]:
+    """The lines that are printed."""
+    name = names()
+    if summary:
+        for group, (done, total) in totals(found).items():
+            yield f"{group:<4} {done:3d}/{total}"
+    if covered:
+        yield from (f"{row:<7} {name[row]}  [{', '.join(places)}]" for row, places in found.items() if places)
+    if uncovered:
+        if summary:
+            yield "\nRows without a test:"
+        yield from (f"{row:<7} {name[row]}" for row, places in found.items() if not places)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.rows", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--covered", action="store_true", help="only the rows with a test, and where")
+    parser.add_argument("--uncovered", action="store_true", help="only the rows without a test")
+    parser.add_argument("--json", action="store_true", help="totals and rows as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        found = coverage()
+    except UnknownRow as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.json:
+        rows = {row: {"name": name, "tests": found[row]} for row, name in names().items()}
+        print(json.dumps({"totals": totals(found), "rows": rows}, ensure_ascii=False, indent=1))
+        return 0
+    chosen = options.covered or options.uncovered
+    lines = report(
+        found, summary=not chosen, covered=options.covered, uncovered=options.uncovered or not chosen
+    )
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
