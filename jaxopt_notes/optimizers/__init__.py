@@ -51,7 +51,8 @@ WRAPPERS = {
 __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
     "HeavyBall", "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam",
-    "adamw", "add_l2", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "evaluation_params",
+    "adamw", "add_l2", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm", "clip_by_value",
+    "evaluation_params",
     "heavy_ball", "masked", "momentum", "multiplicative_decay", "nesterov", "nesterov_accelerated", "rmsprop",
     "sgd", "skip_nonfinite", "weight_decay",
 ]  # fmt: skip
