@@ -1,0 +1,56 @@
+"""Draws from a uniform distribution between two numbers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.record import Number, check_number, concrete, record
+from jaxopt_notes.trees import as_hyperparameter
+
+
+@record
+class Uniform:
+    """See `uniform`."""
+
+    low: Number
+    high: Number
+
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        kind = jnp.promote_types(dtype, jnp.float32)
+        low, high = (as_hyperparameter(end).astype(kind) for end in (self.low, self.high))
+        return (low + (high - low) * jax.random.uniform(key, shape, kind)).astype(dtype)
+
+
+def uniform(low: Number = -0.05, high: Number = 0.05) -> Uniform:
+    """Uniform draws.
+
+        W ~ U[low, high)            mean (low + high)/2            variance (high − low)²/12
+
+    Arguments:
+        low, high: the ends, low ≤ high.
+
+    Returns:
+        A `Uniform` record, called `(key, shape, dtype=float32)`. Draws are made in at least float32
+        and rounded to `dtype`, where they may reach `high`.
+
+    Raises:
+        ValueError: low > high. TypeError: no number.
+
+    Example:
+        >>> kernel = uniform(-0.5, 0.5)(jax.random.key(0), (100, 100))
+        >>> bool(abs(kernel).max() <= 0.5)
+        True
+
+    Source: rows S2-07, S2-21 of the notes; the ends must be symmetric for the mean to be 0.
+
+    Elsewhere: `jax.nn.initializers.uniform(scale)` draws from [0, scale), whose mean is not 0; the
+    ends ±0.05 are Keras's.
+    """
+    check_number("uniform(low)", low)
+    check_number("uniform(high)", high)
+    ends = concrete(low), concrete(high)
+    if ends[0] is not None and ends[1] is not None and (ends[0] > ends[1]).any():
+        raise ValueError(f"uniform(low) is {low}, expected at most high = {high}: exchange the two.")
+    return Uniform(low, high)
