@@ -1,0 +1,203 @@
+"""The house as a whole: what an import costs, who may import whom, and what every public name owes."""
+
+import ast
+import importlib
+import inspect
+import os
+import pathlib
+import subprocess
+import sys
+import types
+import typing
+
+import pytest
+
+import jaxopt_notes
+
+PACKAGE = pathlib.Path(jaxopt_notes.__file__).parent
+ROOT = PACKAGE.parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# A module imports only from floors below its own, or from its own part of the house.
+FLOORS = (
+    {"record", "trees"},
+    {"initializers", "activations", "schedules", "losses", "metrics", "penalties", "projections"},
+    {"layers", "optimizers", "data", "problems"},
+    {"training"},
+    {"search", "ensembles", "diagnostics"},
+    {"studies", "plots", "interop"},
+    {"__init__"},
+    {"cli"},
+    {"__main__"},
+)
+# Optional parts: they need packages that may be missing, so any floor may import them, inside a function.
+OPTIONAL = {"plots", "interop"}
+PEERS = {"optax", "flax", "torch", "equinox", "optuna", "orbax"}
+# Slow to import or not installed with the package, so never needed by `import jaxopt_notes`.
+HEAVY = PEERS | {
+    "matplotlib", "sklearn", "tqdm", "safetensors", "pandas", "scipy.linalg", "scipy.optimize", "scipy.stats",
+    "libtpu", "IPython", "pytest",
+}  # fmt: skip
+
+
+def part(module: str) -> str:
+    """The part of the house of a dotted module name: `jaxopt_notes.optimizers.adam` → `optimizers`."""
+    return [*module.split("."), "__init__"][1]
+
+
+def module_name(path: pathlib.Path) -> str:
+    names = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(names[:-1] if names[-1] == "__init__" else names)
+
+
+def imports(path: pathlib.Path) -> list[tuple[str, bool]]:
+    """Every module that a file imports, and whether it does so when it is itself imported."""
+    found = []
+
+    def is_module(name: str) -> bool:
+        target = ROOT / name.replace(".", "/")
+        return target.is_dir() or target.with_suffix(".py").is_file()
+
+    def visit(node: ast.AST, eager: bool) -> None:
+        if isinstance(node, ast.Import):
+            found.extend((alias.name, eager) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            found.extend((name if is_module(name) else str(node.module), eager) for name in names)
+        eager = eager and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, eager)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")), True)
+    return found
+
+
+def python(code: str, **environment: str) -> str:
+    """The output of a fresh interpreter."""
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment, cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+# What an import costs
+
+
+def test_import_loads_nothing_optional():
+    code = "import sys, jaxopt_notes; print(*sys.modules)"
+    assert HEAVY & set(python(code).split()) == set()
+
+
+def test_import_initializes_no_backend():
+    """Every module imports where no device could be had, so none makes an array while it is imported."""
+    modules = [name for name in map(module_name, FILES) if part(name) not in {"plots", "__main__"}]
+    code = f"""
+import importlib, jax
+for name in {modules}:
+    importlib.import_module(name)
+try:
+    jax.devices()
+except RuntimeError:
+    print("no device")
+"""
+    assert python(code, JAX_PLATFORMS="nonsense").strip() == "no device"
+
+
+# Who may import whom
+
+
+def test_every_module_has_a_floor():
+    parts = {part(module_name(path)) for path in FILES}
+    assert parts <= set().union(*FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_imports_go_downwards(path):
+    floor = {name: height for height, names in enumerate(FLOORS) for name in names}
+    own = part(module_name(path))
+    for module, eager in imports(path):
+        if module.split(".")[0] == PACKAGE.name and part(module) != own:
+            optional = part(module) in OPTIONAL and not eager
+            assert floor[part(module)] < floor[own] or optional, f"{module_name(path)} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_peers_are_imported_in_functions_of_interop_only(path):
+    for module, eager in imports(path):
+        if module.split(".")[0] in PEERS - {"orbax"}:
+            assert not eager, f"{module} is imported with {module_name(path)}"
+            assert part(module_name(path)) == "interop", f"{module_name(path)} imports {module}"
+        if module.split(".")[0] == "matplotlib":
+            assert part(module_name(path)) == "plots", f"{module_name(path)} imports {module}"
+
+
+def test_no_private_api_of_jax():
+    private = "jax." + "_src"
+    folders = [PACKAGE, *(ROOT / name for name in ("tests", "benchmarks", "notebooks"))]
+    sources = [
+        path for folder in folders for suffix in ("py", "ipynb") for path in folder.rglob(f"*.{suffix}")
+    ]
+    assert [str(path) for path in sources if private in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_name)
+def test_a_module_is_short_and_says_what_it_is(path):
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 250
+    assert not source or ast.get_docstring(ast.parse(source)), "a module without a docstring"
+
+
+# What every public name owes
+
+PUBLIC = {name: getattr(jaxopt_notes, name) for name in getattr(jaxopt_notes, "__all__", ())}
+
+# Where a factory must be registered: the registry of its part, for what has the method that makes it
+# one of the family (None: every function of the part is one).
+REGISTRIES = {
+    "initializers": ("INITIALIZERS", "__call__"),
+    "schedules": ("SCHEDULES", "__call__"),
+    "layers": ("LAYERS", "apply"),
+    "optimizers": ("OPTIMIZERS", "update"),
+    "search": ("STRATEGIES", "ask"),
+    "activations": ("ACTIVATIONS", None),
+    "losses": ("LOSSES", None),
+    "metrics": ("METRICS", None),
+}
+
+
+def is_record_of(thing: typing.Any) -> str | None:
+    """The name of the factory that documents a record: `adam` for `Adam`, whose docstring says so."""
+    doc = inspect.getdoc(thing) or ""
+    return doc.split("`")[1] if inspect.isclass(thing) and doc.startswith("See `") else None
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_explained_with_an_example(name):
+    thing = PUBLIC[name]
+    if isinstance(thing, types.ModuleType):
+        assert thing.__doc__
+    elif factory := is_record_of(thing):
+        assert factory in PUBLIC, f"{name} says: see {factory}, which is not public"
+    elif callable(thing):
+        doc = inspect.getdoc(thing) or ""
+        assert doc, f"{name} has no docstring"
+        assert ">>>" in doc, f"{name} has no example"
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_factory_is_registered(name):
+    thing = PUBLIC[name]
+    home = part(getattr(thing, "__module__", None) or PACKAGE.name)
+    if home not in REGISTRIES or inspect.isclass(thing) or not callable(thing):
+        return
+    registry, method = REGISTRIES[home]
+    if method is not None:
+        made = typing.get_type_hints(thing).get("return")
+        bases = inspect.getmro(made) if inspect.isclass(made) else ()
+        if not any(method in vars(base) for base in bases):  # every class has the attribute __call__
+            return
+    registered = getattr(importlib.import_module(f"{PACKAGE.name}.{home}"), registry)
+    assert thing in registered.values(), f"{name} is not in {PACKAGE.name}.{home}.{registry}"
