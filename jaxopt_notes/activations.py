@@ -1,0 +1,242 @@
+"""Activations: plain functions from a pre-activation to an activation.
+
+They are JAX's own where JAX has them and they are right. Every one of them keeps the dtype of its
+input, and neither its values nor its gradients overflow or turn NaN at ±10⁴ in any floating-point
+dtype, float16 included. Slopes and scales may be traced: `jax.vmap(leaky_relu, in_axes=(None, 0))`.
+
+Saturation is what tells them apart. Where σ'(z) is 0 the chain rule multiplies everything before it
+by 0: sigmoid and tanh at both ends, ReLU below 0; leaky ReLU nowhere.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.record import Number
+from jaxopt_notes.trees import as_hyperparameter, compute_dtype
+
+
+def identity(x: jax.Array) -> jax.Array:
+    """The activation of a linear output.
+
+        f(x) = x
+
+    Example:
+        >>> identity(jnp.array([-1.0, 2.0]))
+        Array([-1.,  2.], dtype=float32)
+    """
+    return x
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """The logistic function, from 0 to 1; saturates at both ends.
+
+        σ(x) = 1/(1 + e⁻ˣ)            σ'(x) = σ(x)·(1 − σ(x)) ≤ ¼
+
+    Example:
+        >>> sigmoid(jnp.array([-1e4, 0.0, 1e4]))
+        Array([0. , 0.5, 1. ], dtype=float32)
+
+    Source: rows S0-35, S1-02 of the notes.
+    """
+    return jax.nn.sigmoid(x)
+
+
+def tanh(x: jax.Array) -> jax.Array:
+    """The hyperbolic tangent, from −1 to 1: a sigmoid centred at 0; saturates at both ends.
+
+        tanh(x) = 2σ(2x) − 1            tanh'(x) = 1 − tanh(x)²
+
+    Example:
+        >>> tanh(jnp.array([-1e4, 0.0, 1e4]))
+        Array([-1.,  0.,  1.], dtype=float32)
+
+    Source: row S1-06 of the notes.
+    """
+    return jnp.tanh(x)
+
+
+def softsign(x: jax.Array) -> jax.Array:
+    """Like tanh, but its tails approach ±1 as 1/x, so it saturates more slowly.
+
+        f(x) = x/(1 + |x|)            f'(x) = 1/(1 + |x|)²
+
+    Example:
+        >>> softsign(jnp.array([-1.0, 0.0, 3.0]))
+        Array([-0.5 ,  0.  ,  0.75], dtype=float32)
+
+    Source: row S2-12 of the notes. Elsewhere: `jax.nn.soft_sign`.
+    """
+    return jax.nn.soft_sign(x)
+
+
+def relu(x: jax.Array) -> jax.Array:
+    """The rectifier: does not saturate above 0; its gradient at 0 is 0.
+
+        f(x) = max(0, x)            f'(x) = 1 if x > 0, else 0
+
+    Example:
+        >>> relu(jnp.array([-1.0, 0.0, 2.0]))
+        Array([0., 0., 2.], dtype=float32)
+        >>> float(jax.grad(relu)(0.0))
+        0.0
+
+    Source: rows S0-32, S1-07 of the notes.
+    """
+    return jax.nn.relu(x)
+
+
+def leaky_relu(x: jax.Array, negative_slope: Number = 0.01) -> jax.Array:
+    """A rectifier that lets a little through below 0, so that no unit dies.
+
+        f(x) = x if x ≥ 0, else α·x
+
+    Arguments:
+        x: floating-point array. negative_slope: α; learned per unit it makes PReLU.
+
+    Example:
+        >>> leaky_relu(jnp.array([-100.0, 2.0]))
+        Array([-1.,  2.], dtype=float32)
+
+    Source: Maas et al. 2013; row S1-14 of the notes. The gradient at 0 is 1, as in JAX; torch has α.
+    """
+    kind = compute_dtype(x)
+    return jax.nn.leaky_relu(jnp.asarray(x, kind), as_hyperparameter(negative_slope).astype(kind)).astype(
+        jnp.result_type(x)
+    )
+
+
+def elu(x: jax.Array, alpha: Number = 1.0) -> jax.Array:
+    """The exponential linear unit: approaches −α below 0.
+
+        f(x) = x if x > 0, else α·(eˣ − 1)
+
+    Arguments:
+        x: floating-point array. alpha: α; the slope is continuous at 0 for α = 1.
+
+    Example:
+        >>> elu(jnp.array([-1e4, 0.0, 1e4]))
+        Array([-1.e+00,  0.e+00,  1.e+04], dtype=float32)
+
+    Source: Clevert et al. 2016; row S1-16 of the notes.
+    """
+    kind = compute_dtype(x)
+    return jax.nn.elu(jnp.asarray(x, kind), as_hyperparameter(alpha).astype(kind)).astype(jnp.result_type(x))
+
+
+def selu(x: jax.Array) -> jax.Array:
+    """An ELU scaled so that mean 0 and variance 1 is a fixed point of a layer with LeCun weights.
+
+        f(x) = λ·(x if x > 0, else α·(eˣ − 1))            λ = 1.0507, α = 1.6733
+
+    Example:
+        >>> selu(jnp.array([0.0, 1.0]))
+        Array([0.      , 1.050701], dtype=float32)
+
+    Source: Klambauer et al. 2017; row S1-18 of the notes.
+    """
+    return jax.nn.selu(x)
+
+
+def gelu(x: jax.Array, approximate: bool = True) -> jax.Array:
+    """The Gaussian error linear unit: x times the probability that a standard normal lies below x.
+
+        f(x) = x·Φ(x) ≈ ½x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))
+
+    Arguments:
+        x: floating-point array.
+        approximate: the form with tanh, at most 5·10⁻⁴ away; False for the exact one.
+
+    Example:
+        >>> gelu(jnp.array([-1e4, 0.0, 1e4]))
+        Array([    0.,     0., 10000.], dtype=float32)
+
+    Source: Hendrycks & Gimpel 2016; row S1-18 of the notes.
+
+    Elsewhere: the approximation is the default in JAX too, the exact form in torch. The gradient of
+    `jax.nn.gelu` is NaN where x³ overflows (|x| > 40 in float16); beyond ±10 this one is a ReLU, which
+    it equals there to 10⁻²².
+    """
+    near = jnp.abs(x) < 10
+    return jnp.where(near, jax.nn.gelu(jnp.where(near, x, 0), approximate), jax.nn.relu(x))
+
+
+def silu(x: jax.Array) -> jax.Array:
+    """The sigmoid linear unit, also called swish.
+
+        f(x) = x·σ(x)
+
+    Example:
+        >>> print(silu(jnp.array([-1e4, 0.0, 1e4])).tolist())
+        [-0.0, 0.0, 10000.0]
+
+    Source: Ramachandran et al. 2017; row S1-18 of the notes.
+    """
+    return jax.nn.silu(x)
+
+
+def softplus(x: jax.Array) -> jax.Array:
+    """A smooth rectifier, whose derivative is the sigmoid.
+
+        f(x) = log(1 + eˣ)            f'(x) = σ(x)
+
+    Example:
+        >>> softplus(jnp.array([-1e4, 0.0]))
+        Array([0.       , 0.6931472], dtype=float32)
+
+    Source: row S1-18 of the notes.
+    """
+    return jax.nn.softplus(x)
+
+
+def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
+    """Positive numbers that sum to 1; the maximum is subtracted first, so nothing overflows.
+
+        f(x)ᵢ = e^(xᵢ − max x) / Σⱼ e^(xⱼ − max x)
+
+    Arguments:
+        x: logits. axis: the axis of the classes.
+
+    Example:
+        >>> softmax(jnp.array([1e4, 1e4]))
+        Array([0.5, 0.5], dtype=float32)
+
+    Source: row S2-24 of the notes (outputs). For a loss use `log_softmax`, or the logits themselves.
+    """
+    return jax.nn.softmax(x, axis=axis)
+
+
+def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
+    """The logarithm of softmax, which stays finite where softmax underflows to 0.
+
+        f(x)ᵢ = xᵢ − max x − log Σⱼ e^(xⱼ − max x)
+
+    Arguments:
+        x: logits. axis: the axis of the classes.
+
+    Example:
+        >>> log_softmax(jnp.array([0.0, 1e4]))
+        Array([-10000.,      0.], dtype=float32)
+    """
+    return jax.nn.log_softmax(x, axis=axis)
+
+
+ACTIVATIONS: dict[str, Callable] = {
+    function.__name__: function
+    for function in (
+        identity,
+        sigmoid,
+        tanh,
+        softsign,
+        relu,
+        leaky_relu,
+        elu,
+        selu,
+        gelu,
+        silu,
+        softplus,
+        softmax,
+        log_softmax,
+    )
+}
