@@ -1,0 +1,42 @@
+"""The schedule that never changes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.trees import as_hyperparameter
+
+
+@record
+class Constant:
+    """See `constant`."""
+
+    value: Number
+
+    def __call__(self, step: Any) -> jax.Array:
+        return jnp.broadcast_to(as_hyperparameter(self.value), jnp.shape(step))
+
+
+def constant(value: Number) -> Constant:
+    """The same value at every step.
+
+        η(t) = value
+
+    Arguments:
+        value: a number.
+
+    Returns:
+        A `Constant` record, called with the step. Where a rate is expected the number itself does as well.
+
+    Raises:
+        TypeError: no number.
+
+    Example:
+        >>> float(constant(0.5)(1000))
+        0.5
+
+    Elsewhere: `optax.constant_schedule(value)`.
+    """
+    return Constant(check_number("constant(value)", value))
