@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.cosine import half_cosine
-from jaxopt_notes.schedules.horizon import fraction, numbers
+from jaxopt_notes.schedules.horizon import fraction, numbers, power
 
 
 @record
@@ -28,24 +28,30 @@ class Sgdr:
         init_value, t_mul, m_mul, alpha = numbers(self.init_value, self.t_mul, self.m_mul, self.alpha)
         t, T = numbers(step, self.decay_steps)
         run = _run(t, T, t_mul)
-        length = T * t_mul**run
-        falling = half_cosine(fraction(t - _start(run, T, t_mul), length))
-        return init_value * ((1 - alpha) * m_mul**run * falling + alpha)
+        falling = half_cosine(fraction(t - _start(run, T, t_mul), T * _growth(run, t_mul)))
+        return init_value * ((1 - alpha) * power(m_mul, run) * falling + alpha)
+
+
+def _growth(run: jax.Array, t_mul: jax.Array) -> jax.Array:
+    """mⁱ for m ≥ 1."""
+    return jnp.where(t_mul > 1, jnp.where(t_mul > 1, t_mul, 2) ** run, 1)
 
 
 def _start(run: jax.Array, T: jax.Array, t_mul: jax.Array) -> jax.Array:
+    """The step at which a run begins."""
     grows = t_mul > 1
-    ratio = jnp.where(grows, t_mul, 2)
-    return T * jnp.where(grows, (ratio**run - 1) / (ratio - 1), run)
+    return T * jnp.where(grows, (_growth(run, t_mul) - 1) / jnp.where(grows, t_mul - 1, 1), run)
 
 
 def _run(t: jax.Array, T: jax.Array, t_mul: jax.Array) -> jax.Array:
+    """The number of the run that a step belongs to."""
     t, T, t_mul = jax.lax.stop_gradient((t, T, t_mul))  # a count: its slope is 0
     grows = t_mul > 1
     ratio = jnp.where(grows, t_mul, 2)
     passed = jnp.maximum(t, 0) / jnp.where(T > 0, T, jnp.inf)
     run = jnp.floor(jnp.where(grows, jnp.log1p(passed * (ratio - 1)) / jnp.log(ratio), passed))
-    run = run + jnp.where(t >= _start(run + 1, T, t_mul), 1, 0) - jnp.where(t < _start(run, T, t_mul), 1, 0)
+    t = t * (1 + 16 * jnp.finfo(t.dtype).eps)  # powers are a few units in the last place off
+    run = run + (t >= _start(run + 1, T, t_mul)).astype(t.dtype) - (t < _start(run, T, t_mul)).astype(t.dtype)
     return jnp.where(T > 0, jnp.maximum(run, 0), 0)
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import horizons, numbers, whole_horizons
+from jaxopt_notes.schedules.horizon import horizons, numbers, power, whole_horizons
 
 
 @record
@@ -23,7 +23,7 @@ class Triangular:
         period = 2 * numbers(self.transition_steps)[0]
         cycle = whole_horizons(step, period)
         height = 1 - jnp.abs(1 - 2 * (horizons(step, period) - cycle))
-        return init_value + (peak_value - init_value) * m_mul**cycle * height
+        return init_value + (peak_value - init_value) * power(m_mul, cycle) * height
 
 
 def triangular(
