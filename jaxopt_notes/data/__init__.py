@@ -1,0 +1,36 @@
+"""Data: pairs `(x, y)` of arrays with a common leading axis, and what happens before training.
+
+    data = digits()
+    train, validation, test = split(key, data)              # stratified, by key
+    standardizer = fit_standardizer(train[0])               # statistics of the training set only
+    x = standardizer.apply(train[0])
+    batches = epoch_batches(key, n, batch_size)             # inside jit: every sample once
+
+Nothing here holds a position or a hidden key: an epoch is an array of indices, a split is three
+pairs, and all of it runs on the device, under `jit`, `vmap` and `scan`. The one exception is
+`SealedTestSet`, which remembers that it has been opened, because that is its purpose.
+"""
+
+from jaxopt_notes.data.batches import Batches, epoch_batches, take
+from jaxopt_notes.data.datasets import digits, mnist
+from jaxopt_notes.data.preprocessing import Standardizer, fit_standardizer
+from jaxopt_notes.data.sealed import SealedTestSet
+from jaxopt_notes.data.splits import Folds, Split, kfold_indices, split
+
+DATASETS = {"digits": digits, "mnist": mnist}
+
+__all__ = [
+    "DATASETS",
+    "Batches",
+    "Folds",
+    "SealedTestSet",
+    "Split",
+    "Standardizer",
+    "digits",
+    "epoch_batches",
+    "fit_standardizer",
+    "kfold_indices",
+    "mnist",
+    "split",
+    "take",
+]

@@ -1,0 +1,87 @@
+"""Mini-batches: an epoch is one random partition of the samples, as an array of indices.
+
+No iterator and no copy of the data: `epoch_batches` returns indices, and the training step takes its
+samples where they are, on the device.
+
+    def epoch(params, key):
+        batches = epoch_batches(key, n, batch_size)
+        def step(params, batch):
+            x, y = take(data, batch.indices)
+            ...weighted_mean(loss(outputs, y), batch.weights)...
+        return lax.scan(step, params, batches)
+
+When n is no multiple of the batch size, the last batch is filled up with samples of weight 0. So it
+counts by its size, and each sample counts once an epoch. (What a layer computes of the whole batch,
+as batch norm does, still sees the filling.)
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.record import check_count
+from jaxopt_notes.trees import Tree
+
+
+class Batches(NamedTuple):
+    """An epoch: indices of samples and their weights, both [steps, batch_size]."""
+
+    indices: jax.Array
+    weights: jax.Array
+
+
+def epoch_batches(key: jax.Array, n: int, batch_size: int, *, drop_last: bool = False) -> Batches:
+    """One epoch of mini-batches: a random permutation of the samples, cut into batches.
+
+        steps = ⌈n / m⌉, or ⌊n / m⌋ with drop_last
+
+    Arguments:
+        key: a `jax.random.key`, one for each epoch; it may be traced.
+        n: the number of samples, static.
+        batch_size: m, static.
+        drop_last: leave out what fills no whole batch: other samples each epoch, n mod m of them.
+
+    Returns:
+        `Batches(indices, weights)`, int32 and float32, both [steps, batch_size]; it can be scanned.
+        Weights are 1, and 0 for the filling of the last batch.
+
+    Raises:
+        ValueError: no sample, no batch size, or with drop_last no whole batch.
+        TypeError: n or batch_size is no whole number.
+
+    Example:
+        >>> batches = epoch_batches(jax.random.key(0), n=5, batch_size=2)
+        >>> batches.indices.shape, batches.weights.sum(axis=1)
+        ((3, 2), Array([2., 2., 1.], dtype=float32))
+
+    Source: rows S3-22 and S3-24 of the notes, which assume that m divides n.
+
+    Elsewhere: `torch.utils.data.DataLoader(shuffle=True)` makes the last batch smaller.
+    """
+    n = check_count("epoch_batches(n)", n, 1)
+    size = check_count("epoch_batches(batch_size)", batch_size, 1)
+    steps = n // size if drop_last else -(-n // size)
+    if steps == 0:
+        raise ValueError(
+            f"epoch_batches(batch_size) is {size}, expected at most n = {n}: else drop_last leaves nothing."
+        )
+    order = jax.random.permutation(key, jnp.arange(n, dtype=jnp.int32))
+    place = jnp.arange(steps * size, dtype=jnp.int32)
+    weights = (place < n).astype(jnp.float32)
+    return Batches(order[place % n].reshape(steps, size), weights.reshape(steps, size))
+
+
+def take(data: Tree, indices: Any) -> Tree:
+    """The samples at `indices`, from every array of the data.
+
+    Arguments:
+        data: a pair `(x, y)`, or any tree of arrays with a common leading axis.
+        indices: integers of any shape, which replaces the leading axis.
+
+    Example:
+        >>> x, y = take((jnp.array([[1.0], [2.0], [3.0]]), jnp.array([0, 1, 2])), jnp.array([2, 0]))
+        >>> y
+        Array([2, 0], dtype=int32)
+    """
+    return jax.tree.map(lambda array: jnp.asarray(array)[indices], data)

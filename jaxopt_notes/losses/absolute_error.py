@@ -1,0 +1,34 @@
+"""Absolute error: the negative log-likelihood of a Laplace distribution, deaf to outliers."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.losses.pairing import pair, per_example
+
+
+def mean_absolute_error(outputs: Any, targets: Any) -> jax.Array:
+    """Absolute error, averaged over the features of each example.
+
+        ℓᵢ = 1/K · Σₖ |oᵢₖ − yᵢₖ|          ∂ℓᵢ/∂oᵢₖ = sign(oᵢₖ − yᵢₖ)/K, 0 at 0
+
+    Arguments:
+        outputs: [B] or [B, …], real.
+        targets: the same shape.
+
+    Returns:
+        [B], in the dtype of the outputs.
+
+    Raises:
+        ValueError: the shapes differ; nothing is broadcast.
+
+    Example:
+        >>> mean_absolute_error(jnp.array([[1.0, -3.0]]), jnp.array([[0.0, 0.0]]))
+        Array([2.], dtype=float32)
+
+    Elsewhere: `torch.nn.functional.l1_loss` is the mean of these values.
+    """
+    o, y = pair("mean_absolute_error", outputs, targets)
+    e = o - y
+    return per_example(e * jnp.sign(e), outputs)  # the slope of jnp.abs at 0 would be 1

@@ -1,0 +1,45 @@
+"""Huber's loss: squared error for small errors, absolute error for large ones."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.losses.pairing import pair, per_example
+from jaxopt_notes.record import Number, check_number
+from jaxopt_notes.trees import as_hyperparameter
+
+
+def huber(outputs: Any, targets: Any, *, delta: Number = 1.0) -> jax.Array:
+    """Huber's loss, averaged over the features of each example.
+
+        e = o − y,   c = e clipped to [−δ, δ]
+        ℓᵢ = 1/K · Σₖ c·(e − c/2)   which is   ½e² where |e| ≤ δ,   δ·(|e| − δ/2) beyond
+
+    Arguments:
+        outputs: [B] or [B, …], real.
+        targets: the same shape.
+        delta: δ > 0, where the parabola passes into its tangent, in units of the error. The limit
+            inf is `half_mean_squared_error`. A leaf of `jax.tree_util.Partial(huber, delta=…)`.
+
+    Returns:
+        [B], in the dtype of the outputs.
+
+    Raises:
+        ValueError: the shapes differ, or δ ≤ 0.
+
+    Example:
+        >>> huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), delta=1.0)
+        Array([0.125, 2.5  ], dtype=float32)
+
+    Source: Huber 1964; row S3-10 of the notes uses it as a convex test function.
+
+    Elsewhere: `torch.nn.functional.huber_loss` is the mean of these values. Its `smooth_l1_loss` is
+    this one divided by δ.
+    """
+    delta = check_number("huber(delta)", delta, "(0, inf]", "the usual value is 1.0")
+    o, y = pair("huber", outputs, targets)
+    e = o - y
+    bound = as_hyperparameter(delta).astype(e.dtype)
+    c = jnp.clip(e, -bound, bound)
+    return per_example(c * (e - 0.5 * c), outputs)

@@ -1,0 +1,62 @@
+"""Outputs paired with targets: one shape, one dtype, and a single value per example at the end.
+
+Outputs [B, 1] against targets [B] would broadcast to [B, B] without a word, and the network would
+learn the mean of the targets. Every loss of an error therefore pairs its arguments here first.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.trees import compute_dtype
+
+
+def pair(where: str, outputs: Any, targets: Any) -> tuple[jax.Array, jax.Array]:
+    """Both arrays in one dtype of at least float32, if their shapes are equal.
+
+    Arguments:
+        where: name of the loss, for the message.
+        outputs, targets: arrays of one shape.
+
+    Raises:
+        ValueError: the shapes differ; the message says what to write instead.
+
+    Example:
+        >>> pair("mean_squared_error", jnp.zeros((8, 1)), jnp.zeros(8))
+        Traceback (most recent call last):
+        ValueError: mean_squared_error(targets) has shape (8,), expected that of the outputs, (8, 1): ...
+    """
+    outputs, targets = jnp.asarray(outputs), jnp.asarray(targets)
+    if outputs.shape != targets.shape:
+        raise ValueError(
+            f"{where}(targets) has shape {targets.shape}, expected that of the outputs, "
+            f"{outputs.shape}: {_remedy(outputs.shape, targets.shape)}."
+        )
+    kind = compute_dtype(outputs, targets)
+    return outputs.astype(kind), targets.astype(kind)
+
+
+def _remedy(outputs: tuple, targets: tuple) -> str:
+    if outputs == (*targets, 1):
+        return "pass outputs[..., 0], or targets[..., None]"
+    if targets == (*outputs, 1):
+        return "pass targets[..., 0], or outputs[..., None]"
+    return "nothing is broadcast, reshape one of them"
+
+
+def per_example(values: jax.Array, outputs: Any, reduce: Callable[..., jax.Array] = jnp.mean) -> jax.Array:
+    """Reduce every axis but the first, and return to the dtype of the outputs.
+
+    Example:
+        >>> per_example(jnp.array([[1.0, 3.0], [5.0, 7.0]]), jnp.zeros((2, 2)))
+        Array([2., 6.], dtype=float32)
+    """
+    return as_outputs(reduce(values, axis=tuple(range(1, values.ndim))), outputs)
+
+
+def as_outputs(values: jax.Array, outputs: Any) -> jax.Array:
+    """Values in the dtype of the outputs, where that is a floating-point one."""
+    dtype = jnp.asarray(outputs).dtype
+    return values.astype(dtype) if jnp.issubdtype(dtype, jnp.floating) else values

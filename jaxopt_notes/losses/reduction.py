@@ -1,0 +1,82 @@
+"""From values per example to one number: the mean, weighted by sample.
+
+There is one reduction. It is a mean and not a sum, so that the learning rate does not depend on the
+number of samples (rows S3-22 and S3-23); it takes weights, so that padding counts nothing, and so
+that the means of unequal batches, weighted by their sizes, add up to the mean of all (row S0-02).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.losses.pairing import as_outputs
+from jaxopt_notes.trees import compute_dtype
+
+
+def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
+    """The mean of values per example, weighted by sample.
+
+        Σᵢ wᵢ·vᵢ / Σᵢ wᵢ
+
+    Arguments:
+        values: [B] or [B, …]; further axes are averaged too.
+        weights: [B], or of the shape of `values`; numbers ≥ 0 or bools. `None` weights all alike.
+
+    Returns:
+        A scalar in the dtype of `values`, computed in at least float32. It is 0 if no weight is
+        positive. A value that is not finite counts nothing where its weight is 0.
+
+    Raises:
+        ValueError: the weights have neither shape.
+
+    Example:
+        >>> weighted_mean(jnp.array([1.0, 2.0, 9.0]), jnp.array([1.0, 1.0, 0.0]))
+        Array(1.5, dtype=float32)
+
+    Source: empirical risk, rows S0-02 and S3-01 of the notes.
+
+    Elsewhere: torch's `reduction="mean"` of a loss with class weights is the same quotient; Keras
+    divides the weighted sum by the number of samples, so there padding still counts.
+    """
+    given = jnp.asarray(values)
+    kind = compute_dtype(given)
+    values = given.astype(kind)
+    weights = jnp.ones(values.shape[:1], kind) if weights is None else jnp.asarray(weights).astype(kind)
+    if weights.shape not in (values.shape[:1], values.shape):
+        raise ValueError(
+            f"weighted_mean(weights) has shape {weights.shape}, expected {values.shape[:1]}, one weight a "
+            f"sample, or {values.shape}, that of the values: use weights.reshape({values.shape[:1]})."
+        )
+    weights = weights.reshape(weights.shape + (1,) * (values.ndim - weights.ndim))
+    weights = jnp.broadcast_to(weights, values.shape)
+    # Only what is not finite is replaced: where a weight is 0, its own gradient stays right.
+    values = jnp.where((weights == 0) & ~jnp.isfinite(values), 0, values)
+    total = jnp.sum(weights)
+    mean = jnp.sum(weights * values) / jnp.where(total == 0, 1, total)
+    return as_outputs(mean, given)
+
+
+def empirical_risk(loss: Callable[..., Any], outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
+    """The mean of a loss over a set of samples, the quantity that training makes small.
+
+        L_S(θ) = 1/n · Σᵢ ℓ(f(xᵢ; θ), yᵢ)
+
+    Arguments:
+        loss: `loss(outputs, targets)` with one value per example.
+        outputs: [B, …], what the model made of the inputs.
+        targets: [B, …].
+        weights: [B], see `weighted_mean`.
+
+    Returns:
+        A scalar in the dtype of the values.
+
+    Example:
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> empirical_risk(mean_squared_error, jnp.array([1.0, 2.0]), jnp.array([0.0, 0.0]))
+        Array(2.5, dtype=float32)
+
+    Source: row S3-01 of the notes.
+    """
+    return weighted_mean(loss(outputs, targets), weights)

@@ -1,0 +1,88 @@
+"""The L1 penalty, or lasso: a Laplace prior on the weights.
+
+It pulls every weight towards 0 by the same amount, however small the weight. Its gradient jumps at
+0, so gradient descent oscillates around 0 there; exact zeros come from a proximal step.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_notes.penalties.selection import sum_over
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.trees import Mask, Tree, as_hyperparameter, as_mask, weights_only
+
+
+@record
+class L1:
+    """See `l1`."""
+
+    strength: Number
+    mask: Mask | None = static()
+
+    def __call__(self, params: Tree) -> jax.Array:
+        norm = sum_over(absolute, params, self.mask)
+        return as_hyperparameter(self.strength).astype(norm.dtype) * norm
+
+
+def absolute(x: jax.Array) -> jax.Array:
+    """|x| with the gradient sign(x), which is 0 at 0 (that of `jnp.abs` is 1 there).
+
+    Example:
+        >>> float(jax.grad(absolute)(0.0))
+        0.0
+    """
+    return jnp.real(x * jnp.conj(lax.stop_gradient(jnp.sign(x))))
+
+
+def l1_norm(tree: Tree) -> jax.Array:
+    """The sum of absolute values of an array or of a whole tree, with the gradient 0 at 0.
+
+        ‖x‖₁ = Σ|xᵢ|
+
+    Arguments:
+        tree: an array, or any tree; every floating-point leaf counts.
+
+    Returns:
+        A scalar of at least float32.
+
+    Example:
+        >>> l1_norm(jnp.array([1.0, -2.0, 0.0, -4.0]))
+        Array(7., dtype=float32)
+
+    Source: row S4-28 of the notes.
+    """
+    return sum_over(absolute, tree)
+
+
+def l1(strength: Number, mask: Any = weights_only) -> L1:
+    """The L1 penalty: the sum of absolute values.
+
+        Ω(w) = λ·‖w‖₁          ∂Ω/∂w = λ·sign(w), and 0 at 0
+
+    Arguments:
+        strength: λ ≥ 0; 0 switches it off. The form (λ/m)‖w‖₁ is `l1(λ / m)`.
+        mask: what is penalised, as for `l2`; by default weights only.
+
+    Returns:
+        An `L1` record, called with the parameters; a scalar of at least float32.
+
+    Raises:
+        ValueError: λ < 0. TypeError: no number.
+
+    Example:
+        >>> params = {"kernel": jnp.array([[1.0, -2.0, 0.0]]), "bias": jnp.array([5.0])}
+        >>> l1(0.5)(params)
+        Array(1.5, dtype=float32)
+        >>> jax.grad(l1(0.5))(params)["kernel"]
+        Array([[ 0.5, -0.5,  0. ]], dtype=float32)
+
+    Source: Tibshirani 1996; rows S4-28 and S4-29 of the notes. At 0 the subdifferential is [−λ, λ];
+    0 is the element of it that leaves a zero weight where it is.
+
+    Elsewhere: Keras' `L1` is the same; scikit-learn's `Lasso` too, with half a mean squared error.
+    """
+    remedy = "0 switches the penalty off"
+    return L1(check_number("l1(strength)", strength, "[0, inf)", remedy), as_mask(mask))

@@ -1,0 +1,83 @@
+"""The L2 penalty, or Tikhonov regularization: a Gaussian prior on the weights.
+
+It shrinks every weight in proportion to itself, so it makes weights small and none of them zero. It
+adds λ to every curvature of the loss: a convex loss becomes strongly convex, and gradient descent on
+it converges linearly.
+"""
+
+from typing import Any
+
+import jax
+
+from jaxopt_notes.penalties.selection import sum_over
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.trees import Mask, Tree, abs_squared, as_hyperparameter, as_mask, global_norm, weights_only
+
+
+@record
+class L2:
+    """See `l2`."""
+
+    strength: Number
+    mask: Mask | None = static()
+
+    def __call__(self, params: Tree) -> jax.Array:
+        squares = sum_over(abs_squared, params, self.mask)
+        return 0.5 * as_hyperparameter(self.strength).astype(squares.dtype) * squares
+
+
+def l2_norm(tree: Tree) -> jax.Array:
+    """The Euclidean norm of an array or of a whole tree, with the gradient 0 at 0.
+
+        ‖x‖₂ = √Σ|xᵢ|²
+
+    Arguments:
+        tree: an array, or any tree; every floating-point leaf counts.
+
+    Returns:
+        A scalar of at least float32.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> l2_norm(jnp.array([3.0, 4.0])), jax.grad(l2_norm)(jnp.zeros(2))
+        (Array(5., dtype=float32), Array([0., 0.], dtype=float32))
+
+    Source: row S4-32 of the notes.
+
+    Elsewhere: the gradient of `jnp.linalg.norm` at 0 is NaN. This is the global norm of a gradient.
+    """
+    return global_norm(tree)
+
+
+def l2(strength: Number, mask: Any = weights_only) -> L2:
+    """The L2 penalty: half the sum of squares.
+
+        Ω(w) = ½·λ·‖w‖₂²          ∂Ω/∂w = λ·w
+
+    Arguments:
+        strength: λ ≥ 0; 0 switches it off. A loss that is a mean over samples has λ per sample: the
+            form (λ/2m)‖w‖² is `l2(λ / m)`, the form λ‖w‖² is `l2(2 * λ)`.
+        mask: what is penalised: a function from the parameters to a tree of bools, such a tree, or
+            `None` for every leaf; by default weights only, no biases.
+
+    Returns:
+        An `L2` record, called with the parameters; a scalar of at least float32.
+
+    Raises:
+        ValueError: λ < 0. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> params = {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([5.0])}
+        >>> l2(0.1)(params)
+        Array(0.25, dtype=float32)
+        >>> jax.grad(l2(0.1))(params)["kernel"]
+        Array([[ 0.1, -0.2]], dtype=float32)
+
+    Source: Goodfellow et al. 2016, section 7.1.1; rows S4-33, S0-16 and S3-13 of the notes. The
+    pair of cost λ‖w‖² and gradient λw in rows S2-68 and S2-69 is wrong by a factor 2.
+
+    Elsewhere: `weight_decay=λ` of torch's SGD is this penalty. Keras' `L2(λ)` is λ‖w‖².
+    """
+    remedy = "0 switches the penalty off"
+    return L2(check_number("l2(strength)", strength, "[0, inf)", remedy), as_mask(mask))
