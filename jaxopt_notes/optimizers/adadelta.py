@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
@@ -19,7 +19,7 @@ class AdaDeltaState(NamedTuple):
 
 
 @record
-class AdaDelta:
+class AdaDelta(Transform):
     """See `adadelta`."""
 
     learning_rate: Rate
@@ -30,20 +30,20 @@ class AdaDelta:
         return AdaDeltaState(first_step(), zeros_like(params, real=True), zeros_like(params, real=True))
 
     def update(
-        self, updates: Tree, state: AdaDeltaState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: AdaDeltaState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, AdaDeltaState]:
         updates, s, r = leafwise(
             adadelta_step, updates, params, state.squared_gradients, state.squared_steps,
-            rate=rate_at(self.learning_rate, state.count), rho=self.rho, eps=self.eps,
+            accept=accept, rate=rate_at(self.learning_rate, state.count), rho=self.rho, eps=self.eps,
         )  # fmt: skip
-        return updates, AdaDeltaState(increment(state.count), s, r)
+        return updates, AdaDeltaState(increment(state.count, accept), s, r)
 
 
-def adadelta_step(g, p, s, r, *, rate, rho, eps):
+def adadelta_step(g, p, s, r, *, rate, rho, eps, store=store_always):
     """The update of one leaf, and its averages of squared gradients (s) and of squared steps (r)."""
-    s = rho * s + (1 - rho) * abs_squared(g)
+    s = store(s, rho * s + (1 - rho) * abs_squared(g))
     step = safe_sqrt(safe_divide(r + eps, s + eps)) * g
-    r = rho * r + (1 - rho) * abs_squared(step)
+    r = store(r, rho * r + (1 - rho) * abs_squared(step))
     return -rate * step, s, r
 
 

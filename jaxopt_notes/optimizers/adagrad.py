@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
@@ -18,7 +18,7 @@ class AdaGradState(NamedTuple):
 
 
 @record
-class AdaGrad:
+class AdaGrad(Transform):
     """See `adagrad`."""
 
     learning_rate: Rate
@@ -32,23 +32,25 @@ class AdaGrad:
         return AdaGradState(first_step(), sums)
 
     def update(
-        self, updates: Tree, state: AdaGradState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: AdaGradState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, AdaGradState]:
         formula = adagrad_step_eps_in_sqrt if self.eps_in_sqrt else adagrad_step
         rate = rate_at(self.learning_rate, state.count)
-        updates, sums = leafwise(formula, updates, params, state.sum_of_squares, rate=rate, eps=self.eps)
-        return updates, AdaGradState(increment(state.count), sums)
+        updates, sums = leafwise(
+            formula, updates, params, state.sum_of_squares, rate=rate, eps=self.eps, accept=accept
+        )
+        return updates, AdaGradState(increment(state.count, accept), sums)
 
 
-def adagrad_step(g, p, r, *, rate, eps):
+def adagrad_step(g, p, r, *, rate, eps, store=store_always):
     """The update and the sum of one leaf: r ← r + g², −η·g/(ε + √r)."""
-    r = r + abs_squared(g)
+    r = store(r, r + abs_squared(g))
     return -rate * safe_divide(g, eps + safe_sqrt(r)), r
 
 
-def adagrad_step_eps_in_sqrt(g, p, r, *, rate, eps):
+def adagrad_step_eps_in_sqrt(g, p, r, *, rate, eps, store=store_always):
     """The same with ε inside the root: −η·g/√(r + ε)."""
-    r = r + abs_squared(g)
+    r = store(r, r + abs_squared(g))
     return -rate * safe_divide(g, safe_sqrt(r + eps)), r
 
 

@@ -4,7 +4,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import bias_correction, first_step, increment, leafwise
+from jaxopt_notes.optimizers.leafwise import (
+    Transform,
+    bias_correction,
+    first_step,
+    increment,
+    leafwise,
+    store_always,
+)
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
@@ -19,7 +26,7 @@ class AdamState(NamedTuple):
 
 
 @record
-class Adam:
+class Adam(Transform):
     """See `adam`."""
 
     learning_rate: Rate
@@ -32,22 +39,22 @@ class Adam:
         return AdamState(first_step(), zeros_like(params), zeros_like(params, real=True))
 
     def update(
-        self, updates: Tree, state: AdamState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
-        count = increment(state.count)
+        count = increment(state.count, accept)
         updates, mu, nu = leafwise(
             adam_step, updates, params, state.mu, state.nu,
-            rate=rate_at(self.learning_rate, state.count),
+            accept=accept, rate=rate_at(self.learning_rate, state.count),
             b1=self.b1, b2=self.b2, eps=self.eps, eps_root=self.eps_root,
             c1=bias_correction(self.b1, count), c2=bias_correction(self.b2, count),
         )  # fmt: skip
         return updates, AdamState(count, mu, nu)
 
 
-def adam_step(g, p, m, v, *, rate, b1, b2, eps, eps_root, c1, c2):
+def adam_step(g, p, m, v, *, rate, b1, b2, eps, eps_root, c1, c2, store=store_always):
     """Adam's update of one leaf; c1 and c2 are the bias corrections 1 − b1ᵗ and 1 − b2ᵗ."""
-    m = b1 * m + (1 - b1) * g
-    v = b2 * v + (1 - b2) * abs_squared(g)
+    m = store(m, b1 * m + (1 - b1) * g)
+    v = store(v, b2 * v + (1 - b2) * abs_squared(g))
     return -rate * safe_divide(m / c1, safe_sqrt(v / c2 + eps_root) + eps), m, v
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxopt_notes.optimizers.adam import Adam, AdamState, adam
-from jaxopt_notes.optimizers.leafwise import require_params
+from jaxopt_notes.optimizers.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.weight_decay import add_multiple
 from jaxopt_notes.record import Number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -11,7 +11,7 @@ from jaxopt_notes.trees import Tree, as_mask, weights_only
 
 
 @record
-class AdamW:
+class AdamW(Transform):
     """See `adamw`."""
 
     learning_rate: Rate
@@ -29,12 +29,12 @@ class AdamW:
         return self._adam().init(params)
 
     def update(
-        self, updates: Tree, state: AdamState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
         params = require_params("adamw", params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
-        updates, state = self._adam().update(updates, state, params)
-        return add_multiple(updates, params, -amount, self.mask), state
+        updates, state = self._adam().update(updates, state, params, accept=accept)
+        return add_multiple(updates, params, -amount, self.mask, accept), state
 
 
 def adamw(

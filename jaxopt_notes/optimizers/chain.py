@@ -17,6 +17,10 @@ class Chain:
 
     transforms: tuple
 
+    @property
+    def gated(self) -> bool:
+        return all(getattr(transform, "gated", False) for transform in self.transforms)
+
     def init(self, params: Tree) -> tuple:
         return tuple(transform.init(params) for transform in self.transforms)
 

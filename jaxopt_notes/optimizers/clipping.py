@@ -9,26 +9,21 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import leafwise
+from jaxopt_notes.optimizers.leafwise import Transform, leafwise
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 from jaxopt_notes.trees import Tree, abs_squared, global_norm, safe_sqrt
 
 
-class _Stateless:
-    """A transform that remembers nothing."""
-
-    def init(self, params: Tree) -> tuple:
-        return ()
-
-
 @record
-class ClipByValue(_Stateless):
+class ClipByValue(Transform):
     """See `clip_by_value`."""
 
     max_delta: Number
 
-    def update(self, updates: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
-        return leafwise(clip_value, updates, params, max_delta=self.max_delta)[0], state
+    def update(
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, tuple]:
+        return leafwise(clip_value, updates, params, max_delta=self.max_delta, accept=accept)[0], state
 
 
 def clip_value(g, p, *, max_delta):
@@ -89,15 +84,17 @@ def _clip_leaf_zero(g, p, *, max_norm):
 
 
 @record
-class ClipByNorm(_Stateless):
+class ClipByNorm(Transform):
     """See `clip_by_norm`."""
 
     max_norm: Number
     nonfinite: str = static()
 
-    def update(self, updates: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
+    def update(
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, tuple]:
         formula = _clip_leaf_zero if self.nonfinite == "zero" else _clip_leaf_keep
-        return leafwise(formula, updates, params, max_norm=self.max_norm)[0], state
+        return leafwise(formula, updates, params, max_norm=self.max_norm, accept=accept)[0], state
 
 
 def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNorm:
@@ -130,16 +127,18 @@ def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNo
 
 
 @record
-class ClipByGlobalNorm(_Stateless):
+class ClipByGlobalNorm(Transform):
     """See `clip_by_global_norm`."""
 
     max_norm: Number
     nonfinite: str = static()
 
-    def update(self, updates: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
+    def update(
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, tuple]:
         formula = _clip_zero if self.nonfinite == "zero" else _clip_keep
         norm = global_norm(updates)
-        return leafwise(formula, updates, params, norm=norm, max_norm=self.max_norm)[0], state
+        return leafwise(formula, updates, params, norm=norm, max_norm=self.max_norm, accept=accept)[0], state
 
 
 def clip_by_global_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByGlobalNorm:

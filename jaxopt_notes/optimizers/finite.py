@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.optimizers.chain import as_transform
 from jaxopt_notes.optimizers.evaluation import evaluation_params
-from jaxopt_notes.optimizers.leafwise import first_step, increment
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment
 from jaxopt_notes.record import record
 from jaxopt_notes.trees import Tree, global_norm
 
@@ -21,7 +21,7 @@ class SkipNonfiniteState(NamedTuple):
 
 
 @record
-class SkipNonfinite:
+class SkipNonfinite(Transform):
     """See `skip_nonfinite`."""
 
     optimizer: Any
@@ -30,14 +30,24 @@ class SkipNonfinite:
         return SkipNonfiniteState(self.optimizer.init(params), first_step(), jnp.array(True))
 
     def update(
-        self, updates: Tree, state: SkipNonfiniteState, params: Tree = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SkipNonfiniteState,
+        params: Tree = None,
+        *,
+        accept: Any = None,
+        **extra: Any,
     ) -> tuple[Tree, SkipNonfiniteState]:
         # The norm is finite exactly when every entry is; behind a global-norm clip it is shared with it.
         finite = jnp.isfinite(global_norm(updates))
-        updates, inner = self.optimizer.update(updates, state.inner, params, **extra)
-        updates = jax.tree.map(lambda u: jnp.where(finite, u, jnp.zeros_like(u)), updates)
-        inner = jax.tree.map(lambda new, old: jnp.where(finite, new, old), inner, state.inner)
-        skipped = jnp.where(finite, state.skipped, increment(state.skipped))
+        accept = finite if accept is None else finite & accept
+        if getattr(self.optimizer, "gated", False):
+            updates, inner = self.optimizer.update(updates, state.inner, params, accept=accept, **extra)
+        else:
+            updates, inner = self.optimizer.update(updates, state.inner, params, **extra)
+            updates = jax.tree.map(lambda u: jnp.where(accept, u, jnp.zeros_like(u)), updates)
+            inner = jax.tree.map(lambda new, old: jnp.where(accept, new, old), inner, state.inner)
+        skipped = increment(state.skipped, ~finite)
         return updates, SkipNonfiniteState(inner, skipped, finite)
 
     def evaluation_params(self, params: Tree, state: SkipNonfiniteState) -> Tree:

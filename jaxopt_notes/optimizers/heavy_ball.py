@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise, require_params
+from jaxopt_notes.optimizers.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    require_params,
+    store_always,
+)
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, compute_dtype, is_float
@@ -19,7 +26,7 @@ class HeavyBallState(NamedTuple):
 
 
 @record
-class HeavyBall:
+class HeavyBall(Transform):
     """See `heavy_ball`."""
 
     learning_rate: Rate
@@ -29,13 +36,13 @@ class HeavyBall:
         return HeavyBallState(first_step(), iterate_like(params))
 
     def update(
-        self, updates: Tree, state: HeavyBallState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: HeavyBallState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, HeavyBallState]:
         updates, previous = leafwise(
             heavy_ball_step, updates, require_params("heavy_ball", params), state.previous,
-            rate=rate_at(self.learning_rate, state.count), momentum=self.momentum,
+            accept=accept, rate=rate_at(self.learning_rate, state.count), momentum=self.momentum,
         )  # fmt: skip
-        return updates, HeavyBallState(increment(state.count), previous)
+        return updates, HeavyBallState(increment(state.count, accept), previous)
 
 
 def iterate_like(params: Tree) -> Tree:
@@ -43,9 +50,9 @@ def iterate_like(params: Tree) -> Tree:
     return jax.tree.map(lambda p: jnp.array(p, compute_dtype(p)) if is_float(p) else None, params)
 
 
-def heavy_ball_step(g, p, previous, *, rate, momentum):
+def heavy_ball_step(g, p, previous, *, rate, momentum, store=store_always):
     """The update of one leaf, and the parameter it was made from: −ηg + β(x − x₋₁)."""
-    return -rate * g + momentum * (p - previous), p
+    return -rate * g + momentum * (p - previous), store(previous, p)
 
 
 def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9) -> HeavyBall:

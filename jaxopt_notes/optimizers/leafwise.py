@@ -6,8 +6,10 @@ mentions: missing gradients, integer leaves, complex leaves, dtypes, weak types.
 
 The formula is compiled as a function of its own (`jax.jit`), so leaves of one shape share their
 trace, and everything a step needs of the whole tree (a norm, a rate, a bias correction) enters it
-as a scalar computed once. Parameters are updated from the *new* state, which XLA then reads back
-instead of recomputing it: no copies, every buffer updated in place.
+as a scalar computed once. A formula computes its new state, passes it through `store`, and makes
+the update from what was stored: XLA reads the new state back instead of recomputing it, so every
+buffer is updated in place, without copies. `store` is also where a step that must not be taken
+(`accept` is False) keeps the old state.
 """
 
 import functools
@@ -28,23 +30,44 @@ from jaxopt_notes.trees import (
 )
 
 
+class Transform:
+    """What the optimizers and transforms here have in common.
+
+    `gated` says that `update` takes `accept`, a bool scalar: where it is False the update is zero and
+    the state stays as it is. A transform without state of its own inherits `init`.
+    """
+
+    gated = True
+
+    def init(self, params: Tree) -> Any:
+        return ()
+
+
+def store_always(old: jax.Array, new: jax.Array) -> jax.Array:
+    """The `store` of a formula outside `leafwise`: the new state is kept."""
+    return new
+
+
 def leafwise(
     formula: Callable[..., Any],
     updates: Tree,
     params: Tree,
     *slots: Tree,
     mask: Tree = None,
+    accept: jax.Array | None = None,
     **scalars: Any,
 ) -> tuple:
     """Apply `formula` to every floating-point leaf; return the new updates and slots.
 
     Arguments:
-        formula: `formula(g, p, *slots, **scalars) -> (update, *slots)` for one leaf, everything in
-            one dtype of at least float32; a module-level function, so that its trace is shared.
+        formula: `formula(g, p, *slots, store, **scalars) -> (update, *slots)` for one leaf, everything
+            in one dtype of at least float32; a module-level function, so that its trace is shared.
+            Each new slot must be what `store(old, new)` returned. Without slots: no `store`.
         updates: the gradients; a `None` leaf passes through, an integer leaf becomes a zero update.
         params: the parameters, or `None` if the formula does not need them.
         slots: state trees, `None` where a leaf has no state; each keeps its dtype.
-        mask: a tree of bools; where False, update and slots pass unchanged.
+        mask: a tree of bools; where False, the leaf's update and slots pass unchanged.
+        accept: a bool scalar; where False, all updates are zero and the slots as they were.
         scalars: hyperparameters and numbers of the whole tree.
 
     Returns:
@@ -59,18 +82,21 @@ def leafwise(
     rows = []
     for g, p, keep, *state in zip(grads, leaves, chosen, *columns, strict=True):
         target = g if p is None else p
-        if g is None or not keep:
+        if g is None:
             rows.append((g, *state))
+        elif not keep:
+            same = g if accept is None else jnp.where(accept, g, jnp.zeros_like(g))
+            rows.append((same, *state))
         elif not is_float(target):
             rows.append((jnp.zeros_like(jnp.asarray(target)), *state))
         else:
-            rows.append(_step(formula, g, p, tuple(state), scalars))
+            rows.append(_step(formula, g, p, tuple(state), scalars, accept))
     columns_out = zip(*rows, strict=True) if rows else [()] * (1 + len(slots))
     return tuple(jax.tree.unflatten(treedef, column) for column in columns_out)
 
 
-@functools.partial(jax.jit, static_argnums=0, inline=False)
-def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: dict) -> tuple:
+@functools.partial(jax.jit, static_argnums=0)
+def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: dict, accept: Any) -> tuple:
     target = g if p is None else p
     kind = compute_dtype(g, target)
     real = real_dtype(kind)
@@ -82,16 +108,24 @@ def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: di
     promotion = "standard" if jnp.iscomplexobj(target) else jax.config.jax_numpy_dtype_promotion
     with jax.numpy_dtype_promotion(promotion):
         g, p = (None if leaf is None else lift(jnp.asarray(leaf)) for leaf in (g, p))
-        out = formula(
-            g, p, *map(lift, state), **{name: value.astype(real) for name, value in scalars.items()}
-        )
+        hyper = {name: value.astype(real) for name, value in scalars.items()}
+        if state:
+            hyper["store"] = store_always if accept is None else _store_if(accept)
+        out = formula(g, p, *map(lift, state), **hyper)
     update, *new = out if isinstance(out, tuple) else (out,)
+    if accept is not None:
+        update = jnp.where(accept, update, jnp.zeros_like(update))
     return cast_like(update, target), *(x.astype(old.dtype) for x, old in zip(new, state, strict=True))
 
 
-def increment(count: jax.Array) -> jax.Array:
+def _store_if(accept: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    return lambda old, new: jnp.where(accept, new, old)
+
+
+def increment(count: jax.Array, accept: jax.Array | None = None) -> jax.Array:
     """The next step number; it saturates instead of wrapping to a negative one."""
-    return jnp.where(count < jnp.iinfo(count.dtype).max, count + jnp.ones_like(count), count)
+    room = count < jnp.iinfo(count.dtype).max
+    return count + (room if accept is None else room & accept).astype(count.dtype)
 
 
 def first_step() -> jax.Array:

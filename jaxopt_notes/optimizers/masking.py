@@ -24,6 +24,10 @@ class Masked:
     mask: Any = static()
     outside: str = static()
 
+    @property
+    def gated(self) -> bool:
+        return getattr(self.optimizer, "gated", False)
+
     def init(self, params: Tree) -> MaskedState:
         return MaskedState(self.optimizer.init(_select(params, self._mask(params))))
 

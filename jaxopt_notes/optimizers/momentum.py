@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, zeros_like
@@ -23,7 +23,7 @@ class MomentumState(NamedTuple):
 
 
 @record
-class Momentum:
+class Momentum(Transform):
     """See `momentum`."""
 
     learning_rate: Rate
@@ -34,25 +34,25 @@ class Momentum:
         return MomentumState(first_step(), zeros_like(params))
 
     def update(
-        self, updates: Tree, state: MomentumState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, MomentumState]:
         formula = momentum_step_rate_outside if self.rate_outside else momentum_step
         rate = rate_at(self.learning_rate, state.count)
         updates, velocity = leafwise(
-            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum
+            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum, accept=accept
         )
-        return updates, MomentumState(increment(state.count), velocity)
+        return updates, MomentumState(increment(state.count, accept), velocity)
 
 
-def momentum_step(g, p, v, *, rate, momentum):
+def momentum_step(g, p, v, *, rate, momentum, store=store_always):
     """The update and the velocity of one leaf: v ← αv + ηg, θ ← θ − v."""
-    v = momentum * v + rate * g
+    v = store(v, momentum * v + rate * g)
     return -v, v
 
 
-def momentum_step_rate_outside(g, p, v, *, rate, momentum):
+def momentum_step_rate_outside(g, p, v, *, rate, momentum, store=store_always):
     """The update and the velocity of one leaf: v ← αv + g, θ ← θ − ηv."""
-    v = momentum * v + g
+    v = store(v, momentum * v + g)
     return -rate * v, v
 
 

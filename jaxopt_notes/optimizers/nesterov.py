@@ -11,7 +11,14 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.optimizers.heavy_ball import iterate_like
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise, require_params
+from jaxopt_notes.optimizers.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    require_params,
+    store_always,
+)
 from jaxopt_notes.optimizers.momentum import MomentumState
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -19,7 +26,7 @@ from jaxopt_notes.trees import Tree, as_hyperparameter, zeros_like
 
 
 @record
-class Nesterov:
+class Nesterov(Transform):
     """See `nesterov`."""
 
     learning_rate: Rate
@@ -30,14 +37,14 @@ class Nesterov:
         return MomentumState(first_step(), zeros_like(params))
 
     def update(
-        self, updates: Tree, state: MomentumState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, MomentumState]:
         formula = nesterov_step_rate_outside if self.rate_outside else nesterov_step
         rate = rate_at(self.learning_rate, state.count)
         updates, velocity = leafwise(
-            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum
+            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum, accept=accept
         )
-        return updates, MomentumState(increment(state.count), velocity)
+        return updates, MomentumState(increment(state.count, accept), velocity)
 
     def evaluation_params(self, params: Tree, state: MomentumState) -> Tree:
         """The iterate θ = θ̂ + αv, of which the parameters held are the look-ahead point."""
@@ -51,15 +58,15 @@ def _move(v, p, *, scale):
     return p + scale * v
 
 
-def nesterov_step(g, p, v, *, rate, momentum):
+def nesterov_step(g, p, v, *, rate, momentum, store=store_always):
     """The update of the look-ahead point and the velocity of one leaf: v ← αv + ηg, −(ηg + αv)."""
-    v = momentum * v + rate * g
+    v = store(v, momentum * v + rate * g)
     return -(rate * g + momentum * v), v
 
 
-def nesterov_step_rate_outside(g, p, v, *, rate, momentum):
+def nesterov_step_rate_outside(g, p, v, *, rate, momentum, store=store_always):
     """The update of the look-ahead point and the velocity of one leaf: v ← αv + g, −η(g + αv)."""
-    v = momentum * v + g
+    v = store(v, momentum * v + g)
     return -rate * (g + momentum * v), v
 
 
@@ -109,7 +116,7 @@ class NesterovAcceleratedState(NamedTuple):
 
 
 @record
-class NesterovAccelerated:
+class NesterovAccelerated(Transform):
     """See `nesterov_accelerated`."""
 
     learning_rate: Rate
@@ -119,12 +126,18 @@ class NesterovAccelerated:
         return NesterovAcceleratedState(first_step(), iterate_like(params))
 
     def update(
-        self, updates: Tree, state: NesterovAcceleratedState, params: Tree = None, **extra: Any
+        self,
+        updates: Tree,
+        state: NesterovAcceleratedState,
+        params: Tree = None,
+        *,
+        accept: Any = None,
+        **extra: Any,
     ) -> tuple[Tree, NesterovAcceleratedState]:
-        count = increment(state.count)
+        count = increment(state.count, accept)
         updates, iterate = leafwise(
             accelerated_step, updates, require_params("nesterov_accelerated", params), state.iterate,
-            rate=rate_at(self.learning_rate, state.count), momentum=self._momentum(count),
+            accept=accept, rate=rate_at(self.learning_rate, state.count), momentum=self._momentum(count),
         )  # fmt: skip
         return updates, NesterovAcceleratedState(count, iterate)
 
@@ -142,9 +155,9 @@ class NesterovAccelerated:
         )
 
 
-def accelerated_step(g, p, x, *, rate, momentum):
+def accelerated_step(g, p, x, *, rate, momentum, store=store_always):
     """The update of the extrapolated point y and the iterate x of one leaf."""
-    new = p - rate * g
+    new = store(x, p - rate * g)
     return new + momentum * (new - x) - p, new
 
 

@@ -5,7 +5,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import bias_correction, first_step, increment, leafwise
+from jaxopt_notes.optimizers.leafwise import (
+    Transform,
+    bias_correction,
+    first_step,
+    increment,
+    leafwise,
+    store_always,
+)
 from jaxopt_notes.optimizers.momentum import momentum_step
 from jaxopt_notes.optimizers.nesterov import nesterov_step
 from jaxopt_notes.record import Number, check_number, record, static
@@ -23,7 +30,7 @@ class RMSPropState(NamedTuple):
 
 
 @record
-class RMSProp:
+class RMSProp(Transform):
     """See `rmsprop`."""
 
     learning_rate: Rate
@@ -43,9 +50,9 @@ class RMSProp:
         return RMSPropState(first_step(), nu, mu, velocity)
 
     def update(
-        self, updates: Tree, state: RMSPropState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: RMSPropState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, RMSPropState]:
-        count = increment(state.count)
+        count = increment(state.count, accept)
         hyper = {
             "rate": rate_at(self.learning_rate, state.count),
             "decay": self.decay,
@@ -55,33 +62,37 @@ class RMSProp:
         }
         mu, velocity = state.mu, state.velocity
         if self.centered:
-            updates, nu, mu = leafwise(centered_rmsprop_step, updates, params, state.nu, mu, **hyper)
+            updates, nu, mu = leafwise(
+                centered_rmsprop_step, updates, params, state.nu, mu, accept=accept, **hyper
+            )
         else:
-            updates, nu = leafwise(rmsprop_step, updates, params, state.nu, **hyper)
+            updates, nu = leafwise(rmsprop_step, updates, params, state.nu, accept=accept, **hyper)
         if self.momentum is not None:
             formula = nesterov_step if self.nesterov else momentum_step
             # The formula steps against its gradient at rate 1: here minus the RMSProp update.
             updates, velocity = leafwise(
-                formula, updates, params, velocity, rate=-1.0, momentum=self.momentum
+                formula, updates, params, velocity, rate=-1.0, momentum=self.momentum, accept=accept
             )
         return updates, RMSPropState(count, nu, mu, velocity)
 
 
-def rmsprop_step(g, p, r, *, rate, decay, eps_inside, eps_outside, correction):
+def rmsprop_step(g, p, r, *, rate, decay, eps_inside, eps_outside, correction, store=store_always):
     """The update of one leaf and its average of squared gradients."""
-    r = decay * r + (1 - decay) * abs_squared(g)
+    r = store(r, decay * r + (1 - decay) * abs_squared(g))
     return -rate * safe_divide(g, safe_sqrt(r / correction + eps_inside) + eps_outside), r
 
 
-def centered_rmsprop_step(g, p, r, m, *, rate, decay, eps_inside, eps_outside, correction):
+def centered_rmsprop_step(
+    g, p, r, m, *, rate, decay, eps_inside, eps_outside, correction, store=store_always
+):
     """The update of one leaf and its averages of squared gradients and of gradients.
 
     The variance r − |m|² is a difference of nearly equal numbers when gradients hardly vary:
     below its own rounding error it is taken to be that error, so it is never negative and the step
     stays bounded.
     """
-    r = decay * r + (1 - decay) * abs_squared(g)
-    m = decay * m + (1 - decay) * g
+    r = store(r, decay * r + (1 - decay) * abs_squared(g))
+    m = store(m, decay * m + (1 - decay) * g)
     square = r / correction
     variance = jnp.maximum(square - abs_squared(m / correction), jnp.finfo(r.dtype).eps * square)
     return -rate * safe_divide(g, safe_sqrt(variance + eps_inside) + eps_outside), r, m

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.momentum import Momentum
 from jaxopt_notes.optimizers.momentum import momentum as momentum_sgd
 from jaxopt_notes.optimizers.nesterov import Nesterov
@@ -21,7 +21,7 @@ class SGDState(NamedTuple):
 
 
 @record
-class SGD:
+class SGD(Transform):
     """See `sgd`."""
 
     learning_rate: Rate
@@ -30,10 +30,12 @@ class SGD:
         return SGDState(first_step())
 
     def update(
-        self, updates: Tree, state: SGDState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: SGDState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, SGDState]:
-        (updates,) = leafwise(sgd_step, updates, params, rate=rate_at(self.learning_rate, state.count))
-        return updates, SGDState(increment(state.count))
+        (updates,) = leafwise(
+            sgd_step, updates, params, rate=rate_at(self.learning_rate, state.count), accept=accept
+        )
+        return updates, SGDState(increment(state.count, accept))
 
 
 def sgd_step(g, p, *, rate):

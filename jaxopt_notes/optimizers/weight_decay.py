@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import first_step, increment, leafwise, require_params
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, require_params
 from jaxopt_notes.record import Number, check_number, concrete, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, as_mask, weights_only
@@ -23,7 +23,7 @@ class DecayState(NamedTuple):
 
 
 @record
-class AddL2:
+class AddL2(Transform):
     """See `add_l2`."""
 
     weight_decay: Rate
@@ -33,17 +33,19 @@ class AddL2:
         return DecayState(first_step())
 
     def update(
-        self, updates: Tree, state: DecayState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: DecayState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, DecayState]:
         params = require_params("add_l2", params)
         amount = rate_at(self.weight_decay, state.count)
-        return add_multiple(updates, params, amount, self.mask), DecayState(increment(state.count))
+        return add_multiple(updates, params, amount, self.mask, accept), DecayState(
+            increment(state.count, accept)
+        )
 
 
-def add_multiple(updates: Tree, params: Tree, factor: Any, mask: Any) -> Tree:
+def add_multiple(updates: Tree, params: Tree, factor: Any, mask: Any, accept: Any = None) -> Tree:
     """u + factor·θ on the leaves that the mask (None: all) selects."""
     chosen = None if mask is None else mask(params)
-    return leafwise(_add_multiple, updates, params, mask=chosen, factor=factor)[0]
+    return leafwise(_add_multiple, updates, params, mask=chosen, factor=factor, accept=accept)[0]
 
 
 def _add_multiple(u, p, *, factor):
@@ -82,7 +84,7 @@ def add_l2(weight_decay: Rate = 1e-4, mask: Any = weights_only) -> AddL2:
 
 
 @record
-class WeightDecay:
+class WeightDecay(Transform):
     """See `weight_decay`."""
 
     weight_decay: Rate
@@ -93,11 +95,13 @@ class WeightDecay:
         return DecayState(first_step())
 
     def update(
-        self, updates: Tree, state: DecayState, params: Tree = None, **extra: Any
+        self, updates: Tree, state: DecayState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, DecayState]:
         params = require_params("weight_decay", params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
-        return add_multiple(updates, params, -amount, self.mask), DecayState(increment(state.count))
+        return add_multiple(updates, params, -amount, self.mask, accept), DecayState(
+            increment(state.count, accept)
+        )
 
 
 def weight_decay(
@@ -149,19 +153,18 @@ def weight_decay(
 
 
 @record
-class MultiplicativeDecay:
+class MultiplicativeDecay(Transform):
     """See `multiplicative_decay`."""
 
     factor: Number
     mask: Any = static()
 
-    def init(self, params: Tree) -> tuple:
-        return ()
-
-    def update(self, updates: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
+    def update(
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, tuple]:
         params = require_params("multiplicative_decay", params)
         chosen = None if self.mask is None else self.mask(params)
-        return leafwise(_multiply, updates, params, mask=chosen, factor=self.factor)[0], state
+        return leafwise(_multiply, updates, params, mask=chosen, factor=self.factor, accept=accept)[0], state
 
 
 def _multiply(u, p, *, factor):
