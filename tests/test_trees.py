@@ -44,7 +44,6 @@ from jaxopt_notes.trees import (
         (jnp.arange(3), False),
         (jax.random.key(0), False),
     ],
-    ids=str,
 )
 def test_is_float(leaf, expected):
     assert is_float(leaf) is expected
@@ -84,7 +83,7 @@ def test_real_dtype():
     assert real_dtype(jnp.bfloat16) == jnp.bfloat16
 
 
-@pytest.mark.parametrize("value", [0.999, 1, np.float16(0.5), jnp.float32(0.999), jnp.bfloat16(0.5)], ids=str)
+@pytest.mark.parametrize("value", [0.999, 1, np.float16(0.5), jnp.float32(0.999), jnp.bfloat16(0.5)])
 def test_a_hyperparameter_is_float32_and_never_weak(value):
     number = as_hyperparameter(value)
     assert (number.dtype, number.weak_type) == (jnp.float32, False)
@@ -255,9 +254,7 @@ def test_global_norm_of_nan(dtype):
     assert np.isnan(global_norm([jnp.array([1, jnp.nan], dtype), jnp.array([jnp.inf])]))
 
 
-@pytest.mark.parametrize(
-    "tree", [{}, None, [], jnp.zeros((0, 3)), [None, jnp.arange(3), True], jnp.zeros(3)], ids=str
-)
+@pytest.mark.parametrize("tree", [{}, None, [], jnp.zeros((0, 3)), [None, jnp.arange(3), True], jnp.zeros(3)])
 def test_global_norm_of_nothing_is_zero(tree):
     norm = global_norm(tree)
     assert (float(norm), norm.dtype, norm.shape) == (0.0, jnp.float32, ())
