@@ -154,18 +154,21 @@ def test_a_module_is_short_and_says_what_it_is(path):
 
 PUBLIC = {name: getattr(jaxopt_notes, name) for name in getattr(jaxopt_notes, "__all__", ())}
 
-# Where a factory must be registered: the registry of its part, for what has the method that makes it
-# one of the family (None: every function of the part is one).
-REGISTRIES = {
-    "initializers": ("INITIALIZERS", "__call__"),
-    "schedules": ("SCHEDULES", "__call__"),
-    "layers": ("LAYERS", "apply"),
-    "optimizers": ("OPTIMIZERS", "update"),
-    "search": ("STRATEGIES", "ask"),
-    "activations": ("ACTIVATIONS", None),
-    "losses": ("LOSSES", None),
-    "metrics": ("METRICS", None),
+# A public function belongs to the family of its part if the record it makes has this method, or if its
+# first arguments are these. A family stands in registries, which are dicts in upper case.
+METHODS = {
+    "initializers": "__call__",
+    "schedules": "__call__",
+    "layers": "apply",
+    "optimizers": "update",
+    "search": "ask",
 }
+ARGUMENTS = {
+    "activations": ["x"],
+    "losses": ["outputs", "targets"],
+    "metrics": ["outputs", "targets"],
+}
+COMBINATORS = {"chain"}  # made of members of the family, and tested with them
 
 
 def is_record_of(thing: typing.Any) -> str | None:
@@ -187,17 +190,21 @@ def test_every_public_name_is_explained_with_an_example(name):
         assert ">>>" in doc, f"{name} has no example"
 
 
+def is_of_the_family(thing: typing.Any, home: str) -> bool:
+    if not callable(thing) or inspect.isclass(thing):
+        return False
+    if home in ARGUMENTS:
+        return list(inspect.signature(thing).parameters)[: len(ARGUMENTS[home])] == ARGUMENTS[home]
+    made = typing.get_type_hints(thing).get("return") if home in METHODS else None
+    bases = inspect.getmro(made) if inspect.isclass(made) else ()
+    return any(METHODS[home] in vars(base) for base in bases)  # every class has the attribute __call__
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_factory_is_registered(name):
     thing = PUBLIC[name]
     home = part(getattr(thing, "__module__", None) or PACKAGE.name)
-    if home not in REGISTRIES or inspect.isclass(thing) or not callable(thing):
-        return
-    registry, method = REGISTRIES[home]
-    if method is not None:
-        made = typing.get_type_hints(thing).get("return")
-        bases = inspect.getmro(made) if inspect.isclass(made) else ()
-        if not any(method in vars(base) for base in bases):  # every class has the attribute __call__
-            return
-    registered = getattr(importlib.import_module(f"{PACKAGE.name}.{home}"), registry)
-    assert thing in registered.values(), f"{name} is not in {PACKAGE.name}.{home}.{registry}"
+    if is_of_the_family(thing, home) and name not in COMBINATORS:
+        rooms = vars(importlib.import_module(f"{PACKAGE.name}.{home}"))
+        registries = [value for key, value in rooms.items() if key.isupper() and isinstance(value, dict)]
+        assert any(thing in registry.values() for registry in registries), f"not in a registry of {home}"
