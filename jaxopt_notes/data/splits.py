@@ -173,7 +173,7 @@ def _labels(where: str, labels: Any, n: int) -> jax.Array:
     if labels.shape != (n,):
         raise ValueError(
             f"{where} has labels of shape {labels.shape}, expected ({n},): one-hot rows become labels by "
-            f"y.argmax(-1), and without labels nothing is stratified."
+            f"y.argmax(-1), and stratify=False (labels=None for folds) needs none."
         )
     if not jnp.issubdtype(labels.dtype, jnp.integer):
         raise TypeError(

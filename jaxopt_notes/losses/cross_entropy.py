@@ -165,6 +165,7 @@ def sequence_cross_entropy(
     is_class = (labels >= 0) & (labels < logits.shape[-1])
     valid = jnp.where(is_class, valid, jnp.zeros_like(valid))
     # Masked logits are replaced before they are used, so that not even a NaN gets through.
-    logits = jnp.where((valid != 0)[..., None], logits, jnp.zeros_like(logits)).astype(compute_dtype(logits))
+    logits = jnp.where(valid.astype(bool)[..., None], logits, jnp.zeros_like(logits))
+    logits = logits.astype(compute_dtype(logits))
     values = softmax_cross_entropy(logits, labels, label_smoothing=label_smoothing)
     return as_outputs(jax.vmap(weighted_mean)(values, valid), outputs)

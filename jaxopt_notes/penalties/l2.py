@@ -9,9 +9,10 @@ from typing import Any
 
 import jax
 
+from jaxopt_notes.norms import global_norm
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Mask, Tree, abs_squared, as_hyperparameter, as_mask, global_norm, weights_only
+from jaxopt_notes.trees import Mask, Tree, abs_squared, as_hyperparameter, as_mask, weights_only
 
 
 @record

@@ -1,0 +1,124 @@
+"""Batches: each sample once an epoch, unequal batches by their size, a training loop made of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxopt_notes.data import epoch_batches, take
+from jaxopt_notes.losses import half_mean_squared_error, mean_squared_error, weighted_mean
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.notes("S3-24")
+@pytest.mark.parametrize(("n", "size", "steps"), [(12, 4, 3), (13, 4, 4), (3, 8, 1), (1, 1, 1)])
+def test_every_sample_counts_once(key, n, size, steps):
+    indices, weights = epoch_batches(key, n, size)
+    assert indices.shape == weights.shape == (steps, size)
+    assert sorted(np.asarray(indices)[np.asarray(weights) == 1].tolist()) == list(range(n))
+    assert weights.sum() == n
+    assert set(np.asarray(indices).reshape(-1).tolist()) == set(range(n))  # the filling is samples too
+
+
+@pytest.mark.notes("S3-24")
+def test_epochs_differ_and_repeat_with_their_key(key):
+    one, two = (epoch_batches(jax.random.fold_in(key, epoch), 20, 5).indices for epoch in range(2))
+    assert not np.array_equal(one, two)
+    np.testing.assert_array_equal(one, epoch_batches(jax.random.fold_in(key, 0), 20, 5).indices)
+
+
+@pytest.mark.notes("S3-24")
+def test_every_sample_comes_to_every_place_alike():
+    keys = jax.random.split(jax.random.key(2), 2000)
+    first = jax.vmap(lambda k: epoch_batches(k, 10, 3).indices[0, 0])(keys)
+    assert np.all(np.abs(np.bincount(first, minlength=10) / 2000 - 0.1) < 5 * np.sqrt(0.09 / 2000))
+
+
+def test_drop_last_leaves_whole_batches(key):
+    indices, weights = epoch_batches(key, 13, 4, drop_last=True)
+    assert indices.shape == (3, 4)
+    assert weights.all()
+    assert len(set(np.asarray(indices).reshape(-1).tolist())) == 12
+    with pytest.raises(ValueError, match=r"epoch_batches\(batch_size\) is 14, expected at most n = 13"):
+        epoch_batches(key, 13, 14, drop_last=True)
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "error"), [(0, 4, ValueError), (4, 0, ValueError), (4.0, 2, TypeError)]
+)
+def test_wrong_sizes_are_named(key, n, size, error):
+    with pytest.raises(error, match=r"epoch_batches\(.*\) is .* whole number of at least 1"):
+        epoch_batches(key, n, size)
+
+
+def test_in_jit_vmap_and_scan(key):
+    keys = jax.random.split(key, 3)
+    alone = np.stack([epoch_batches(k, 10, 4).indices for k in keys])
+    np.testing.assert_array_equal(jax.vmap(lambda k: epoch_batches(k, 10, 4).indices)(keys), alone)
+    _, scanned = jax.jit(lambda ks: lax.scan(lambda c, k: (c, epoch_batches(k, 10, 4).indices), 0, ks))(keys)
+    np.testing.assert_array_equal(scanned, alone)
+
+
+def test_take_from_every_array():
+    x, y = take(({"a": np.arange(6).reshape(3, 2)}, jnp.array([7, 8, 9])), jnp.array([[2, 0]]))
+    assert x["a"].tolist() == [[[4, 5], [0, 1]]]
+    assert y.tolist() == [[9, 7]]
+
+
+def linear_data(n):
+    x = RNG.normal(size=(n, 3))
+    return jnp.asarray(x), jnp.asarray(x @ np.array([1.0, -2.0, 0.5]) + 0.1 * RNG.normal(size=n))
+
+
+@pytest.mark.notes("S0-02")
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize(("n", "size"), [(24, 6), (23, 6)])
+def test_the_mean_of_batch_losses_weighted_by_size_is_the_loss_of_the_set(key, n, size):
+    (x, y), w = linear_data(n), jnp.array([0.3, 0.2, -1.0])
+    batches = epoch_batches(key, n, size)
+
+    def batch_loss(batch):
+        xb, yb = take((x, y), batch.indices)
+        return weighted_mean(mean_squared_error(xb @ w, yb), batch.weights)
+
+    losses, sizes = lax.map(batch_loss, batches), batches.weights.sum(axis=1)
+    full = np.mean((np.asarray(x) @ np.asarray(w) - np.asarray(y)) ** 2)
+    np.testing.assert_allclose(weighted_mean(losses, sizes), full, rtol=1e-12)
+    equal = n % size == 0
+    assert np.isclose(losses.mean(), full, rtol=1e-12) == equal  # unweighted, a ragged batch counts too much
+
+
+def train(key, data, batch_size, epochs, rate=0.1):
+    """The notes' loop: for each epoch a partition, for each batch a step against its gradient."""
+    n = len(data[1])
+
+    def step(w, batch):
+        x, y = take(data, batch.indices)
+        risk = lambda w: weighted_mean(half_mean_squared_error(x @ w, y), batch.weights)  # noqa: E731
+        return w - rate * jax.grad(risk)(w), None
+
+    def epoch(w, key):
+        return lax.scan(step, w, epoch_batches(key, n, batch_size))
+
+    return lax.scan(epoch, jnp.zeros(3), jax.random.split(key, epochs))[0]
+
+
+@pytest.mark.notes("S0-01", "S3-22")
+@pytest.mark.usefixtures("x64")
+def test_a_training_loop(key):
+    """One batch of full size is gradient descent; small batches reach the least-squares solution."""
+    data = linear_data(30)
+    x, y = map(np.asarray, data)
+    w = np.zeros(3)
+    for _ in range(5):
+        w = w - 0.1 * x.T @ (x @ w - y) / 30
+    full = jax.jit(train, static_argnames=("batch_size", "epochs"))
+    np.testing.assert_allclose(full(key, data, batch_size=30, epochs=5), w, rtol=1e-12)
+    np.testing.assert_allclose(full(key, data, batch_size=64, epochs=5), w, rtol=1e-12)  # filled up
+
+    solution = np.linalg.lstsq(x, y, rcond=None)[0]
+    trained = np.asarray(full(key, data, batch_size=8, epochs=60))
+    best = np.mean((x @ solution - y) ** 2)
+    assert np.mean((x @ trained - y) ** 2) < 1.2 * best < 0.01 * np.mean(y**2)

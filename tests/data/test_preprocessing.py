@@ -1,0 +1,100 @@
+"""Standardization: moments, constant columns, scikit-learn, and statistics of the training set only."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sklearn.preprocessing
+
+from jaxopt_notes.data import Standardizer, digits, fit_standardizer, split
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.notes("S1-20", "S1-21")
+def test_digits_have_mean_0_and_deviation_1_and_no_nan():
+    """Three of the 64 pixels are 0 in every image."""
+    x, _ = digits()
+    z = np.asarray(fit_standardizer(x).apply(x), np.float64)
+    constant = np.asarray(x).std(axis=0) == 0
+    assert constant.sum() == 3
+    np.testing.assert_array_equal(z[:, constant], 0)
+    np.testing.assert_allclose(z.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(z[:, ~constant].std(axis=0), 1, rtol=1e-5)
+
+
+@pytest.mark.notes("S1-21")
+@pytest.mark.parametrize("robust", [False, True])
+@pytest.mark.parametrize("value", [0.0, 0.1, -1e7])
+def test_a_constant_column_becomes_zero(robust, value):
+    """0.1 has a mean that differs from it by a rounding error, which must not be divided by another."""
+    x = jnp.full((1001, 2), value)
+    np.testing.assert_array_equal(fit_standardizer(x, robust=robust).apply(x), 0)
+
+
+@pytest.mark.notes("S4-53")
+@pytest.mark.usefixtures("x64")
+def test_the_shape_of_a_distribution_stays():
+    """Mean 0 and deviation 1, but as skew as before: not a normal distribution."""
+    x = RNG.exponential(size=(2000, 1))
+    z = np.asarray(fit_standardizer(x).apply(x))
+    np.testing.assert_allclose([z.mean(), z.std()], [0, 1], atol=1e-12)
+    skewness = np.mean(((x - x.mean()) / x.std()) ** 3)
+    assert skewness > 1
+    np.testing.assert_allclose(np.mean(z**3), skewness, rtol=1e-12)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("robust", [False, True])
+def test_agrees_with_scikit_learn(robust):
+    train, test = RNG.normal(3, 2, size=(50, 4)), RNG.normal(size=(9, 4))
+    scaler = sklearn.preprocessing.RobustScaler() if robust else sklearn.preprocessing.StandardScaler()
+    standardizer = fit_standardizer(train, robust=robust)
+    np.testing.assert_allclose(standardizer.apply(test), scaler.fit(train).transform(test), rtol=1e-12)
+    np.testing.assert_allclose(standardizer.inverse(standardizer.apply(test)), test, rtol=1e-12)
+
+
+@pytest.mark.notes("S4-53")
+@pytest.mark.usefixtures("x64")
+def test_an_outlier_does_not_move_robust_statistics():
+    x = RNG.normal(size=(101, 1))
+    spoilt = x.copy()
+    spoilt[np.argmax(x)] = 1e6
+    for robust, moved in [(True, False), (False, True)]:
+        before, after = fit_standardizer(x, robust=robust), fit_standardizer(spoilt, robust=robust)
+        assert np.allclose(before.scale, after.scale) != moved
+
+
+@pytest.mark.notes("S1-26")
+def test_the_test_set_never_enters(key):
+    """Whatever becomes of validation and test samples, the transform is the same."""
+    x, y = digits()
+    number = jnp.arange(len(y))
+    train, validation, test = split(key, ((x, number), y))
+    elsewhere = jnp.concatenate([validation[0][1], test[0][1]])
+    spoilt = split(key, ((x.at[elsewhere].add(1000.0), number), y))
+    one, two = fit_standardizer(train[0][0]), fit_standardizer(spoilt.train[0][0])
+    np.testing.assert_array_equal(one.mean, two.mean)
+    np.testing.assert_array_equal(one.scale, two.scale)
+    np.testing.assert_allclose(one.mean, np.asarray(train[0][0]).mean(axis=0), rtol=1e-5, atol=1e-6)
+    assert abs(spoilt.test[0][0].mean() - test[0][0].mean()) > 900
+
+
+def test_large_offsets_keep_their_digits():
+    x = 10_000 + RNG.normal(size=(500, 2))
+    expected = (x - x.mean(axis=0)) / x.std(axis=0)
+    np.testing.assert_allclose(fit_standardizer(np.float32(x)).apply(np.float32(x)), expected, atol=5e-3)
+
+
+def test_images_dtypes_and_trees():
+    x = jnp.asarray(RNG.integers(0, 255, (20, 4, 4, 3)), jnp.uint8)
+    standardizer = fit_standardizer(x)
+    assert standardizer.mean.shape == (4, 4, 3)
+    assert standardizer.apply(x).dtype == jnp.float32
+    assert standardizer.apply(x.astype(jnp.bfloat16)).dtype == jnp.bfloat16
+    assert isinstance(jax.tree.map(jnp.copy, standardizer), Standardizer)
+    np.testing.assert_allclose(jax.jit(fit_standardizer)(x).mean, standardizer.mean, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"given shape \(4, 4, 3\), .* for a single sample pass x\[None\]"):
+        standardizer.apply(x[0])
+    with pytest.raises(ValueError, match=r"has shape \(0, 3\), expected .* n ≥ 1"):
+        fit_standardizer(jnp.zeros((0, 3)))
