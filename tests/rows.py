@@ -108,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     lines = report(
         found, summary=not chosen, covered=options.covered, uncovered=options.uncovered or not chosen
     )
-    sys.stdout.writelines(f"{line}\n" for line in lines)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
     return 0
 
 
