@@ -21,6 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from floors below its own, or from its own part of the house.
 FLOORS = (
     {"record", "trees"},
+    {"norms"},
     {"initializers", "activations", "schedules", "losses", "metrics", "penalties", "projections"},
     {"layers", "optimizers", "data", "problems"},
     {"training"},
