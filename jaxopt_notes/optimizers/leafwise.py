@@ -18,6 +18,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.trees import (
     Tree,
@@ -138,7 +139,7 @@ def bias_correction(decay: Any, count: jax.Array) -> jax.Array:
 
     Where it is 0 (t = 0, or decay = 1) it is 1, so that dividing by it is always safe.
     """
-    weight = 1 - as_hyperparameter(decay) ** count
+    weight = 1 - lax.pow(as_hyperparameter(decay), count)  # takes a whole exponent as it is
     return jnp.where(weight == 0, 1, weight)
 
 
