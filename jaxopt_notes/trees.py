@@ -4,6 +4,7 @@ A tree here is anything JAX calls a pytree. Leaves may be arrays, NumPy arrays, 
 `None` (a missing gradient). Leaves that are not real or complex floating point are never touched.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -29,9 +30,9 @@ def is_float(leaf: Any) -> bool:
 
 def compute_dtype(*leaves: Any) -> np.dtype:
     """The dtype to compute in: that of the leaves, and at least float32 (complex64 if complex)."""
-    return functools.reduce(
-        jnp.promote_types, [jnp.asarray(leaf).dtype for leaf in leaves], np.dtype("float32")
-    )
+    with jax.numpy_dtype_promotion("standard"):
+        dtypes = [jnp.asarray(leaf).dtype for leaf in leaves]
+        return functools.reduce(jnp.promote_types, dtypes, np.dtype("float32"))
 
 
 def real_dtype(dtype: Any) -> np.dtype:
@@ -74,7 +75,8 @@ def zeros_like(tree: Tree, dtype: Any = None, *, real: bool = False) -> Tree:
             return None
         kind = compute_dtype(leaf) if dtype is None else np.dtype(dtype)
         if jnp.iscomplexobj(leaf):
-            kind = real_dtype(kind) if real else jnp.promote_types(kind, jnp.complex64)
+            wide = np.dtype("complex128" if real_dtype(kind).itemsize == 8 else "complex64")
+            kind = real_dtype(kind) if real else wide
         return jnp.zeros_like(jnp.asarray(leaf), dtype=kind)
 
     return jax.tree.map(zeros, tree)
@@ -115,65 +117,6 @@ def safe_divide(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.where(zero, jnp.zeros_like(x), x / jnp.where(zero, jnp.ones_like(y), y))
 
 
-def global_norm(tree: Tree) -> jax.Array:
-    """Euclidean norm of all floating-point leaves together: ‖x‖ = √Σ|xᵢ|².
-
-    Computed in at least float32. When the sum of squares overflows or underflows it is computed
-    again on values divided by the largest one, so the norm of 1e25 and of 1e-25 is right. Its
-    gradient at 0 is 0. An infinite leaf gives inf, a NaN gives NaN, an empty tree 0.
-
-    Example:
-        >>> float(global_norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])}))
-        5.0
-    """
-    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree) if is_float(leaf)]
-    leaves = [leaf.astype(compute_dtype(leaf)) for leaf in leaves if leaf.size]
-    if not leaves:
-        return jnp.zeros((), jnp.result_type(float))
-    dtype = functools.reduce(jnp.promote_types, [real_dtype(leaf.dtype) for leaf in leaves])
-    return _norm(dtype, leaves)
-
-
-def _sum_of_squares(dtype: Any, leaves: list) -> jax.Array:
-    return functools.reduce(jnp.add, [jnp.sum(abs_squared(leaf)).astype(dtype) for leaf in leaves])
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _norm(dtype: Any, leaves: list) -> jax.Array:
-    total = _sum_of_squares(dtype, leaves)
-    info = jnp.finfo(dtype)
-    # Squares below `low` would be subnormal and lose digits; above `high` they are infinite.
-    low, high = float(info.smallest_normal) / float(info.eps), float(info.max)
-    in_range = (total >= low) & (total <= high)
-    return lax.cond(
-        in_range,
-        lambda leaves, total: jnp.sqrt(total),
-        lambda leaves, total: _scaled_norm(dtype, leaves),
-        leaves,
-        total,
-    )
-
-
-def _scaled_norm(dtype: Any, leaves: list) -> jax.Array:
-    largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(leaf)).astype(dtype) for leaf in leaves])
-    usable = (largest > 0) & (largest < jnp.inf)  # 0, inf and NaN are their own norm
-    scale = jnp.where(usable, largest, 1)
-    total = _sum_of_squares(dtype, [leaf / scale.astype(real_dtype(leaf.dtype)) for leaf in leaves])
-    return jnp.where(usable, scale * jnp.sqrt(total), largest)
-
-
-@_norm.defjvp
-def _norm_jvp(dtype: Any, primals: tuple, tangents: tuple) -> tuple:
-    (leaves,), (directions,) = primals, tangents
-    norm = _norm(dtype, leaves)
-    safe = jnp.where(norm > 0, norm, 1)
-    slopes = [
-        jnp.sum(jnp.real(jnp.conj(leaf / safe.astype(real_dtype(leaf.dtype))) * d)).astype(dtype)
-        for leaf, d in zip(leaves, directions, strict=True)
-    ]
-    return norm, functools.reduce(jnp.add, slopes)
-
-
 def path_name(path: tuple) -> str:
     """The path of a leaf as one string: `layers_0/kernel`.
 
@@ -206,9 +149,17 @@ def where_path(predicate: Callable[[str, Any], bool]) -> Mask:
         >>> where_path(lambda name, leaf: name.endswith("bias"))({"kernel": 1.0, "bias": 2.0})
         {'bias': True, 'kernel': False}
     """
-    return lambda params: jax.tree.map_with_path(
-        lambda path, leaf: bool(predicate(path_name(path), leaf)), params
-    )
+    return _PathMask(predicate)
+
+
+@dataclasses.dataclass(frozen=True)
+class _PathMask:
+    """A predicate on paths as a mask: equal when the predicate is, so it is structure of a record."""
+
+    predicate: Callable[[str, Any], bool]
+
+    def __call__(self, params: Tree) -> Tree:
+        return jax.tree.map_with_path(lambda path, leaf: bool(self.predicate(path_name(path), leaf)), params)
 
 
 class _TreeMask:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.norms import global_norm
 from jaxopt_notes.record import Number, record, static
 from jaxopt_notes.trees import (
     abs_squared,
@@ -14,7 +15,6 @@ from jaxopt_notes.trees import (
     as_mask,
     cast_like,
     compute_dtype,
-    global_norm,
     is_float,
     is_none,
     path_name,

@@ -9,9 +9,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.leafwise import Transform, leafwise
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
-from jaxopt_notes.trees import Tree, abs_squared, global_norm, safe_sqrt
+from jaxopt_notes.trees import Tree, abs_squared, safe_sqrt
 
 
 @record

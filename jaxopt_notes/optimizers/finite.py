@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.chain import as_transform
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment
 from jaxopt_notes.record import record
-from jaxopt_notes.trees import Tree, global_norm
+from jaxopt_notes.trees import Tree
 
 
 class SkipNonfiniteState(NamedTuple):

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.norms import global_norm
 from jaxopt_notes.trees import (
     as_mask,
     cast_like,
-    global_norm,
     path_name,
     weights_only,
     where_path,

@@ -1,0 +1,45 @@
+"""Training and validation curves."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxopt_notes.plots.figure import figure
+
+
+def plot_curves(history: dict[str, Any], title: str = "") -> Any:
+    """Losses on the left, validation metrics on the right: a thin line a seed, a thick one their mean.
+
+    Arguments:
+        history: as `Trainer.advance` returns it: name → array [epochs], or [seeds, epochs].
+        title: above the picture.
+
+    Returns:
+        A matplotlib Figure.
+
+    Raises:
+        ImportError: matplotlib is missing.
+    """
+    curves = {name: np.atleast_2d(np.asarray(values, float)) for name, values in history.items()}
+    losses = {name: curve for name, curve in curves.items() if name.endswith("loss")}
+    metrics = {
+        name: curve for name, curve in curves.items() if name.startswith("valid_") and name not in losses
+    }
+    panels = [panel for panel in (losses, metrics) if panel]
+    drawn = figure(4.6 * len(panels), 3.4)
+    axes = drawn.subplots(1, len(panels), squeeze=False)[0]
+    for axis, panel in zip(axes, panels, strict=True):
+        for color, (name, curve) in zip(
+            ("#4063d8", "#d83933", "#389826", "#9558b2"), panel.items(), strict=False
+        ):
+            epochs = np.arange(1, curve.shape[1] + 1)
+            axis.plot(epochs, curve.T, lw=0.6, alpha=0.4, color=color)
+            axis.plot(epochs, curve.mean(axis=0), lw=2, color=color, label=name)
+        if panel is losses:
+            axis.set_yscale("log")
+        axis.set_xlabel("epoch")
+        axis.grid(alpha=0.25)
+        axis.legend(frameon=False)
+    if title:
+        drawn.suptitle(title, fontsize="medium")
+    return drawn
