@@ -1,0 +1,75 @@
+"""What the tests of optimizers share: random gradients, and runs against a reference in NumPy.
+
+A reference is a generator `reference(theta, grads)` written from the formula, one leaf in float64: it
+yields the parameters after each step.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxopt_notes.optimizers.apply_updates import apply_updates
+
+STEPS = 12
+SHAPES = {"kernel": (3, 2), "bias": (3,)}
+RATES = 0.1 / (1 + np.arange(STEPS))  # a rate for every step, and the schedule that gives it
+
+
+def falling_rate(step):
+    return 0.1 / (1 + jnp.asarray(step, jnp.result_type(float)))
+
+
+def random_params(seed=0):
+    rng = np.random.default_rng(seed)
+    return {name: rng.normal(size=shape) for name, shape in SHAPES.items()}
+
+
+def random_grads(steps=STEPS, seed=1):
+    """Gradients [steps, …] for `random_params`, no two leaves of one scale."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: scale * rng.normal(size=(steps, *shape))
+        for scale, (name, shape) in zip((1.0, 0.03), SHAPES.items(), strict=True)
+    }
+
+
+@jax.jit
+def follow(optimizer, params, grads):
+    """The parameters and the states after each step with given gradients: `[steps, …]` each."""
+
+    def step(carry, g):
+        params, state = carry
+        updates, state = optimizer.update(g, state, params)
+        params = apply_updates(params, updates)
+        return (params, state), (params, state)
+
+    return lax.scan(step, (params, optimizer.init(params)), grads)[1]
+
+
+@functools.partial(jax.jit, static_argnums=(1, 3))
+def descend(optimizer, gradient, start, steps):
+    """The same with the gradient taken at the parameters held: `[1 + steps, …]`, the start first."""
+
+    def step(carry, _):
+        params, state = carry
+        updates, after = optimizer.update(gradient(params), state, params)
+        return (apply_updates(params, updates), after), carry
+
+    last, before = lax.scan(step, (start, optimizer.init(start)), length=steps)
+    return jax.tree.map(lambda x, end: jnp.concatenate([x, end[None]]), before, last)
+
+
+def assert_follows(optimizer, reference, rtol=1e-12, **replaced):
+    """The optimizer's parameters are those of the reference, leaf by leaf and step by step.
+
+    A leaf named in `replaced` has a reference of its own.
+    """
+    params, grads = random_params(), random_grads()
+    found, _ = follow(optimizer, params, grads)
+    for name in SHAPES:
+        expected = np.stack(list(replaced.get(name, reference)(params[name], grads[name])))
+        assert found[name].dtype == np.float64
+        np.testing.assert_allclose(found[name], expected, rtol=rtol, atol=1e-15, err_msg=name)
