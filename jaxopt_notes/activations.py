@@ -12,9 +12,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.record import Number
-from jaxopt_notes.trees import as_hyperparameter, compute_dtype
+from jaxopt_notes.trees import as_hyperparameter
 
 
 def identity(x: jax.Array) -> jax.Array:
@@ -101,10 +102,7 @@ def leaky_relu(x: jax.Array, negative_slope: Number = 0.01) -> jax.Array:
 
     Source: Maas et al. 2013; row S1-14 of the notes. The gradient at 0 is 1, as in JAX; torch has α.
     """
-    kind = compute_dtype(x)
-    return jax.nn.leaky_relu(jnp.asarray(x, kind), as_hyperparameter(negative_slope).astype(kind)).astype(
-        jnp.result_type(x)
-    )
+    return _with_number(jax.nn.leaky_relu, x, negative_slope)
 
 
 def elu(x: jax.Array, alpha: Number = 1.0) -> jax.Array:
@@ -121,8 +119,13 @@ def elu(x: jax.Array, alpha: Number = 1.0) -> jax.Array:
 
     Source: Clevert et al. 2016; row S1-16 of the notes.
     """
-    kind = compute_dtype(x)
-    return jax.nn.elu(jnp.asarray(x, kind), as_hyperparameter(alpha).astype(kind)).astype(jnp.result_type(x))
+    return _with_number(jax.nn.elu, x, alpha)
+
+
+def _with_number(function: Callable, x: jax.Array, number: Number) -> jax.Array:
+    """A function of an array and a hyperparameter, in at least float32; the dtype of x stays."""
+    kind = np.promote_types(jnp.result_type(x), np.float32)
+    return function(jnp.asarray(x, kind), as_hyperparameter(number).astype(kind)).astype(jnp.result_type(x))
 
 
 def selu(x: jax.Array) -> jax.Array:

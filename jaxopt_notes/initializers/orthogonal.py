@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.trees import as_hyperparameter
@@ -22,7 +23,7 @@ class Orthogonal:
                 f"orthogonal()(shape) is {tuple(shape)}, expected a shape of rank 2 or more: "
                 "a vector has no columns to be orthogonal, initialize it with zeros or normal."
             )
-        kind = jnp.promote_types(dtype, jnp.float32)
+        kind = np.promote_types(dtype, np.float32)
         rotation = jax.nn.initializers.orthogonal()(key, tuple(shape), kind)
         return (as_hyperparameter(self.scale).astype(kind) * rotation).astype(dtype)
 

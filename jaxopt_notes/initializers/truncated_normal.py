@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.trees import as_hyperparameter
@@ -20,7 +21,7 @@ class TruncatedNormal:
     stddev: Number
 
     def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-        kind = jnp.promote_types(dtype, jnp.float32)
+        kind = np.promote_types(dtype, np.float32)
         width = as_hyperparameter(self.stddev).astype(kind) / STDDEV_WITHIN_TWO
         return (width * jax.random.truncated_normal(key, -2.0, 2.0, shape, kind)).astype(dtype)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.record import Number, check_number, concrete, record
 from jaxopt_notes.trees import as_hyperparameter
@@ -18,7 +19,7 @@ class Uniform:
     high: Number
 
     def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-        kind = jnp.promote_types(dtype, jnp.float32)
+        kind = np.promote_types(dtype, np.float32)
         low, high = (as_hyperparameter(end).astype(kind) for end in (self.low, self.high))
         return (low + (high - low) * jax.random.uniform(key, shape, kind)).astype(dtype)
 

@@ -179,10 +179,7 @@ def test_numbers_of_zero_and_one_are_finite_also_in_their_gradients(schedule, va
 
 @EVERY_SCHEDULE
 def test_times_before_the_first_step_and_far_beyond_the_last_are_finite(schedule):
-    values = [schedule(step) for step in (-7, -1.5, 2**31 - 1, 1e12)]
-    if "t_mul" not in repr(schedule) and "m_mul" not in repr(schedule):
-        assert np.isfinite(values).all()
-    assert np.isfinite(values[0])
+    assert np.isfinite([schedule(step) for step in (-7, -1.5, 2**31 - 1, 1e12)]).all()
 
 
 @pytest.mark.parametrize(

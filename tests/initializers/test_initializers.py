@@ -1,0 +1,120 @@
+"""Every initializer of the registry against every invariant."""
+
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.initializers import INITIALIZERS, normal, variance_scaling
+
+INVARIANT = pytest.mark.parametrize("name", INITIALIZERS)
+SHAPE = (24, 40)
+
+
+@INVARIANT
+def test_shape_and_dtype_are_those_asked_for(name, key):
+    init = INITIALIZERS[name]()
+    assert init(key, SHAPE).dtype == jnp.float32
+    for dtype in (jnp.float16, jnp.bfloat16, jnp.float32):
+        values = init(key, SHAPE, dtype)
+        assert (values.shape, values.dtype, values.weak_type) == (SHAPE, dtype, False)
+        # The same draw, rounded: the dtype of a model does not change its first weights.
+        np.testing.assert_array_equal(values, init(key, SHAPE).astype(dtype))
+    assert init(key, (0, 5)).shape == (0, 5)
+    assert init(key, [3, 3, 4, 8]).shape == (3, 3, 4, 8)
+
+
+@INVARIANT
+def test_float64(name, key, x64):
+    values = INITIALIZERS[name]()(key, SHAPE, jnp.float64)
+    assert values.dtype == jnp.float64
+    assert INITIALIZERS[name]()(key, SHAPE).dtype == jnp.float32
+
+
+@INVARIANT
+def test_jit_pickle_and_old_keys_change_nothing(name, key):
+    init = INITIALIZERS[name]()
+    values = init(key, SHAPE)
+    np.testing.assert_allclose(
+        jax.jit(lambda init, key: init(key, SHAPE))(init, key), values, rtol=1e-5, atol=1e-6
+    )
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(init))(key, SHAPE), values)
+    np.testing.assert_array_equal(init(jax.random.key_data(key), SHAPE), values)
+
+
+@INVARIANT
+def test_vmap_over_numbers_and_keys_is_the_loop(name, key):
+    """Fans are those of one member: a population axis changes no variance."""
+    init = INITIALIZERS[name]()
+    factors, keys = jnp.array([1.0, 0.5, 2.0]), jax.random.split(key, 3)
+    batch = jax.vmap(lambda f: jax.tree.map(lambda x: f * x, init))(factors)
+    got = jax.vmap(lambda init, key: init(key, SHAPE))(batch, keys)
+    for member, factor, one in zip(got, factors, keys, strict=True):
+        alone = jax.tree.map(lambda x, f=float(factor): f * x, init)(one, SHAPE)
+        np.testing.assert_allclose(member, alone, rtol=1e-4, atol=1e-6)
+
+
+@INVARIANT
+def test_the_gradient_of_every_number_is_that_of_differences(name, key):
+    numbers, treedef = jax.tree.flatten(
+        INITIALIZERS[name](**({"negative_slope": 0.3} if "he_" in name else {}))
+    )
+
+    def total(numbers):
+        return jnp.sum(jax.tree.unflatten(treedef, list(numbers))(key, (4, 3)) ** 3)
+
+    numbers, h = jnp.asarray(numbers, jnp.float32), 1e-2
+    gradient = jax.grad(total)(numbers)
+    for i in range(numbers.size):
+        step = jnp.zeros_like(numbers).at[i].set(h)
+        difference = (total(numbers + step) - total(numbers - step)) / (2 * h)
+        assert float(gradient[i]) == pytest.approx(float(difference), rel=0.02, abs=2e-3)
+
+
+@INVARIANT
+def test_draws_depend_on_the_key_alone(name, key):
+    init = INITIALIZERS[name]()
+    np.testing.assert_array_equal(init(key, SHAPE), init(key, SHAPE))
+    constant = name in ("zeros", "ones", "constant")
+    assert bool(jnp.all(init(key, SHAPE) == init(jax.random.key(1), SHAPE))) == constant
+
+
+def test_a_population_of_standard_deviations(key):
+    stddevs = jnp.array([0.1, 1.0, 10.0])
+    draws = jax.vmap(lambda init, key: init(key, (200, 200)))(
+        jax.vmap(normal)(stddevs), jax.random.split(key, 3)
+    )
+    np.testing.assert_allclose(draws.std(axis=(1, 2)), stddevs, rtol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("normal", {"stddev": -1.0}, r"normal\(stddev\) is -1"),
+        ("truncated_normal", {"stddev": -1.0}, r"truncated_normal\(stddev\) is -1"),
+        ("uniform", {"low": 2.0, "high": 1.0}, "at most high"),
+        ("variance_scaling", {"scale": 0.0}, r"scale\) is 0"),
+        ("variance_scaling", {"mode": "fan"}, "expected one of 'fan_in', 'fan_out', 'fan_avg'"),
+        ("variance_scaling", {"distribution": "cauchy"}, "expected one of 'normal'"),
+        ("he_normal", {"mode": "in"}, "he_normal.mode. is 'in'"),
+        ("xavier_uniform", {"gain": 0.0}, r"gain\) is 0"),
+        ("orthogonal", {"scale": -2.0}, r"scale\) is -2"),
+    ],
+)
+def test_wrong_arguments_are_named(name, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        INITIALIZERS[name](**arguments)
+
+
+@pytest.mark.parametrize("name", ["lecun_normal", "xavier_uniform", "he_normal", "orthogonal"])
+def test_a_vector_has_no_fans(name, key):
+    with pytest.raises(ValueError, match=r"\(5,\).*rank 2 or more.*zeros"):
+        INITIALIZERS[name]()(key, (5,))
+
+
+def test_complex_weights_have_the_variance_asked_for(key):
+    draws = variance_scaling(1.0)(key, (300, 300), jnp.complex64)
+    assert draws.dtype == jnp.complex64
+    assert float(jnp.mean(jnp.abs(draws) ** 2)) == pytest.approx(1 / 300, rel=0.02)
