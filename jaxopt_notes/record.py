@@ -55,7 +55,7 @@ def record(cls: type[T]) -> type[T]:
         Point(x=1.0, y=5.0)
     """
     cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
-    cls.__repr__ = _repr  # type: ignore[assignment]
+    cls.__repr__ = _repr  # type: ignore[method-assign]
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     meta = [f.name for f in fields if f.metadata.get("static")]
     data = [f.name for f in fields if not f.metadata.get("static")]
@@ -77,9 +77,10 @@ def _show(value: Any) -> str:
     if isinstance(value, jax.tree_util.Partial):
         return _show(value.func) if not (value.args or value.keywords) else repr(value)
     if isinstance(value, jax.Array | np.ndarray | np.generic):
-        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+        if value.ndim or not _is_readable(value):
             return f"{value.dtype}{list(value.shape)}"
-        return f"{value.item():g}" if value.ndim == 0 else f"{value.dtype}{list(value.shape)}"
+        number = value.item()
+        return f"{number:g}" if isinstance(number, float | complex) else repr(number)
     if isinstance(value, tuple):
         return f"({', '.join(map(_show, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
@@ -89,6 +90,13 @@ def _show(value: Any) -> str:
     if callable(value) and hasattr(value, "__name__"):
         return value.__name__
     return repr(value)
+
+
+def _is_readable(value: Any) -> bool:
+    """False for keys, for what was donated, and for what lies on other hosts: it has no value to print."""
+    if jax.dtypes.issubdtype(value.dtype, jax.dtypes.extended):
+        return False
+    return not isinstance(value, jax.Array) or (not value.is_deleted() and value.is_fully_addressable)
 
 
 def as_leaf(value: Any) -> Any:

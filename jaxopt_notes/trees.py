@@ -6,7 +6,7 @@ A tree here is anything JAX calls a pytree. Leaves may be arrays, NumPy arrays, 
 
 import dataclasses
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -182,6 +182,6 @@ class _TreeMask:
         return repr(self(None))
 
 
-def as_mask(mask: Any) -> Hashable:
+def as_mask(mask: Any) -> Any:
     """A mask as a static field: `None` (all leaves), a function of the parameters, or a tree of bools."""
     return mask if mask is None or callable(mask) else _TreeMask(mask)

@@ -12,6 +12,7 @@ buffer is updated in place, without copies. `store` is also where a step that mu
 (`accept` is False) keeps the old state.
 """
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +75,7 @@ def leafwise(
     Returns:
         `(updates, *slots)`; updates in the dtype of the parameters (of the gradients without them).
     """
+    treedef: Any
     grads, treedef = jax.tree.flatten(updates, is_leaf=is_none)
     columns = [treedef.flatten_up_to(slot) for slot in slots]
     leaves = [None] * len(grads) if params is None else treedef.flatten_up_to(params)
@@ -106,8 +108,8 @@ def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: di
         return leaf if leaf is None else leaf.astype(kind if jnp.iscomplexobj(leaf) else real)
 
     # A complex leaf mixes complex gradients with real second moments and real hyperparameters.
-    promotion = "standard" if jnp.iscomplexobj(target) else jax.config.jax_numpy_dtype_promotion
-    with jax.numpy_dtype_promotion(promotion):
+    mixed = jnp.iscomplexobj(target)
+    with jax.numpy_dtype_promotion("standard") if mixed else contextlib.nullcontext():
         g, p = (None if leaf is None else lift(jnp.asarray(leaf)) for leaf in (g, p))
         hyper = {name: value.astype(real) for name, value in scalars.items()}
         if state:

@@ -138,10 +138,10 @@ def weight_decay(
 
     Elsewhere: optax puts `add_decayed_weights` before the rate, so that its η multiplies λ.
     """
-    rates = [None if callable(rate) else concrete(rate) for rate in (weight_decay, learning_rate)]
-    if all(rate is not None for rate in rates) and (rates[0] * rates[1] >= 1).any():
+    amount, rate = (concrete(x) for x in (weight_decay, learning_rate))
+    if amount is not None and rate is not None and (amount * rate >= 1).any():
         warnings.warn(
-            f"weight_decay·learning_rate is {(rates[0] * rates[1]).max():g} ≥ 1: every step flips the sign "
+            f"weight_decay·learning_rate is {(amount * rate).max():g} ≥ 1: every step flips the sign "
             "of the weights; choose 0 < ηλ < 1.",
             stacklevel=2,
         )
