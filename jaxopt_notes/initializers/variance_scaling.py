@@ -6,7 +6,7 @@ initializers named for a person are this one with a scale of their own: LeCun 1 
 over the average of both fans, He 2/(1 + slope²) for what a rectifier takes away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -22,7 +22,7 @@ from jaxopt_notes.trees import as_hyperparameter
 MODES = ("fan_in", "fan_out", "fan_avg")
 
 # A distribution of mean 0 and the given standard deviation; that of U(−b, b) is b/√3.
-DISTRIBUTIONS = {
+DISTRIBUTIONS: dict[str, Callable[..., Any]] = {
     "normal": Normal,
     "truncated_normal": TruncatedNormal,
     "uniform": lambda stddev: Uniform(-(3**0.5) * stddev, 3**0.5 * stddev),

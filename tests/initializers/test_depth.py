@@ -160,7 +160,7 @@ def test_fan_out_keeps_the_gradients(key):
         assert float(jnp.mean(gradient**2)) == pytest.approx(expected, rel=0.05)
 
 
-def unexplained(activation, init, widths, rate=0.1, steps=700, nets=5):
+def unexplained(activation, init, widths, rate=0.1, steps=1000, nets=5):
     """Share of the variance of y = x₁x₂ that gradient descent leaves unexplained, the median over nets."""
 
     def net(key):
