@@ -1,0 +1,89 @@
+"""The dense layer: one matrix product and a bias.
+
+`affine` is the formula, for arrays; `dense` makes a layer of it. It acts on the last axis, whatever
+stands before it.
+"""
+
+from typing import Any
+
+import jax
+from jax import lax
+
+from jaxopt_notes.initializers import lecun_normal, zeros
+from jaxopt_notes.layers.layer import Shaped, along_last, floating, parameter_dtype
+from jaxopt_notes.record import as_leaf, check_count, record, static
+from jaxopt_notes.trees import Tree, compute_dtype
+
+
+@record
+class Dense:
+    """See `dense`."""
+
+    features: int = static()
+    use_bias: bool = static()
+    kernel_init: Any
+    bias_init: Any
+
+    def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
+        kernel_key, bias_key = jax.random.split(key)
+        dtype = parameter_dtype(x)
+        params = {"kernel": self.kernel_init(kernel_key, (x.shape[-1], self.features), dtype)}
+        if self.use_bias:
+            params["bias"] = self.bias_init(bias_key, (self.features,), dtype)
+        return params, ()
+
+    def apply(
+        self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[jax.Array, Tree]:
+        return affine(x, params["kernel"], params.get("bias")), state
+
+
+def affine(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """x·kernel + bias on the last axis of x [..., I], with kernel [I, O] and bias [O].
+
+    Multiplied in the dtype of x, summed in at least float32, returned in the dtype of x.
+    """
+    x = floating(x)
+    contract = (((x.ndim - 1,), (0,)), ((), ()))
+    y = lax.dot_general(x, kernel.astype(x.dtype), contract, preferred_element_type=compute_dtype(x))
+    return (y if bias is None else y + along_last(bias, y)).astype(x.dtype)
+
+
+def dense(
+    features: int,
+    *,
+    use_bias: bool = True,
+    kernel_init: Any = lecun_normal(),
+    bias_init: Any = zeros(),
+) -> Dense:
+    """A dense (fully connected) layer.
+
+        y = x·kernel + bias
+
+    Arguments:
+        features: O, the number of outputs, ≥ 1.
+        use_bias: whether there is a bias; batch normalization right after makes it redundant.
+        kernel_init: initializer of the kernel, called `(key, (I, O), dtype)`.
+        bias_init: initializer of the bias, called `(key, (O,), dtype)`.
+
+    Returns:
+        A `Dense` record, from [B, ..., I] to [B, ..., O]; params {"kernel": [I, O], "bias": [O]}.
+
+    Raises:
+        TypeError, ValueError: `features` is no whole number ≥ 1.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> layer = dense(3)
+        >>> params, state = layer.init(jax.random.key(0), jnp.ones((8, 5)))
+        >>> y, state = layer.apply(params, state, jnp.ones((8, 5)))
+        >>> y.shape, params["kernel"].shape
+        ((8, 3), (5, 3))
+
+    Source: rows S1-33 and S2-80 of the notes build on it.
+
+    Elsewhere: Flax's `Dense` has the same names, shapes and default initializer; torch's `Linear`
+    keeps the kernel transposed, [O, I].
+    """
+    features = check_count("dense(features)", features, 1)
+    return Dense(features, use_bias, as_leaf(kernel_init), as_leaf(bias_init))
