@@ -51,7 +51,7 @@ def quadratic(eigenvalues: Any = (1.0, 10.0)) -> Quadratic:
 
     Source: rows S2-25, S1-58, S3-12 of the notes.
     """
-    return Quadratic(as_hyperparameter(check_number("quadratic(eigenvalues)", eigenvalues)))
+    return Quadratic(check_number("quadratic(eigenvalues)", eigenvalues))
 
 
 def elliptic_bowl() -> Quadratic:
