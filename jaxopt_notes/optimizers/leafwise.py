@@ -19,7 +19,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxopt_notes.trees import (
     Tree,
@@ -141,7 +140,7 @@ def bias_correction(decay: Any, count: jax.Array) -> jax.Array:
 
     Where it is 0 (t = 0, or decay = 1) it is 1, so that dividing by it is always safe.
     """
-    weight = 1 - lax.pow(as_hyperparameter(decay), count)  # takes a whole exponent as it is
+    weight = 1 - as_hyperparameter(decay) ** as_hyperparameter(count)
     return jnp.where(weight == 0, 1, weight)
 
 
