@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import as_hyperparameter, compute_dtype, is_float
+from jaxopt_notes.trees import as_hyperparameter, compute_dtype, is_float, safe_divide
 
 
 def accuracy(outputs: Any, targets: Any) -> jax.Array:
@@ -139,13 +139,11 @@ def r2(outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
     _check_shape("r2(weights)", w, y.shape[:1], "one weight a sample")
     w = w.reshape(w.shape + (1,) * (y.ndim - 1))
     shifted = y - y[:1]  # so that a constant column varies by exactly 0
-    total = jnp.sum(w)
-    mean = jnp.sum(w * shifted, axis=0, keepdims=True) / jnp.where(total == 0, 1, total)
+    mean = safe_divide(jnp.sum(w * shifted, axis=0, keepdims=True), jnp.sum(w))
     residual = jnp.sum(w * jnp.square(o - y), axis=0)
     variation = jnp.sum(w * jnp.square(shifted - mean), axis=0)
-    constant = variation == 0
     met = (residual == 0).astype(kind)
-    score = jnp.where(constant, met, 1 - residual / jnp.where(constant, 1, variation))
+    score = jnp.where(variation == 0, met, 1 - safe_divide(residual, variation))
     return jnp.mean(score).astype(outputs.dtype if is_float(outputs) else kind)
 
 

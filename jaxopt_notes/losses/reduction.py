@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.losses.pairing import as_outputs
-from jaxopt_notes.trees import compute_dtype
+from jaxopt_notes.trees import compute_dtype, safe_divide
 
 
 def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
@@ -53,9 +53,7 @@ def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
     weights = jnp.broadcast_to(weights, values.shape)
     # Only what is not finite is replaced: where a weight is 0, its own gradient stays right.
     values = jnp.where((weights == 0) & ~jnp.isfinite(values), 0, values)
-    total = jnp.sum(weights)
-    mean = jnp.sum(weights * values) / jnp.where(total == 0, 1, total)
-    return as_outputs(mean, given)
+    return as_outputs(safe_divide(jnp.sum(weights * values), jnp.sum(weights)), given)
 
 
 def empirical_risk(loss: Callable[..., Any], outputs: Any, targets: Any, weights: Any = None) -> jax.Array:

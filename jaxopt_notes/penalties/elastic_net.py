@@ -7,7 +7,7 @@ import jax
 from jaxopt_notes.penalties.l1 import L1
 from jaxopt_notes.penalties.l2 import L2
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Mask, Tree, as_hyperparameter, as_mask, weights_only
+from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, weights_only
 
 
 @record
@@ -16,7 +16,7 @@ class ElasticNet:
 
     strength: Number
     l1_ratio: Number
-    mask: Mask | None = static()
+    mask: Any = static()
 
     def __call__(self, params: Tree) -> jax.Array:
         strength, ratio = as_hyperparameter(self.strength), as_hyperparameter(self.l1_ratio)

@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Mask, Tree, as_hyperparameter, as_mask, weights_only
+from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, weights_only
 
 
 @record
@@ -20,7 +20,7 @@ class L1:
     """See `l1`."""
 
     strength: Number
-    mask: Mask | None = static()
+    mask: Any = static()
 
     def __call__(self, params: Tree) -> jax.Array:
         norm = sum_over(absolute, params, self.mask)

@@ -12,7 +12,7 @@ import jax
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Mask, Tree, abs_squared, as_hyperparameter, as_mask, weights_only
+from jaxopt_notes.trees import Tree, abs_squared, as_hyperparameter, as_mask, weights_only
 
 
 @record
@@ -20,7 +20,7 @@ class L2:
     """See `l2`."""
 
     strength: Number
-    mask: Mask | None = static()
+    mask: Any = static()
 
     def __call__(self, params: Tree) -> jax.Array:
         squares = sum_over(abs_squared, params, self.mask)

@@ -21,6 +21,7 @@ def sum_over(function: Callable[[jax.Array], jax.Array], params: Tree, mask: Mas
         >>> sum_over(jnp.square, {"kernel": jnp.array([[1.0, 2.0]]), "bias": None})
         Array(5., dtype=float32)
     """
+    treedef: Any
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     chosen = [True] * len(leaves) if mask is None else treedef.flatten_up_to(mask(params))
     weights = [jnp.asarray(w) for w, keep in zip(leaves, chosen, strict=True) if keep and is_float(w)]

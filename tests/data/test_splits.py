@@ -93,7 +93,7 @@ def test_what_cannot_be_split_is_named(key):
         split(key, (x, y[:-1]))
     with pytest.raises(ValueError, match=r"labels of shape \(100, 4\), expected \(100,\): .*argmax"):
         split(key, (x, jax.nn.one_hot(y, 4)))
-    with pytest.raises(TypeError, match=r"dtype float32, expected integers: .* stratify=False"):
+    with pytest.raises(TypeError, match=r"dtype float32, expected integers: .*stratify=False"):
         split(key, (x, y.astype(jnp.float32)))
 
 
