@@ -1,0 +1,124 @@
+"""One epoch: every example once in a new order, then validation, then what early stopping makes of it.
+
+Everything random comes from `fold_in(state.key, state.epoch)`, split for all steps at once, so a run
+may be cut and resumed between any two epochs, and a step finds its keys ready.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_notes.data.batches import epoch_batches, take
+from jaxopt_notes.optimizers.evaluation import evaluation_params
+from jaxopt_notes.optimizers.finite import SkipNonfinite
+from jaxopt_notes.training.evaluation import count, evaluate, metric_name
+from jaxopt_notes.training.step import Learner, select, train_step
+from jaxopt_notes.trees import Tree, as_hyperparameter
+
+
+class TrainState(NamedTuple):
+    """A run at the end of an epoch: what trains, where it is, and the best that it has seen.
+
+    `metrics` are those of the last epoch, by name. `best_params` are the ones to evaluate with:
+    those after `best_epoch` epochs (0: the initial ones). With `stopped` set nothing changes any more.
+    """
+
+    learner: Learner
+    key: jax.Array
+    epoch: jax.Array
+    step: jax.Array
+    metrics: dict[str, jax.Array]
+    stopping: Any
+    stopped: jax.Array
+    best_params: Tree
+    best_model_state: Tree
+    best_score: jax.Array
+    best_epoch: jax.Array
+
+    @property
+    def params(self) -> Tree:
+        """The parameters held in training."""
+        return self.learner.params
+
+
+def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
+    """The state of a `Trainer`'s run before its first epoch: nothing seen, the initial parameters best."""
+    init_key, run_key = jax.random.split(key)
+    first_batch = jax.tree.map(lambda a: a[: trainer.batch_size], train_data[0])
+    params, model_state = trainer.model.init(init_key, first_batch)
+    rule = trainer.stopping_rule()
+    names = ["loss", "valid_loss"] + (
+        [] if trainer.metric is None else ["valid_" + metric_name(trainer.metric)]
+    )
+    zero = jnp.zeros((), jnp.int32)
+    return TrainState(
+        learner=Learner(params, model_state, trainer.guarded_optimizer().init(params)),
+        key=run_key, epoch=zero, step=zero,
+        metrics={**dict.fromkeys(names, as_hyperparameter(jnp.nan)), "skipped": zero},
+        stopping=rule.init(), stopped=jnp.array(False),
+        best_params=params, best_model_state=model_state,
+        best_score=as_hyperparameter(jnp.inf if rule.mode == "min" else -jnp.inf), best_epoch=zero,
+    )  # fmt: skip
+
+
+def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainState) -> TrainState:
+    """Train once over all examples in a new order, validate, and keep the best.
+
+    Arguments:
+        trainer: a `Trainer`.
+        train_data: (x, y), n examples.
+        valid_data: (x, y) or `None`.
+        state: the run before the epoch.
+
+    Returns:
+        The run after it, whether it had stopped or not.
+    """
+    n = count(train_data)
+    order, noise = jax.random.split(jax.random.fold_in(state.key, state.epoch))
+    indices, weights = epoch_batches(order, n, min(trainer.batch_size, n))
+    steps = len(indices)
+    keys = jax.random.split(noise, (2, steps))  # here and not in the step: one vectorized hash
+
+    def step(learner: Learner, batch: tuple) -> tuple:
+        rows, weights, *keys = batch
+        return train_step(trainer, learner, take(train_data, rows), weights, *keys)
+
+    losses: jax.Array
+    learner, losses = lax.scan(step, state.learner, (indices, weights, *keys))
+    params = evaluation_params(trainer.guarded_optimizer(), learner.params, learner.opt_state)
+
+    sizes = jnp.sum(weights, axis=1).astype(losses.dtype)
+    metrics = {**state.metrics, "loss": as_hyperparameter(jnp.sum(sizes * losses) / jnp.sum(sizes))}
+    if isinstance(trainer.guarded_optimizer(), SkipNonfinite):
+        metrics["skipped"] = learner.opt_state.skipped - state.learner.opt_state.skipped
+    if valid_data is not None:
+        scores = evaluate(trainer, params, learner.model_state, valid_data)
+        metrics |= {f"valid_{name}": score for name, score in scores.items()}
+
+    score, stopping, improved, stop = _judge(trainer, state, metrics, valid_data is not None)
+    epoch = state.epoch + 1
+    return TrainState(
+        learner=learner,
+        key=state.key, epoch=epoch, step=state.step + steps, metrics=metrics,
+        stopping=stopping, stopped=state.stopped | stop,
+        best_params=select(improved, params, state.best_params),
+        best_model_state=select(improved, learner.model_state, state.best_model_state),
+        best_score=jnp.where(improved, score, state.best_score),
+        best_epoch=jnp.where(improved, epoch, state.best_epoch),
+    )  # fmt: skip
+
+
+def _judge(trainer: Any, state: TrainState, metrics: dict, validated: bool) -> tuple:
+    """The score, and what the rule says of it; with nothing to select by, the last epoch is the best."""
+    if trainer.early_stopping is None and not validated:
+        return metrics["loss"], state.stopping, jnp.array(True), jnp.array(False)
+    rule = trainer.stopping_rule()
+    known = [name for name in metrics if validated or not name.startswith("valid_")]
+    if rule.monitor not in known:
+        raise ValueError(
+            f"early stopping monitors {rule.monitor!r}, but the history has {', '.join(known)}: "
+            "pass valid_data, or monitor one of these."
+        )
+    return metrics[rule.monitor], *rule.update(state.stopping, metrics[rule.monitor])

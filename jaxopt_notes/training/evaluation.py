@@ -1,0 +1,83 @@
+"""Evaluation: a model's outputs on a whole data set, and what they are worth.
+
+The outputs are made in chunks of bounded size, and loss and metric are taken of all of them at once,
+so scores that are no means over examples (R²) are right too. Nothing of training is in them: no
+dropout, no augmentation, no penalty.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_notes.data.batches import take
+from jaxopt_notes.losses.reduction import empirical_risk
+from jaxopt_notes.trees import Tree, as_hyperparameter
+
+
+def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:
+    """The outputs of a model in evaluation mode.
+
+    Arguments:
+        model: a layer.
+        params, model_state: its parameters and state.
+        x: inputs [n, …].
+        chunk_size: how many examples at most are in memory at once, static.
+
+    Returns:
+        Outputs [n, …].
+    """
+
+    def outputs(x: Tree) -> Tree:
+        return model.apply(params, model_state, x, key=None, train=False)[0]
+
+    n = count(x)
+    chunks = -(-n // chunk_size)
+    if chunks <= 1:
+        return outputs(x)
+    size = -(-n // chunks)
+    rows = jnp.minimum(jnp.arange(chunks * size), n - 1).reshape(chunks, size)
+    out = lax.map(lambda row: outputs(take(x, row)), rows)
+    return jax.tree.map(lambda a: a.reshape(chunks * size, *a.shape[2:])[:n], out)
+
+
+def evaluate(trainer: Any, params: Tree, model_state: Tree, data: tuple) -> dict[str, jax.Array]:
+    """The mean loss and the metric of a `Trainer` over a data set.
+
+    Arguments:
+        trainer: gives the model, loss, metric and chunk size.
+        params, model_state: those of the model.
+        data: (x, y).
+
+    Returns:
+        {"loss": …, "accuracy": …}, the second under the metric's name.
+    """
+    x, y = data
+    outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
+    scores = {"loss": empirical_risk(trainer.loss, outputs, y)}
+    if trainer.metric is not None:
+        scores[metric_name(trainer.metric)] = jnp.mean(trainer.metric(outputs, y))
+    return {name: as_hyperparameter(score) for name, score in scores.items()}
+
+
+def metric_name(metric: Any) -> str:
+    """The name of a function, also of a wrapped one, or of a record's class: "accuracy".
+
+    Example:
+        >>> from jaxopt_notes.metrics import accuracy
+        >>> metric_name(jax.tree_util.Partial(accuracy))
+        'accuracy'
+    """
+    function = metric.func if isinstance(metric, jax.tree_util.Partial) else metric
+    return getattr(function, "__name__", type(metric).__name__.lower())
+
+
+def count(data: Tree) -> int:
+    """The length of the leading axis that all arrays of a data set share."""
+    lengths = sorted({len(leaf) if jnp.ndim(leaf) else 0 for leaf in jax.tree.leaves(data)})
+    if len(lengths) != 1 or lengths[0] == 0:
+        raise ValueError(
+            f"data has leading axes of lengths {lengths}, expected one length of at least 1 for all."
+        )
+    return lengths[0]

@@ -1,0 +1,170 @@
+"""Fitting one model: `Trainer.advance` called from the host, with progress, callbacks and Ctrl-C.
+
+Between two calls the whole run is in `state`, so this is where a host may look at it, save it with
+`checkpoint.save`, draw it or end it. An interrupted fit returns what is finished, and goes on when
+its state is passed back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_notes.record import check_count, record
+from jaxopt_notes.training.epoch import TrainState
+from jaxopt_notes.training.evaluation import evaluate, predict
+from jaxopt_notes.training.trainer import Trainer
+from jaxopt_notes.trees import Tree
+
+Callback = Callable[[TrainState, dict[str, np.ndarray]], Any]
+
+
+@record
+class FitResult:
+    """A trained model: the trainer, the last state, and the history as NumPy arrays [epochs run].
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> data = (jnp.ones((4, 2)), jnp.ones((4, 1)))
+        >>> trainer = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None)
+        >>> result = fit(trainer, jax.random.key(0), data, epochs=3)
+        >>> result.predict(jnp.zeros((5, 2))).shape, result.best_epoch
+        ((5, 1), 3)
+    """
+
+    trainer: Trainer
+    state: TrainState
+    history: dict[str, np.ndarray]
+
+    @property
+    def params(self) -> Tree:
+        """The best parameters: those of the least validation loss, or what early stopping monitors."""
+        return self.state.best_params
+
+    @property
+    def model_state(self) -> Tree:
+        """The model's state that belongs to the best parameters."""
+        return self.state.best_model_state
+
+    @property
+    def best_score(self) -> float:
+        """The score by which the parameters are the best."""
+        return float(self.state.best_score)
+
+    @property
+    def best_epoch(self) -> int:
+        """After how many epochs they were found; 0 if none was better than the start."""
+        return int(self.state.best_epoch)
+
+    def predict(self, x: Tree) -> Tree:
+        """The outputs of the best parameters, without dropout."""
+        return _predict(self.trainer.model, self.params, self.model_state, x, self.trainer.eval_batch_size)
+
+    def evaluate(self, data: tuple) -> dict[str, float]:
+        """Loss and metric of the best parameters on other data: {"loss": …, "accuracy": …}."""
+        scores = _evaluate(self.trainer, self.params, self.model_state, data)
+        return {name: float(score) for name, score in scores.items()}
+
+
+_predict = jax.jit(predict, static_argnums=4)
+_evaluate = jax.jit(evaluate)
+
+
+def fit(
+    trainer: Trainer,
+    key: jax.Array,
+    train_data: tuple,
+    valid_data: tuple | None = None,
+    epochs: int = 20,
+    *,
+    progress: bool | None = None,
+    callback: Callback | None = None,
+    state: TrainState | None = None,
+    epochs_per_call: int = 1,
+) -> FitResult:
+    """Train one model.
+
+    Arguments:
+        trainer: the run.
+        key: a typed random key; unused if `state` is given, which has its own.
+        train_data: (x, y).
+        valid_data: (x, y) to select the best parameters by, or `None`: the last are the best.
+        epochs: how many more at most; early stopping may end the run before.
+        progress: whether to show a bar (needs tqdm); by default if tqdm is installed and the error
+            stream is a terminal.
+        callback: called as `callback(state, history)` after each call of `advance` with the history
+            so far; a true result ends the run.
+        state: of an earlier fit, to go on from.
+        epochs_per_call: epochs between two looks from the host, at most.
+
+    Returns:
+        A `FitResult`. After a KeyboardInterrupt it holds the calls that were finished.
+
+    Raises:
+        TypeError, ValueError: see `Trainer.init` and `Trainer.advance`. ImportError: progress=True
+            without tqdm.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> x = jnp.linspace(-1, 1, 8)[:, None]
+        >>> trainer = Trainer(dense(1), sgd(0.5), mean_squared_error, metric=None, batch_size=4)
+        >>> result = fit(trainer, jax.random.key(0), (x, 2 * x), epochs=20)
+        >>> result.params["kernel"].round(2)
+        Array([[2.]], dtype=float32)
+
+    Source: rows S0-01, S3-43 and S4-09 of the notes.
+
+    Elsewhere: Keras's `Model.fit` calls back into the host for each batch; here the host is asked
+    only between epochs, so a step costs no round trip.
+    """
+    epochs = check_count("fit(epochs)", epochs)
+    epochs_per_call = check_count("fit(epochs_per_call)", epochs_per_call, 1)
+    state = trainer.init(key, train_data) if state is None else state
+    history: dict[str, np.ndarray] = {}
+    left = epochs
+    bar = _bar(epochs, progress)
+    try:
+        while left and not state.stopped:
+            size = min(left, epochs_per_call)
+            advanced, rows = trainer.advance(state, train_data, valid_data, size)
+            ran = int(advanced.epoch) - int(state.epoch)
+            new = {name: np.asarray(values)[:ran] for name, values in rows.items()}
+            longer = {name: np.append(history.get(name, values[:0]), values) for name, values in new.items()}
+            state, history = advanced, longer  # an interrupt finds both old or both new
+            left -= ran
+            bar.update(ran)
+            bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in new.items()})
+            if callback is not None and callback(state, history):
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        bar.close()
+    return FitResult(trainer, state, history)
+
+
+def _bar(epochs: int, progress: bool | None) -> Any:
+    """A tqdm bar, or what accepts the same calls and shows nothing."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        if progress:
+            raise
+        return _NoBar()
+    # tqdm's own disable=None hides the bar where the error stream is no terminal.
+    return tqdm(total=epochs, unit="epoch", disable=None if progress is None else not progress)
+
+
+class _NoBar:
+    def update(self, n: int) -> None: ...
+
+    def set_postfix(self, values: dict[str, str]) -> None: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,78 @@
+"""One training step: a gradient of the weighted batch loss, and an update."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.losses.reduction import weighted_mean
+from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.finite import SkipNonfinite
+from jaxopt_notes.trees import Tree
+
+
+class Learner(NamedTuple):
+    """What a training step changes: parameters, the model's state and the optimizer's."""
+
+    params: Tree
+    model_state: Tree
+    opt_state: Any
+
+
+def train_step(
+    trainer: Any,
+    learner: Learner,
+    batch: tuple,
+    weights: jax.Array,
+    key: jax.Array,
+    augmentation_key: jax.Array | None = None,
+) -> tuple[Learner, jax.Array]:
+    """Move the parameters by one mini-batch.
+
+        L(θ) = Σᵢ wᵢ·loss(model(xᵢ; θ), yᵢ) / Σᵢ wᵢ
+        θ ← θ + update(∇(L + penalty)(θ))
+
+    Arguments:
+        trainer: a `Trainer`: model, loss, penalty, augmentation and optimizer.
+        learner: where training is.
+        batch: (x, y), B examples.
+        weights: [B], what each example counts; 0 for padding.
+        key: for the model (dropout).
+        augmentation_key: for the augmentation, if there is one.
+
+    Returns:
+        The new learner, and L at the old parameters. After a gradient that is not finite, with a
+        guarded optimizer, parameters and both states are the old ones.
+
+    Raises:
+        ValueError: the loss is already reduced to a scalar.
+
+    Source: rows S0-01, S0-02, S3-22 of the notes.
+    """
+    x, y = batch
+    if trainer.augmentation is not None:
+        x = trainer.augmentation(augmentation_key, x)
+
+    def objective(params: Tree) -> tuple:
+        outputs, model_state = trainer.model.apply(params, learner.model_state, x, key=key, train=True)
+        values = trainer.loss(outputs, y)
+        if jnp.ndim(values) == 0:
+            raise ValueError(
+                "Trainer(loss) returned a scalar, expected one value per example: leave out the mean."
+            )
+        loss = weighted_mean(values, weights)
+        if trainer.penalty is None:
+            return loss, (loss, model_state)
+        return loss + jnp.asarray(trainer.penalty(params)).astype(loss.dtype), (loss, model_state)
+
+    grads, (loss, model_state) = jax.grad(objective, has_aux=True)(learner.params)
+    optimizer = trainer.guarded_optimizer()
+    updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
+    if isinstance(optimizer, SkipNonfinite):
+        model_state = select(opt_state.last_finite, model_state, learner.model_state)
+    return Learner(apply_updates(learner.params, updates), model_state, opt_state), loss
+
+
+def select(condition: jax.Array, on_true: Tree, on_false: Tree) -> Tree:
+    """`jnp.where` leaf by leaf."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), on_true, on_false)

@@ -1,0 +1,182 @@
+"""The whole training run as a pure function of one record.
+
+A `Trainer` holds everything a run is made of: model, optimizer, loss, penalty, augmentation, early
+stopping. All its numbers are leaves. `init` makes a `TrainState` and `advance` moves it by some
+epochs, and that is the only training loop there is: `fit` is a host loop of calls of it, a sweep is
+`jax.vmap` of it, a resumed run is one more call, a hyperparameter gradient is `jax.grad` through it.
+
+Inside is a scan over epochs of a scan over shuffled mini-batches, all on the device. Everything
+random comes from `fold_in(state.key, epoch)`, so a run cut in pieces equals the uncut run bit for
+bit. A run that has stopped early is frozen at epoch ends: alone it skips the epoch (`lax.cond`), in
+a population that condition is one select per epoch, and no step pays for it.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_notes.metrics import accuracy
+from jaxopt_notes.optimizers.chain import as_transform
+from jaxopt_notes.optimizers.finite import SkipNonfinite, skip_nonfinite
+from jaxopt_notes.record import as_leaf, check_count, record, static
+from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.epoch import TrainState, run_epoch, start
+from jaxopt_notes.training.evaluation import count
+
+
+class Functions(NamedTuple):
+    """A model that is no pytree, as the two functions of the layer protocol."""
+
+    init: Any
+    apply: Any
+
+
+@record
+class Trainer:
+    """A training run as data.
+
+        θ ← θ + update(∇[Σᵢ wᵢ·loss(model(xᵢ; θ), yᵢ) / Σᵢ wᵢ + penalty(θ)])   for each mini-batch
+
+    Arguments:
+        model: a layer: `init(key, x) -> (params, state)`, `apply(params, state, x, key=, train=)`.
+        optimizer: `init(params)`, `update(grads, state, params)`; those of optax serve as well.
+        loss: (outputs, targets) → one value per example; a function, a `jax.tree_util.Partial`
+            whose numbers are leaves, or a record.
+        penalty: params → scalar, a term of the training loss only; `None` for none.
+        augmentation: (key, x) → x, in training only; `None` for none.
+        early_stopping: a rule such as `patience()`; `None` runs every epoch and keeps the parameters
+            of the least validation loss (without validation data the last ones).
+        metric: (outputs, targets) → values per example or a scalar, "valid_<its name>" in the
+            history; `None` for none.
+        batch_size: examples per step, static. The last batch of an epoch counts by its size.
+        eval_batch_size: examples evaluated at once at most, static; it bounds the memory.
+        skip_nonfinite: whether a step whose gradient is not finite changes nothing and is counted,
+            static.
+
+    Returns:
+        A `Trainer` record. Functions in it are made fit to be leaves; `init` validates.
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> x = jnp.linspace(-1, 1, 8)[:, None]
+        >>> trainer = Trainer(dense(1), sgd(0.5), mean_squared_error, metric=None, batch_size=4)
+        >>> state = trainer.init(jax.random.key(0), (x, 2 * x))
+        >>> state, history = trainer.advance(state, (x, 2 * x), epochs=30)
+        >>> print(state.best_params["kernel"].round(2), history["loss"].shape)
+        [[2.]] (30,)
+
+    Source: rows S0-01, S0-02, S0-25, S3-22…S3-24, S3-43 of the notes.
+
+    Elsewhere: Keras adds penalties to the validation loss as well. Batch normalization sees the
+    padding of a short last batch here; choose a batch size that divides the data where it matters.
+    """
+
+    model: Any
+    optimizer: Any
+    loss: Any
+    penalty: Any = None
+    augmentation: Any = None
+    early_stopping: Any = None
+    metric: Any = accuracy
+    batch_size: int = static(default=32)
+    eval_batch_size: int = static(default=1024)
+    skip_nonfinite: bool = static(default=True)
+
+    def __post_init__(self) -> None:
+        # JAX rebuilds records with placeholders: what is recognized becomes a pytree, nothing is refused.
+        put = functools.partial(object.__setattr__, self)
+        for name in ("loss", "penalty", "augmentation", "metric"):
+            put(name, as_leaf(getattr(self, name)))
+        if hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update"):
+            put("optimizer", as_transform(self.optimizer))
+        if hasattr(self.model, "apply") and jax.tree_util.all_leaves([self.model]):
+            put("model", Functions(as_leaf(self.model.init), as_leaf(self.model.apply)))
+
+    def init(self, key: jax.Array, train_data: tuple) -> TrainState:
+        """The state before the first epoch.
+
+        Arguments:
+            key: a typed random key; the run is a function of it.
+            train_data: (x, y), arrays with a common leading axis.
+
+        Raises:
+            TypeError, ValueError: a part of the trainer, the key or the data is not what it must be.
+        """
+        _check(self, key, train_data)
+        return _start(self, key, train_data)
+
+    def advance(
+        self, state: TrainState, train_data: tuple, valid_data: tuple | None = None, epochs: int = 1
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """Train for some more epochs.
+
+        Arguments:
+            state: from `init`, or from an earlier call.
+            train_data: (x, y).
+            valid_data: (x, y) to select by, or `None`.
+            epochs: how many, static.
+
+        Returns:
+            The state, and the history: arrays of shape [epochs]. "loss": the mean over the training
+            examples as the epoch met them, without penalty; "skipped": steps not taken; with
+            validation data "valid_loss" (no penalty, no dropout) and "valid_<metric>". A run that has
+            stopped repeats its last entries; `state.epoch` says how many it ran.
+        """
+        epochs = check_count("Trainer.advance(epochs)", epochs)
+        return _advance(self, state, train_data, valid_data, epochs)
+
+    def guarded_optimizer(self) -> Any:
+        """The optimizer that runs: inside `skip_nonfinite`, unless that is switched off."""
+        guard = self.skip_nonfinite and not isinstance(self.optimizer, SkipNonfinite)
+        return skip_nonfinite(self.optimizer) if guard else self.optimizer
+
+    def stopping_rule(self) -> Any:
+        """The rule that runs: without early stopping one that never stops and keeps the best."""
+        return patience(jnp.inf) if self.early_stopping is None else self.early_stopping
+
+
+def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
+    check_count("Trainer(batch_size)", trainer.batch_size, 1)
+    check_count("Trainer(eval_batch_size)", trainer.eval_batch_size, 1)
+    as_transform(trainer.optimizer)
+    for name, methods in {"model": ("init", "apply"), "early_stopping": ("init", "update")}.items():
+        part = getattr(trainer, name)
+        optional = part is None and name != "model"
+        if not optional and not all(callable(getattr(part, method, None)) for method in methods):
+            raise TypeError(f"Trainer({name}) is {part!r}, expected an object with {' and '.join(methods)}.")
+    for name in ("loss", "penalty", "augmentation", "metric"):
+        part = getattr(trainer, name)
+        optional = part is None and name != "loss"
+        if not optional and not callable(part):
+            raise TypeError(f"Trainer({name}) is {part!r}, expected a function or a record that is called.")
+    if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
+        raise TypeError(f"Trainer.init(key) is {key!r}, expected a typed key: jax.random.key(seed).")
+    if not (isinstance(train_data, tuple | list) and len(train_data) == 2):
+        raise TypeError(f"Trainer.init(train_data) is a {type(train_data).__name__}, expected a pair (x, y).")
+    count(train_data)
+
+
+_start = jax.jit(start)
+
+
+@functools.partial(jax.jit, static_argnames="epochs")
+def _advance(trainer: Trainer, state: TrainState, train_data: tuple, valid_data: Any, epochs: int) -> tuple:
+    run = functools.partial(run_epoch, trainer, train_data, valid_data)
+
+    def body(state: TrainState, _: None) -> tuple:
+        if trainer.early_stopping is None:
+            state = run(state)
+        else:
+            state = lax.cond(state.stopped, lambda state: state, run, state)
+        return state, state.metrics
+
+    history: dict
+    state, history = lax.scan(body, state, None, length=epochs)
+    if valid_data is None:
+        history = {name: values for name, values in history.items() if not name.startswith("valid_")}
+    return state, history
