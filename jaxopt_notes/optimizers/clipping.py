@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.leafwise import Transform, leafwise
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
-from jaxopt_notes.trees import Tree, abs_squared, safe_sqrt
+from jaxopt_notes.trees import Tree
 
 
 @record
@@ -30,7 +30,7 @@ class ClipByValue(Transform):
 def clip_value(g, p, *, max_delta):
     """sign(g)·min(|g|, c) of one leaf, a complex number by its absolute value; NaN becomes 0."""
     if jnp.iscomplexobj(g):
-        return clip_to(g, safe_sqrt(abs_squared(g)), max_delta, zero_nonfinite=True)
+        return clip_to(g, jnp.abs(g), max_delta, zero_nonfinite=True)
     return jnp.where(jnp.isnan(g), jnp.zeros_like(g), jnp.clip(g, -max_delta, max_delta))
 
 
@@ -60,12 +60,11 @@ def clip_by_value(max_delta: Number = 1.0) -> ClipByValue:
 
 
 def clip_to(g, norm, max_norm, *, zero_nonfinite):
-    """g·min(1, c/‖g‖) for a norm already known; zeros for a norm that is not finite, if asked for."""
-    scale = jnp.where(
-        norm > max_norm, max_norm / jnp.where(norm > 0, norm, jnp.ones_like(norm)), jnp.ones_like(norm)
-    )
-    clipped = g * scale
-    return jnp.where(jnp.isfinite(norm), clipped, jnp.zeros_like(g)) if zero_nonfinite else clipped
+    """g·min(1, c/‖g‖) for a norm already known; one that is not finite gives zeros, or g as it came."""
+    over = norm > max_norm
+    one = jnp.ones_like(norm)  # in both places, so that c = inf and ‖g‖ = 0 have gradients
+    scale = jnp.where(over, max_norm, one) / jnp.where(over, norm, one)
+    return jnp.where(jnp.isfinite(norm), g * scale, jnp.zeros_like(g) if zero_nonfinite else g)
 
 
 def _clip_keep(g, p, *, norm, max_norm):
@@ -105,7 +104,8 @@ def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNo
 
     Arguments:
         max_norm: c ≥ 0; `inf` switches clipping off.
-        nonfinite: what becomes of a leaf with an infinite or NaN entry: "zero" or "keep".
+        nonfinite: what becomes of a leaf with an infinite or NaN entry: "zero", or "keep", which
+            leaves it as it came.
 
     Returns:
         A `ClipByNorm` record without state.
@@ -149,8 +149,8 @@ def clip_by_global_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> C
 
     Arguments:
         max_norm: c ≥ 0; `inf` switches clipping off.
-        nonfinite: what becomes of a gradient with an infinite or NaN entry: "zero" (all of it) or
-            "keep".
+        nonfinite: what becomes of a gradient with an infinite or NaN entry: "zero" (all of it), or
+            "keep", which leaves it as it came.
 
     Returns:
         A `ClipByGlobalNorm` record without state.

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.optimizers.chain import as_transform
+from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.record import check_choice, record, static
 from jaxopt_notes.trees import Tree, as_mask, is_none, weights_only
 
@@ -36,14 +37,24 @@ class Masked:
     ) -> tuple[Tree, MaskedState]:
         mask = self._mask(updates if params is None else params)
         chosen = None if params is None else _select(params, mask)
+        accept = extra.get("accept")
         inside, inner = self.optimizer.update(_select(updates, mask), state.inner, chosen, **extra)
 
         def merge(keep: bool, raw: Any, new: Any) -> Any:
             if keep or raw is None:
                 return new
-            return raw if self.outside == "raw" else jnp.zeros_like(raw)
+            if self.outside == "raw":
+                return raw if accept is None else jnp.where(accept, raw, jnp.zeros_like(raw))
+            return jnp.zeros_like(raw)
 
         return jax.tree.map(merge, mask, updates, inside, is_leaf=is_none), MaskedState(inner)
+
+    def evaluation_params(self, params: Tree, state: MaskedState) -> Tree:
+        mask = self._mask(params)
+        inside = evaluation_params(self.optimizer, _select(params, mask), state.inner)
+        return jax.tree.map(
+            lambda keep, old, new: new if keep else old, mask, params, inside, is_leaf=is_none
+        )
 
     def _mask(self, tree: Tree) -> Tree:
         return jax.tree.map(lambda _: True, tree) if self.mask is None else self.mask(tree)
