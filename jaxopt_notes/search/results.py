@@ -1,0 +1,191 @@
+"""The results of a search: columns, one row for each configuration, ranked by score.
+
+Scores keep their seeds: [n, seeds]. A seed whose score is not finite has diverged. Configurations are
+ranked by how many of their seeds diverged and then by the mean of the others, so that a diverged run
+never wins and none is lost from the count; ties go to the one that was tried first.
+"""
+
+import csv
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_notes.record import check_choice, check_count
+from jaxopt_notes.search.distributions import Distribution
+from jaxopt_notes.trees import Tree, path_name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Results:
+    """What a search found.
+
+        order = sort by (seeds diverged, ± score_mean, trial)
+
+    Arguments:
+        columns: the configurations, name → array [n]; "optimizer/learning_rate" in a nested space.
+        scores: [n, seeds].
+        monitor: what the score is.
+        mode: "min" if a small score is a good one, else "max".
+        history: name → array [n, seeds, epochs], or nothing.
+        reports: how the populations were run, a `Report` for each compiled program.
+        space: the search space, for the shape and the constants of `best_config`; `None` if it is flat
+            and has none.
+
+    Example:
+        >>> columns = {"dropout": np.array([0.3, 0.35]), "batch": np.array([4, 4])}
+        >>> results = Results(columns, np.array([[0.92], [0.923]]), "accuracy", "max")
+        >>> results.best
+        {'dropout': 0.35, 'batch': 4, 'accuracy': 0.923}
+        >>> print(results.table())
+        rank  trial  dropout  batch  accuracy
+           1      1     0.35      4     0.923
+           2      0      0.3      4      0.92
+
+    Source: rows S1-40 and S1-41 of the notes.
+
+    Elsewhere: optuna's study and scikit-learn's cv_results_; both let a NaN score through as an error
+    or as the last rank, neither counts diverged seeds.
+    """
+
+    columns: Mapping[str, np.ndarray]
+    scores: np.ndarray
+    monitor: str = "score"
+    mode: str = "min"
+    history: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    reports: tuple = ()
+    space: Any = None
+
+    def __post_init__(self) -> None:
+        check_choice("Results(mode)", self.mode, ("min", "max"))
+        if np.ndim(self.scores) != 2:
+            raise ValueError(f"Results(scores) has shape {np.shape(self.scores)}, expected [n, seeds].")
+        for name, column in self.columns.items():
+            if len(column) != len(self.scores):
+                raise ValueError(
+                    f"Results(columns): {name} has {len(column)} rows and scores {len(self.scores)}, "
+                    "expected as many."
+                )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def finite(self) -> np.ndarray:
+        """Which seeds did not diverge [n, seeds]."""
+        return np.isfinite(self.scores)
+
+    @property
+    def diverged(self) -> int:
+        """How many members diverged."""
+        return int((~self.finite).sum())
+
+    @property
+    def score_mean(self) -> np.ndarray:
+        """The mean over the seeds that did not diverge [n]; NaN where all did."""
+        count = self.finite.sum(axis=1)
+        total = np.where(self.finite, self.scores, 0.0).sum(axis=1)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    @property
+    def score_std(self) -> np.ndarray:
+        """The standard deviation over the seeds that did not diverge (n − 1); 0 for fewer than two [n]."""
+        count = self.finite.sum(axis=1)
+        errors = np.where(self.finite, self.scores, 0.0) - np.nan_to_num(self.score_mean)[:, None]
+        squares = np.where(self.finite, errors**2, 0.0).sum(axis=1)
+        return np.sqrt(squares / np.maximum(count - 1, 1))
+
+    @property
+    def order(self) -> np.ndarray:
+        """The configurations from the best to the worst [n]."""
+        mean = -self.score_mean if self.mode == "max" else self.score_mean
+        return np.lexsort((np.arange(len(self)), mean, (~self.finite).sum(axis=1)))
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The best configuration by column, and its mean score under the name of the monitor."""
+        return self.top(1)[0]
+
+    @property
+    def best_config(self) -> Tree:
+        """The best configuration in the shape of the space, constants included: what `build` takes."""
+        row = self._config(self.order[0])
+        if self.space is None:
+            return row
+        return jax.tree.map_with_path(
+            lambda path, leaf: row.get(path_name(path), leaf),
+            self.space,
+            is_leaf=lambda leaf: isinstance(leaf, Distribution),
+        )
+
+    def top(self, k: int) -> list[dict[str, Any]]:
+        """The k best, each as `best`."""
+        chosen = self.order[: check_count("Results.top(k)", k, 1)]
+        return [{**self._config(i), self.monitor: float(self.score_mean[i])} for i in chosen]
+
+    def table(self, k: int = 10) -> str:
+        """The k best as aligned text: the mean score ± the standard deviation over seeds."""
+        lines = [["rank", "trial", *self.columns, self.monitor]]
+        several = self.scores.shape[1] > 1
+        lost = (~self.finite).sum(axis=1)
+        for rank, i in enumerate(self.order[: check_count("Results.table(k)", k, 1)]):
+            score = f"{self.score_mean[i]:.4g}" + (f" ± {self.score_std[i]:.2g}" if several else "")
+            score += f" ({lost[i]} diverged)" if lost[i] else ""
+            lines.append([str(rank + 1), str(i), *map(_show, self._config(i).values()), score])
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Everything but the history, from the best to the worst: rank, trial, columns, scores."""
+        return [
+            {
+                "rank": rank + 1, "trial": int(i), **self._config(i),
+                "score_mean": float(self.score_mean[i]), "score_std": float(self.score_std[i]),
+                "diverged": int((~self.finite[i]).sum()),
+                **{f"score_{seed}": float(score) for seed, score in enumerate(self.scores[i])},
+            }
+            for rank, i in enumerate(self.order)
+        ]  # fmt: skip
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write `rows` to a CSV file with a header line."""
+        rows = self.rows()
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows({k: v if _is_number(v) else _show(v) for k, v in row.items()} for row in rows)
+
+    def to_json(self, path: str | os.PathLike) -> None:
+        """Write monitor, mode and `rows` to a JSON file; a score that is not finite is null."""
+        rows = [{name: _plain(value) for name, value in row.items()} for row in self.rows()]
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"monitor": self.monitor, "mode": self.mode, "rows": rows}, file, indent=2)
+            file.write("\n")
+
+    def plot(self) -> Any:
+        """A matplotlib Figure: the score against each hyperparameter."""
+        from jaxopt_notes.plots.sweep import plot_sweep
+
+        return plot_sweep(self)
+
+    def _config(self, i: int) -> dict[str, Any]:
+        return {n: c[i].item() if isinstance(c[i], np.generic) else c[i] for n, c in self.columns.items()}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numbers and strings as they are, null for what is not finite, names."""
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value if _is_number(value) or isinstance(value, str) else _show(value)
+
+
+def _show(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else getattr(value, "__name__", str(value))

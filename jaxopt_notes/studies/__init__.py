@@ -1,0 +1,1 @@
+"""Studies: reproducible experiments, one a file. Each is a function that returns its numbers."""

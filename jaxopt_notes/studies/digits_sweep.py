@@ -1,0 +1,164 @@
+"""The main job: random search for a small network on scikit-learn's digits.
+
+Configurations × seeds are trained as one population; the winner by mean validation accuracy is trained
+again on training and validation set together, and scored once on the sealed test set. Nothing here
+is special: it is `sweep`, a `Trainer` and a `SealedTestSet`, as a user would put them together.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_notes.data import SealedTestSet, digits, fit_standardizer, split
+from jaxopt_notes.layers import mlp
+from jaxopt_notes.losses import softmax_cross_entropy
+from jaxopt_notes.metrics import accuracy
+from jaxopt_notes.optimizers import OPTIMIZERS, chain, clip_by_global_norm, weight_decay
+from jaxopt_notes.record import Number, check_choice
+from jaxopt_notes.schedules import cosine
+from jaxopt_notes.search import log_uniform, random_search, sweep, uniform
+from jaxopt_notes.search.results import Results
+from jaxopt_notes.training import Trainer, predict
+from jaxopt_notes.trees import Tree
+
+# What each optimizer is searched over, beside the dimensions that all of them share.
+RATES = {"sgd": (1e-3, 1.0), "adadelta": (1e-1, 10.0), "adagrad": (1e-3, 1e-1)}
+COEFFICIENTS = {
+    "momentum": uniform(0.5, 0.99),
+    "rho": uniform(0.8, 0.99),
+    "decay": uniform(0.8, 0.99),
+    "b1": uniform(0.8, 0.98),
+    "b2": uniform(0.9, 0.999),
+}
+
+
+class Outcome(NamedTuple):
+    """What the job found: the search, the winner's curves per seed, and the retrained winner."""
+
+    results: Results
+    curves: dict[str, np.ndarray]
+    params: Tree
+    standardizer: Any
+    test_accuracy: float
+    steps_per_epoch: int
+
+
+def default_space(optimizer: str = "adamw") -> dict[str, Any]:
+    """The search space of the main job: what every optimizer shares, and its own coefficients.
+
+    Arguments:
+        optimizer: a name in `OPTIMIZERS`.
+
+    Returns:
+        A dict from names to distributions.
+
+    Raises:
+        ValueError: an optimizer that is not registered.
+
+    Example:
+        >>> sorted(default_space("momentum"))
+        ['clip_norm', 'dropout', 'learning_rate', 'momentum', 'weight_decay']
+    """
+    check_choice("default_space(optimizer)", optimizer, tuple(OPTIMIZERS))
+    arguments = inspect.signature(OPTIMIZERS[optimizer]).parameters
+    own = {
+        name: axis
+        for name, axis in COEFFICIENTS.items()
+        if name in arguments and arguments[name].default is not None
+    }
+    return {
+        "learning_rate": log_uniform(*RATES.get(optimizer, (1e-4, 1e-1))),
+        "dropout": uniform(0.0, 0.5),
+        "weight_decay": log_uniform(1e-6, 1e-1),
+        "clip_norm": log_uniform(0.1, 10.0),
+        **own,
+    }
+
+
+def builder(optimizer: str, steps: int, batch_size: int) -> Callable[[dict[str, Number]], Trainer]:
+    """The function from hyperparameters to a `Trainer` that the job searches over.
+
+    The rate falls to zero along a cosine; the decay is multiplied by the rate, as in AdamW.
+    """
+    factory = OPTIMIZERS[optimizer]
+    arguments = inspect.signature(factory).parameters
+
+    def build(h: dict[str, Number]) -> Trainer:
+        rate = cosine(h["learning_rate"], steps)
+        own = {name: value for name, value in h.items() if name in arguments and name != "learning_rate"}
+        parts = [clip_by_global_norm(h["clip_norm"]), factory(rate, **own)]
+        if "weight_decay" not in own:
+            parts.append(weight_decay(h["weight_decay"], rate))
+        return Trainer(
+            model=mlp([64, 64, 10], dropout=h["dropout"]),
+            optimizer=chain(*parts),
+            loss=softmax_cross_entropy,
+            metric=accuracy,
+            batch_size=batch_size,
+        )
+
+    return build
+
+
+def digits_sweep(
+    key: jax.Array,
+    *,
+    optimizer: str = "adamw",
+    space: dict[str, Any] | None = None,
+    configs: int = 64,
+    seeds: int = 4,
+    epochs: int = 30,
+    batch_size: int = 32,
+    progress: Any = None,
+    on_chunk: Any = None,
+) -> Outcome:
+    """Search, retrain the winner, score it once.
+
+    Arguments:
+        key: a typed random key; the outcome is a function of it and of the arguments.
+        optimizer: a name in `OPTIMIZERS`.
+        space: by default `default_space(optimizer)`; a dict of distributions and constants with the
+            same names.
+        configs: configurations drawn at random.
+        seeds: members per configuration; each has its own initial parameters, order and dropout.
+        epochs: epochs per member.
+        batch_size: examples per step.
+        progress, on_chunk: as in `sweep`.
+
+    Returns:
+        An `Outcome`.
+
+    Raises:
+        ImportError: scikit-learn is missing. ValueError: an argument outside its interval.
+    """
+    split_key, search_key, final_key = jax.random.split(key, 3)
+    space = default_space(optimizer) if space is None else space
+    train, validation, test = split(split_key, digits())
+    sealed = SealedTestSet(test)
+
+    standardizer = fit_standardizer(train[0])
+    prepared = [(standardizer.apply(x), y) for x, y in (train, validation)]
+    steps = -(-len(train[1]) // batch_size)
+    results = sweep(
+        builder(optimizer, steps * epochs, batch_size),
+        space, tuple(prepared), random_search(configs),
+        seeds=seeds, epochs=epochs, key=search_key, monitor="valid_accuracy", mode="max", at="last",
+        progress=progress, on_chunk=on_chunk,
+    )  # fmt: skip
+
+    # Statistics and parameters of the final model come from training and validation set together.
+    both = jax.tree.map(lambda *parts: jnp.concatenate(parts), train, validation)
+    standardizer = fit_standardizer(both[0])
+    final = (standardizer.apply(both[0]), both[1])
+    steps_final = -(-len(both[1]) // batch_size)
+    trainer = builder(optimizer, steps_final * epochs, batch_size)(results.best_config)
+    state, _ = trainer.advance(trainer.init(final_key, final), final, epochs=epochs)
+    x, y = sealed.open()
+    outputs = predict(trainer.model, state.best_params, state.best_model_state, standardizer.apply(x))
+    score = float(jnp.mean(accuracy(outputs, y)))
+    curves = {name: values[results.order[0]] for name, values in results.history.items()}
+    return Outcome(results, curves, state.best_params, standardizer, score, steps)
