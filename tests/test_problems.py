@@ -8,7 +8,6 @@ from jax.test_util import check_grads
 
 from jaxopt_notes import problems
 
-
 # A problem is an argument, not a constant: one trace for each kind, and no eager operations.
 value = jax.jit(lambda f, x: f(x))
 slope = jax.jit(lambda f, x: jax.grad(f)(x))

@@ -140,8 +140,9 @@ def bias_correction(decay: Any, count: jax.Array) -> jax.Array:
 
     Where it is 0 (t = 0, or decay = 1) it is 1, so that dividing by it is always safe.
     """
-    weight = 1 - as_hyperparameter(decay) ** as_hyperparameter(count)
-    return jnp.where(weight == 0, 1, weight)
+    # At t = 0 the power is taken as at t = 1: the slope of 0⁰ would be NaN.
+    weight = 1 - as_hyperparameter(decay) ** as_hyperparameter(jnp.maximum(count, 1))
+    return jnp.where((count == 0) | (weight == 0), 1, weight)
 
 
 def require_params(where: str, params: Tree) -> Tree:

@@ -1,0 +1,37 @@
+"""The parameters to evaluate with: those held, unless the optimizer says otherwise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.optimizers import OPTIMIZERS, chain, evaluation_params
+from tests.optimizers.runs import follow, random_grads, random_params
+
+OWN = {"nesterov", "nesterov_accelerated"}
+
+
+@pytest.mark.notes("S2-33", "S1-63")
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_only_look_ahead_optimizers_hold_other_parameters(name, x64):
+    optimizer = OPTIMIZERS[name](0.1)
+    path, states = follow(optimizer, random_params(), random_grads())
+    last = jax.tree.map(lambda x: x[-1], (path, states))
+    found = evaluation_params(optimizer, *last)
+    same = all((a == b).all() for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(last[0]), strict=True))
+    assert same == (name not in OWN)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_before_the_first_step_they_are_the_parameters(name):
+    params = {"w": jnp.array([1.0, 2.0], jnp.bfloat16), "n": jnp.array(3)}
+    optimizer = OPTIMIZERS[name](0.1)
+    found = evaluation_params(optimizer, params, optimizer.init(params))
+    jax.tree.map(np.testing.assert_array_equal, found, params)
+    assert found["w"].dtype == jnp.bfloat16
+
+
+def test_an_object_without_the_method_holds_what_it_means():
+    params = jnp.ones(2)
+    assert evaluation_params(object(), params, ()) is params
+    assert evaluation_params(chain(), params, ()) is params
