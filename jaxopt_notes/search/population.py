@@ -6,15 +6,14 @@ vectorized together (small enough for the cache, large enough for the vector uni
 
 - On a CPU host one worker thread per core takes chunks from a queue. Nothing has to be configured
   before JAX starts, and no core waits for another.
-- On accelerators, and wherever several JAX devices are given, each chunk is spread over a mesh of
-  one axis, "members", with `jax.shard_map`; there is no communication between devices.
+- On accelerators, or several JAX devices, each chunk is spread over a mesh with `jax.shard_map`.
 
 Results reach the host as each chunk finishes, so what devices hold is bounded by the chunk, and what
 `on_chunk` writes to disk is not lost. The last chunk is padded with copies of the last member, which
 are thrown away: one compilation serves all chunks.
 
-A member is independent of every other: a diverged one stays alone, and chunks, threads and devices
-change no number beyond float tolerance (bitwise where `batch_size` is the same).
+Members are independent: a diverged one stays alone, and chunks, threads and devices change no number
+beyond float tolerance (none at all where `batch_size` is the same).
 """
 
 import time
@@ -99,8 +98,7 @@ def population_map(
 
     Source: rows S1-42 and S1-47 of the notes: more computing power makes more guesses in parallel.
 
-    Elsewhere: `jax.vmap` keeps all members in flight at once, which leaves the cache and one core of
-    two idle; `jax.lax.map` uses one core.
+    Elsewhere: `jax.vmap` keeps all members in flight at once and leaves the cache; `lax.map` uses one core.
     """
     members = _check_members(configs, keys)
     for name, count in {"chunk_size": chunk_size, "batch_size": batch_size, "workers": workers}.items():
@@ -147,8 +145,8 @@ def population_map(
 def layout(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple[int, int]:
     """How many members one lane (a core, a device) takes at a time, and vectorized in groups of how many.
 
-    Few members are spread over all lanes first; many go in rounds that fill all lanes equally. The
-    share is a multiple of the batch and at most `chunk_size`.
+    Few members are spread over all lanes; many go in rounds that fill them. The share is a multiple of
+    the batch.
 
     Example:
         >>> layout(256, 2, 32, 8), layout(6, 2, 32, 8), layout(96, 2, 32, 8)
