@@ -40,10 +40,15 @@ class AdaDelta(Transform):
 
 
 def adadelta_step(g, p, s, r, *, rate, rho, eps, store=store_always):
-    """The update of one leaf, and its averages of squared gradients (s) and of squared steps (r)."""
-    s = store(s, rho * s + (1 - rho) * abs_squared(g))
-    step = safe_sqrt(safe_divide(r + eps, s + eps)) * g
-    r = store(r, rho * r + (1 - rho) * abs_squared(step))
+    """The update of one leaf, and its averages of squared gradients (s) and of squared steps (r).
+
+    The step √((r + ε)/(s + ε))·g is made from the old r. Written in terms of the new one, the same
+    number, it needs no copy of the old: r₊ + ρε = (r + ε)·(ρ + (1 − ρ)g²/(s + ε)).
+    """
+    square = abs_squared(g)
+    s = store(s, rho * s + (1 - rho) * square)
+    r = store(r, rho * r + (1 - rho) * safe_divide((r + eps) * square, s + eps))
+    step = safe_sqrt(safe_divide(r + rho * eps, rho * (s + eps) + (1 - rho) * square)) * g
     return -rate * step, s, r
 
 
