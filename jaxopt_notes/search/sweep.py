@@ -96,7 +96,7 @@ def sweep(
     keys = jax.random.split(seed_key, seeds)
     member_config, member_seed = np.divmod(np.arange(n * seeds), seeds)
 
-    scores = np.empty(n * seeds)
+    scores = np.full(n * seeds, np.nan)
     history: dict[str, np.ndarray] = {}
     reports = []
     bar = progress_bar(False if callable(progress) else progress, n * seeds, "members")
@@ -125,8 +125,9 @@ def sweep(
                 if callable(progress):
                     progress(done, n * seeds)
                 bar.update(len(index))
-                best = np.nanmax(scores[found]) if mode == "max" else np.nanmin(scores[found])
-                bar.set_postfix_str(f"{monitor} {best:.4f}")
+                if (finite := scores[np.isfinite(scores)]).size:
+                    best = finite.max() if mode == "max" else finite.min()
+                    bar.set_postfix_str(f"best {monitor} {best:.4f}")
 
             _, report = population_map(
                 train, rows, keys[member_seed[members]],

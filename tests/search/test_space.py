@@ -1,0 +1,130 @@
+"""Distributions against scipy's, choices, validation, and the shape of a space."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxopt_notes.search import (
+    choice,
+    dimensions,
+    fill,
+    integers,
+    log_uniform,
+    normal,
+    static_choice,
+    uniform,
+)
+
+CONTINUOUS = {
+    "uniform": (uniform(-2.0, 3.0), stats.uniform(-2, 5)),
+    "log_uniform": (log_uniform(1e-6, 1e-3), stats.loguniform(1e-6, 1e-3)),
+    "normal": (normal(1.0, 2.0), stats.norm(1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+@pytest.mark.notes("S1-43")
+def test_samples_follow_the_distribution(name, key):
+    ours, reference = CONTINUOUS[name]
+    draws = np.asarray(ours.sample(key, 4000), float)
+    assert stats.kstest(draws, reference.cdf).pvalue > 0.01
+    np.testing.assert_array_equal(draws, ours.sample(key, 4000))
+    assert (draws != np.asarray(ours.sample(jax.random.key(1), 4000))).any()
+
+
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_from_unit_is_the_quantile_function(name):
+    ours, reference = CONTINUOUS[name]
+    u = np.array([0.01, 0.25, 0.5, 0.9, 0.99])
+    np.testing.assert_allclose(ours.from_unit(jnp.asarray(u, jnp.float32)), reference.ppf(u), rtol=2e-5)
+    assert np.isfinite(ours.from_unit(jnp.array([0.0, 1.0]))).all()
+
+
+@pytest.mark.notes("S1-55")
+def test_logarithms_of_a_log_uniform_are_uniform(key):
+    exponents = np.log10(np.asarray(log_uniform(1e-6, 1e-3).sample(key, 4000), float))
+    assert stats.kstest(exponents, stats.uniform(-6, 3).cdf).pvalue > 0.01
+    np.testing.assert_allclose(np.log10(log_uniform(1e-6, 1e-3).grid(4)), [-6, -5, -4, -3], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"),
+    [
+        (integers(3, 8), [3, 4, 5, 6, 7]),
+        (choice([0.5, 2.0, 8.0]), [0.5, 2, 8]),
+        (static_choice("ab"), [0, 1]),
+    ],
+)
+@pytest.mark.notes("S1-43")
+def test_discrete_draws_are_equally_probable_and_in_range(axis, values, key):
+    u = jnp.asarray((np.arange(4000) + 0.5) / 4000, jnp.float32)
+    for draws in (axis.sample(key, 4000), axis.from_unit(u)):
+        found, counts = np.unique(draws, return_counts=True)
+        np.testing.assert_array_equal(found, values)  # the upper end of integers is left out
+        assert stats.chisquare(counts).pvalue > 0.01
+    np.testing.assert_array_equal(axis.from_unit(jnp.array([0.0, 1.0])), [values[0], values[-1]])
+
+
+def test_integers_beyond_the_resolution_of_a_float(key):
+    draws = np.asarray(integers(0, 2**30).sample(key, 1000))
+    assert (draws % 2 == 1).any()  # a float32 of this size is even
+
+
+def test_a_grid_has_the_ends_and_no_value_twice():
+    np.testing.assert_array_equal(uniform(-1.0, 1.0).grid(5), [-1, -0.5, 0, 0.5, 1])
+    np.testing.assert_array_equal(uniform(-1.0, 1.0).grid(1), [0])
+    np.testing.assert_array_equal(integers(0, 10).grid(2), [0, 9])
+    np.testing.assert_array_equal(integers(0, 4).grid(9), [0, 1, 2, 3])
+    np.testing.assert_array_equal(choice([4, 8, 16, 32]).grid(2), [4, 8, 16, 32])
+    np.testing.assert_allclose(normal(0.0, 1.0).grid(3), stats.norm.ppf([1 / 6, 1 / 2, 5 / 6]), atol=1e-6)
+
+
+def test_first_draws_stay_as_n_grows(key):
+    for axis in (uniform(0.0, 1.0), integers(0, 9), choice([1.0, 2.0])):
+        np.testing.assert_array_equal(axis.sample(key, 4), axis.sample(key, 9)[:4])
+
+
+def test_bounds_are_data(key):
+    draws = jax.vmap(lambda low: uniform(low, low + 1.0).sample(key, 3))(jnp.array([0.0, 10.0]))
+    np.testing.assert_allclose(draws[1] - draws[0], 10.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: uniform(2.0, 1.0),
+            ValueError,
+            r"uniform\(low, high\) is \(2.0, 1.0\), expected low <= high",
+        ),
+        (lambda: uniform(0.0, np.inf), ValueError, r"uniform\(high\) is inf"),
+        (lambda: log_uniform(0.0, 1.0), ValueError, r"log_uniform\(low\) is 0, .* use uniform"),
+        (lambda: log_uniform(1e-1, 1e-3), ValueError, r"log_uniform\(low, high\) is \(0.1, 0.001\)"),
+        (lambda: normal(0.0, -1.0), ValueError, r"normal\(stddev\) is -1"),
+        (lambda: integers(3, 3), ValueError, r"integers\(low, high\) is \(3, 3\).*high is left out"),
+        (lambda: integers(0.5, 3), TypeError, r"integers\(low\) is 0.5"),
+        (lambda: choice([]), ValueError, r"choice\(values\) is \[\]"),
+        (lambda: choice(["a"]), TypeError, "static_choice"),
+        (lambda: choice([[1.0, 2.0]]), ValueError, "flat list"),
+        (lambda: static_choice([]), ValueError, r"static_choice\(values\) is empty"),
+        (lambda: static_choice([[1]]), TypeError, "a tuple instead of a list"),
+    ],
+)
+def test_errors_name_everything(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_a_space_nests_and_keeps_constants():
+    space = {
+        "net": {"width": static_choice([64, 128]), "hidden": [8, 8]},
+        "b": uniform(0.0, 1.0),
+        "a": "adam",
+    }
+    assert list(dimensions(space)) == ["b", "net/width"]
+    filled = fill(space, {"b": 0.25, "net/width": np.int32(1)})
+    assert filled == {"net": {"width": 128, "hidden": [8, 8]}, "b": 0.25, "a": "adam"}
+    with pytest.raises(TypeError, match="'net/width' is a static choice and its position is traced"):
+        jax.jit(lambda i: fill(space, {"b": 0.25, "net/width": i})["b"])(1)
