@@ -123,6 +123,8 @@ def _edge(dtype: Any) -> float:
 
 
 def _sum_of_squares(batch: int, leaves: list) -> jax.Array:
+    # Behind the barrier the squares are nobody else's: shared with a second moment they would be stored.
+    leaves = [lax.optimization_barrier(leaf) for leaf in leaves]
     sums = [jnp.sum(abs_squared(leaf), axis=tuple(range(batch, leaf.ndim))) for leaf in leaves]
     return functools.reduce(jnp.add, [total.astype(_dtype(leaves)) for total in sums])
 
