@@ -81,16 +81,17 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     steps = len(indices)
     keys = jax.random.split(noise, (2, steps))  # here and not in the step: one vectorized hash
 
-    def step(learner: Learner, batch: tuple) -> tuple:
+    def step(carry: tuple, batch: tuple) -> tuple:
+        learner, total = carry
         rows, weights, *keys = batch
-        return train_step(trainer, learner, take(train_data, rows), weights, *keys)
+        learner, loss = train_step(trainer, learner, take(train_data, rows), weights, *keys)
+        # Summed in the step, which compiles to the same code whatever loop is around it.
+        return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), None
 
-    losses: jax.Array
-    learner, losses = lax.scan(step, state.learner, (indices, weights, *keys))
+    (learner, total), _ = lax.scan(step, (state.learner, as_hyperparameter(0.0)), (indices, weights, *keys))
     params = evaluation_params(trainer.guarded_optimizer(), learner.params, learner.opt_state)
 
-    sizes = jnp.sum(weights, axis=1).astype(losses.dtype)
-    metrics = {**state.metrics, "loss": as_hyperparameter(jnp.sum(sizes * losses) / jnp.sum(sizes))}
+    metrics = {**state.metrics, "loss": total / n}
     if isinstance(trainer.guarded_optimizer(), SkipNonfinite):
         metrics["skipped"] = learner.opt_state.skipped - state.learner.opt_state.skipped
     if valid_data is not None:

@@ -1,0 +1,89 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.optimizers.sgd import sgd
+from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.fit import fit
+from jaxopt_notes.training.trainer import Trainer
+from tests.training.linear import Linear, regression, squared
+
+TRAIN, VALID = regression(10), regression(6, seed=1)
+
+
+def make(rate=0.1, **kwargs):
+    return Trainer(Linear(), sgd(rate), squared, metric=squared, batch_size=4, **kwargs)
+
+
+@pytest.mark.notes("S0-01")
+@pytest.mark.parametrize("epochs_per_call", [1, 3, 10])
+def test_fit_is_advance(key, epochs_per_call):
+    trainer = make()
+    result = fit(trainer, key, TRAIN, VALID, epochs=7, epochs_per_call=epochs_per_call)
+    state, history = trainer.advance(trainer.init(key, TRAIN), TRAIN, VALID, 7)
+    jax.tree.map(np.testing.assert_array_equal, result.history, jax.tree.map(np.asarray, history))
+    jax.tree.map(np.testing.assert_array_equal, result.params, state.best_params)
+    assert result.best_epoch == state.best_epoch == np.argmin(history["valid_loss"]) + 1
+    assert result.history["loss"][-1] < result.history["loss"][0]
+
+
+def test_the_result_predicts_with_the_best_parameters(key):
+    result = fit(make(), key, TRAIN, VALID, epochs=5)
+    x, y = VALID
+    expected = x @ np.asarray(result.params["w"]) + np.asarray(result.params["b"])
+    np.testing.assert_allclose(result.predict(x), expected, rtol=1e-5)
+    scores = result.evaluate(VALID)
+    np.testing.assert_allclose(scores["loss"], np.mean((expected - y) ** 2), rtol=1e-5)
+    np.testing.assert_allclose(scores["squared"], result.best_score, rtol=1e-5)
+
+
+@pytest.mark.notes("S4-03")
+@pytest.mark.parametrize("epochs_per_call", [1, 4])
+def test_a_stopped_run_ends_with_the_history_it_ran(key, epochs_per_call):
+    trainer = make(2.0, early_stopping=patience(2))  # diverges
+    result = fit(trainer, key, TRAIN, VALID, epochs=50, epochs_per_call=epochs_per_call)
+    assert result.state.stopped
+    assert len(result.history["valid_loss"]) == int(result.state.epoch) < 10
+    assert result.best_epoch <= int(result.state.epoch) - 2
+
+
+def test_callbacks_see_the_run_and_may_end_it(key):
+    seen = []
+
+    def callback(state, history):
+        seen.append((int(state.epoch), len(history["loss"])))
+        return len(seen) == 3
+
+    result = fit(make(), key, TRAIN, epochs=10, callback=callback)
+    assert seen == [(1, 1), (2, 2), (3, 3)]
+    assert int(result.state.epoch) == 3
+
+
+def test_an_interrupted_fit_returns_what_is_finished_and_goes_on(key):
+    def interrupt(state, history):
+        if state.epoch == 2:
+            raise KeyboardInterrupt
+
+    trainer = make()
+    cut = fit(trainer, key, TRAIN, VALID, epochs=5, callback=interrupt)
+    assert len(cut.history["loss"]) == int(cut.state.epoch) == 2
+    rest = fit(trainer, key, TRAIN, VALID, epochs=3, state=cut.state)
+    whole = fit(trainer, key, TRAIN, VALID, epochs=5)
+    np.testing.assert_array_equal(np.append(cut.history["loss"], rest.history["loss"]), whole.history["loss"])
+    jax.tree.map(np.testing.assert_array_equal, rest.state.params, whole.state.params)
+
+
+def test_no_epochs_leave_the_initial_parameters(key):
+    result = fit(make(), key, TRAIN, VALID, epochs=0)
+    assert result.best_epoch == 0
+    assert result.history == {}
+    jax.tree.map(np.testing.assert_array_equal, result.params, {"w": jnp.zeros(3), "b": jnp.zeros(())})
+
+
+def test_progress_shows_the_last_scores(key, capsys):
+    pytest.importorskip("tqdm")
+    fit(make(), key, TRAIN, VALID, epochs=2, progress=True)
+    assert "valid_loss=" in capsys.readouterr().err
+    fit(make(), key, TRAIN, VALID, epochs=2)
+    assert capsys.readouterr().err == ""

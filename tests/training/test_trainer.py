@@ -1,0 +1,404 @@
+import dataclasses
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from jaxopt_notes.data.batches import epoch_batches
+from jaxopt_notes.metrics import r2
+from jaxopt_notes.optimizers.adam import adam
+from jaxopt_notes.optimizers.finite import skip_nonfinite
+from jaxopt_notes.optimizers.nesterov import nesterov
+from jaxopt_notes.optimizers.sgd import sgd
+from jaxopt_notes.record import Number, record
+from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.trainer import Trainer
+from tests.training.linear import Counting, Linear, regression, squared
+
+
+def make(learning_rate=0.1, model=None, **kwargs):
+    kwargs = {"metric": None, "batch_size": 4} | kwargs
+    return Trainer(Linear() if model is None else model, sgd(learning_rate), squared, **kwargs)
+
+
+def run(trainer, key, train, valid=None, epochs=3):
+    return trainer.advance(trainer.init(key, train), train, valid, epochs)
+
+
+def assert_same(a, b):
+    def data(leaf):
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(data(a), data(b)), a, b)
+
+
+def descend(x, y, batches, rate, w=None, b=0.0):
+    """Least squares by hand: the loop of the notes in NumPy, and the loss of each batch."""
+    w, losses = np.zeros(x.shape[1]) if w is None else w, []
+    for rows in batches:
+        residual = x[rows] @ w + b - y[rows]
+        losses.append(np.mean(residual**2))
+        w, b = w - rate * 2 * x[rows].T @ residual / len(rows), b - rate * 2 * np.mean(residual)
+    return w, b, losses
+
+
+# What a run computes
+
+
+@pytest.mark.notes("S0-01", "S3-22")
+def test_a_run_is_the_loop_of_the_notes(x64, key):
+    x, y = regression(10, dtype=np.float64)
+    trainer = make(0.05, batch_size=4)
+    state, history = run(trainer, key, (x, y), epochs=3)
+
+    w, b, run_key = None, 0.0, jax.random.split(key)[1]
+    for epoch in range(3):
+        order = jax.random.split(jax.random.fold_in(run_key, epoch))[0]
+        rows = np.asarray(epoch_batches(order, 10, 4).indices).ravel()[:10]
+        w, b, losses = descend(x, y, [rows[:4], rows[4:8], rows[8:]], 0.05, w, b)
+        # Row S0-02: the last batch, two examples, counts by its size.
+        np.testing.assert_allclose(history["loss"][epoch], np.dot(losses, [4, 4, 2]) / 10, rtol=1e-12)
+    np.testing.assert_allclose(state.params["w"], w, rtol=1e-12)
+    np.testing.assert_allclose(state.params["b"], b, rtol=1e-12)
+    assert (state.epoch, state.step) == (3, 9)
+    assert history["loss"][2] < history["loss"][0]
+
+
+@pytest.mark.notes("S0-01", "S3-23")
+@pytest.mark.parametrize("copies", [1, 3])
+def test_one_batch_of_full_size_is_gradient_descent_however_often_the_data_repeat(x64, key, copies):
+    x, y = regression(8, dtype=np.float64)
+    data = (np.tile(x, (copies, 1)), np.tile(y, copies))
+    state, _ = run(make(0.1, batch_size=100), key, data, epochs=5)
+    w, b, _ = descend(x, y, [np.arange(8)] * 5, 0.1)
+    np.testing.assert_allclose(state.params["w"], w, rtol=1e-12)
+    np.testing.assert_allclose(state.params["b"], b, rtol=1e-12)
+    assert state.step == 5
+
+
+@pytest.mark.notes("S0-02")
+@pytest.mark.parametrize("n", [10, 12])
+def test_batch_losses_at_fixed_parameters_average_to_the_full_loss(x64, key, n):
+    x, y = regression(n, dtype=np.float64)
+    _, history = run(make(0.0, model=Linear(start=0.3)), key, (x, y))
+    full = np.mean((x @ np.full(3, 0.3) + 0.3 - y) ** 2)
+    np.testing.assert_allclose(history["loss"], full, rtol=1e-12)
+
+
+@pytest.mark.notes("S0-25")
+def test_penalty_and_noise_move_parameters_but_are_in_no_reported_loss(x64, key):
+    x, y = regression(dtype=np.float64)
+
+    @record
+    class Ridge:
+        strength: Number
+
+        def __call__(self, params):
+            return self.strength * jnp.sum(params["w"] ** 2)
+
+    def losses(rate, strength, noise=0.0):
+        trainer = make(rate, model=Linear(0.3, noise), penalty=Ridge(strength))
+        state, history = run(trainer, key, (x, y), (x, y), epochs=1)
+        return state.params["w"], history["loss"], history["valid_loss"]
+
+    full = np.mean((x @ np.full(3, 0.3) + 0.3 - y) ** 2)
+    for strength, noise in [(0.0, 0.0), (5.0, 0.0), (5.0, 1.0)]:
+        _, loss, valid_loss = losses(0.0, strength, noise)
+        np.testing.assert_allclose(valid_loss, full, rtol=1e-12)
+        assert noise or np.isclose(loss, full, rtol=1e-12)
+    # Half the gradient of the penalty is strength·w: one full step from w = 0.3 differs by exactly that.
+    trainer = make(0.1, model=Linear(0.3), penalty=Ridge(2.0), batch_size=10)
+    plain = dataclasses.replace(trainer, penalty=None)
+    shift = (
+        run(trainer, key, (x, y), epochs=1)[0].params["w"] - run(plain, key, (x, y), epochs=1)[0].params["w"]
+    )
+    np.testing.assert_allclose(shift, -0.1 * 2 * 2.0 * 0.3, rtol=1e-10)
+
+
+@pytest.mark.notes("S2-81")
+def test_every_step_draws_anew_and_a_key_draws_the_same_again(key):
+    @record
+    class Diary:
+        """A model that writes down what it draws."""
+
+        def init(self, key, x):
+            return {"w": jnp.zeros(())}, {"draws": jnp.zeros(9)}
+
+        def apply(self, params, state, x, *, key=None, train=False):
+            draw = jax.random.uniform(key) if train else jnp.zeros(())
+            draws = jnp.append(state["draws"][1:], draw) if train else state["draws"]
+            return jnp.broadcast_to(params["w"], len(x)), {"draws": draws}
+
+    data = regression(10)  # three steps an epoch
+    draws = [
+        run(make(model=Diary()), k, data, data)[0].learner.model_state["draws"]
+        for k in [key, key, jax.random.key(1)]
+    ]
+    assert len(np.unique(draws[0])) == 9
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert not np.intersect1d(draws[0], draws[2]).size
+
+
+def test_augmentation_is_for_training_only(key):
+    x, y = regression()
+    trainer = make(0.0, augmentation=lambda key, x: x + jax.random.normal(key, x.shape, x.dtype))
+    plain = run(dataclasses.replace(trainer, augmentation=None, model=Linear(1.0)), key, (x, y), (x, y))[1]
+    noisy = run(dataclasses.replace(trainer, model=Linear(1.0)), key, (x, y), (x, y))[1]
+    np.testing.assert_allclose(noisy["valid_loss"], plain["valid_loss"], rtol=1e-6)
+    assert len(np.unique(noisy["loss"])) == 3
+    assert (noisy["loss"] > plain["loss"]).all()
+
+
+def test_optimizers_that_look_ahead_are_judged_by_the_parameters_they_mean(key):
+    data = regression(8)
+    trainer = dataclasses.replace(make(batch_size=8), optimizer=nesterov(0.1, 0.9))
+    state, _ = run(trainer, key, data, data, epochs=1)
+    # θ̂ = θ − αv after one step from θ = 0: v = ηg, so θ = −ηg and θ̂ = −(1 + α)ηg.
+    np.testing.assert_allclose(state.params["w"], 1.9 * np.asarray(state.best_params["w"]), rtol=1e-5)
+
+
+# Resuming, populations, gradients
+
+
+def trainer_with_everything(learning_rate=0.05, wait=2):
+    return Trainer(
+        Linear(0.0, 0.1), adam(learning_rate), squared, penalty=lambda params: jnp.sum(params["w"] ** 2),
+        augmentation=lambda key, x: x + 0.01 * jax.random.normal(key, x.shape, x.dtype),
+        early_stopping=patience(wait), metric=squared, batch_size=4,
+    )  # fmt: skip
+
+
+def test_a_run_cut_in_pieces_is_the_same_bit_for_bit(key):
+    train, valid = regression(10), regression(6, seed=1)
+    trainer = trainer_with_everything()
+    whole, history = run(trainer, key, train, valid, epochs=5)
+    state, first = run(trainer, key, train, valid, epochs=2)
+    state, second = trainer.advance(state, train, valid, epochs=3)
+    assert_same(state, whole)
+    assert_same(
+        {name: np.append(first[name], second[name]) for name in first}, jax.tree.map(np.asarray, history)
+    )
+
+    scanned, rows = jax.lax.scan(
+        lambda s, _: trainer.advance(s, train, valid), trainer.init(key, train), None, 5
+    )
+    assert_same(scanned, whole)
+    assert rows["loss"].shape == (5, 1)
+
+
+def test_a_population_is_the_loop_over_its_members(key):
+    train, valid = regression(10), regression(6, seed=1)
+    rates, waits = jnp.array([0.3, 0.01, 0.3]), jnp.array([1.0, 2.0, jnp.inf])
+    keys = jax.random.split(key, 3)
+
+    @jax.jit
+    def member(rate, wait, key):
+        return run(trainer_with_everything(rate, wait), key, train, valid, epochs=12)
+
+    states, histories = jax.vmap(member)(rates, waits, keys)
+    assert len(set(states.epoch.tolist())) > 1
+    for i in range(3):
+        state, history = member(rates[i], waits[i], keys[i])
+        mine = jax.tree.map(lambda x, i=i: x[i], (states._replace(key=()), histories))
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-6),
+            mine,
+            (state._replace(key=()), history),
+        )
+
+
+def test_the_gradient_reaches_every_hyperparameter(x64, key):
+    train, valid = regression(10, dtype=np.float64), regression(6, seed=1, dtype=np.float64)
+
+    @jax.jit
+    def final(trainer):
+        return run(trainer, key, train, valid)[1]["valid_loss"][-1]
+
+    trainer = Trainer(
+        Linear(0.5, 0.1), sgd(0.05), Partial(lambda o, y, power: jnp.abs(o - y) ** power, power=2.5),
+        penalty=Partial(lambda strength, params: strength * jnp.sum(params["w"] ** 2), 0.1),
+        early_stopping=patience(5), metric=None, batch_size=4,
+    )  # fmt: skip
+    trainer = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), trainer)
+    leaves, treedef = jax.tree.flatten(trainer)
+    slopes = jax.tree.leaves(jax.grad(final)(trainer))
+    assert len(leaves) == 7
+    for i, slope in enumerate(slopes):
+        step = 1e-5 * np.eye(7)[i]
+        up, down = (
+            final(treedef.unflatten([a + s * b for a, b in zip(leaves, step, strict=True)])) for s in (1, -1)
+        )
+        np.testing.assert_allclose(slope, (up - down) / 2e-5, rtol=1e-5, atol=1e-8)
+    assert np.count_nonzero(slopes) == 5  # not patience and its margin
+
+
+def test_changed_numbers_are_not_traced_again(key):
+    traces = []
+
+    def loss(outputs, targets):
+        traces.append(None)
+        return squared(outputs, targets)
+
+    data = regression()
+    for rate in (0.1, 0.2, 0.3):
+        state, _ = run(dataclasses.replace(make(rate), loss=loss), key, data, data)
+        if rate == 0.1:
+            traces.clear()
+    assert traces == []
+    assert np.isfinite(state.best_score)
+
+
+# Early stopping and the best parameters
+
+
+def dip(**kwargs):
+    """A run whose validation loss falls and rises again: it aims at w = 1, validation at w = 0.5."""
+    x = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
+    trainer = make(0.2, batch_size=8, **kwargs)
+    state, history = run(trainer, jax.random.key(0), (x, x[:, 0]), (x, 0.5 * x[:, 0]), epochs=20)
+    return x, state, jax.tree.map(np.asarray, history)
+
+
+@pytest.mark.notes("S3-43", "S4-03", "S4-09")
+@pytest.mark.parametrize("min_delta", [0.0, 0.01])
+def test_the_best_parameters_are_those_of_the_least_validation_loss(min_delta):
+    x, state, history = dip(early_stopping=patience(3, min_delta))
+    _, unstopped, full = dip()
+    best = int(np.argmin(full["valid_loss"]))
+    assert 1 < best < 15
+    assert state.stopped
+    assert not unstopped.stopped
+    assert state.best_epoch == unstopped.best_epoch == best + 1
+    w = float(state.best_params["w"][0])
+    np.testing.assert_allclose(np.mean((w * x - 0.5 * x) ** 2), full["valid_loss"].min(), rtol=1e-5)
+    np.testing.assert_allclose(state.best_score, full["valid_loss"].min(), rtol=1e-6)
+    # A stopped run changes no more: the history repeats its last entries, the counters stand.
+    ran = int(state.epoch)
+    assert ran < 20
+    assert min_delta or ran == best + 1 + 3
+    np.testing.assert_allclose(history["valid_loss"][:ran], full["valid_loss"][:ran], rtol=1e-6)
+    assert (history["valid_loss"][ran:] == history["valid_loss"][ran - 1]).all()
+    assert state.step == ran
+
+
+@pytest.mark.notes("S4-09")
+def test_the_least_validation_loss_flatters_the_model_it_selects(key):
+    def member(key):
+        keys = jax.random.split(key, 4)
+
+        def sample(key, n):
+            x, noise = jax.random.normal(key, (n, 5)), jax.random.normal(jax.random.fold_in(key, 1), n)
+            return x, x[:, 0] + noise
+
+        train, valid, fresh = sample(keys[0], 10), sample(keys[1], 5), sample(keys[2], 500)
+        state, _ = run(make(0.05), keys[3], train, valid, epochs=20)
+        return (
+            jnp.mean(squared(fresh[0] @ state.best_params["w"] + state.best_params["b"], fresh[1]))
+            - state.best_score
+        )
+
+    bias = jax.jit(jax.vmap(member))(jax.random.split(key, 200))
+    assert jnp.mean(bias) > 3 * jnp.std(bias) / 200**0.5
+
+
+def test_without_validation_the_last_parameters_are_the_best_unless_a_rule_watches_the_loss(key):
+    data = regression()
+    state, history = run(make(), key, data)
+    assert_same(state.best_params, state.params)
+    assert sorted(history) == ["loss", "skipped"]
+    watching, _ = run(make(2.0, early_stopping=patience(1, monitor="loss")), key, data, epochs=9)
+    assert watching.epoch == 2  # it diverges
+    assert watching.best_epoch == 1
+    with pytest.raises(ValueError, match=r"monitors 'valid_loss', but the history has loss, skipped"):
+        run(make(early_stopping=patience()), key, data)
+
+
+# Steps that are not finite
+
+
+def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(key):
+    x, y = regression(8)
+    x[0, 0] = np.nan  # one of two batches
+    trainer = make(model=Counting())
+    state, history = run(trainer, key, (x, y), epochs=3)
+    assert history["skipped"].tolist() == [1, 1, 1]
+    assert state.learner.model_state["seen"] == 12
+    assert np.isfinite(state.learner.model_state["mean"])
+    assert np.isfinite(state.params["w"]).all()
+    assert np.isnan(history["loss"]).all()
+    assert state.step == 6
+
+    careless = dataclasses.replace(trainer, skip_nonfinite=False)
+    state, history = run(careless, key, (x, y), epochs=1)
+    assert history["skipped"].tolist() == [0]
+    assert np.isnan(state.params["w"]).all()
+    assert state.learner.model_state["seen"] == 8
+
+    guarded = dataclasses.replace(trainer, optimizer=skip_nonfinite(sgd(0.1)))
+    assert jax.tree.structure(guarded.init(key, (x, y))) == jax.tree.structure(trainer.init(key, (x, y)))
+
+
+# What may be put in
+
+
+def test_any_model_with_the_two_functions_serves_and_evaluation_goes_in_chunks(key):
+    class Plain:
+        init, apply = staticmethod(Linear().init), staticmethod(Linear().apply)
+
+    x, y = regression(11)
+    state, history = run(make(model=Plain(), metric=r2), key, (x, y), (x, y))
+    same, expected = run(make(metric=r2), key, (x, y), (x, y))
+    assert_same(state, same)
+    for chunk in (3, 4):
+        _, history = run(make(model=Plain(), metric=r2, eval_batch_size=chunk), key, (x, y), (x, y))
+        np.testing.assert_allclose(history["valid_loss"], expected["valid_loss"], rtol=1e-5)
+        np.testing.assert_allclose(history["valid_r2"], expected["valid_r2"], rtol=1e-5)
+
+
+def test_a_trainer_is_data(key):
+    trainer = make(0.25, early_stopping=patience(3))
+    again = pickle.loads(pickle.dumps(trainer))
+    assert jax.tree.structure(again) == jax.tree.structure(trainer)
+    assert jax.tree.map(lambda leaf: None, trainer).loss is not None  # rebuilt with placeholders
+    jax.tree.map(lambda leaf: object(), trainer)
+    assert repr(trainer).startswith(
+        "Trainer(model=Linear(start=0.0, noise=0.0), optimizer=SGD(learning_rate=0.25), loss=squared"
+    )
+    batch = jax.vmap(make)(jnp.array([0.1, 0.2]))
+    assert batch.optimizer.learning_rate.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"batch_size": 0}, r"Trainer\(batch_size\) is 0"),
+        ({"model": 3}, r"Trainer\(model\) is 3, expected an object with init and apply"),
+        ({"optimizer": "adam"}, r"no gradient transform"),
+        ({"loss": "mse"}, r"Trainer\(loss\) is 'mse', expected a function"),
+        (
+            {"loss": lambda o, y: jnp.mean((o - y) ** 2)},
+            r"scalar, expected one value per example: leave out the mean",
+        ),
+        ({"early_stopping": 5}, r"Trainer\(early_stopping\) is 5"),
+    ],
+)
+def test_errors_name_the_part(change, message, key):
+    with pytest.raises((TypeError, ValueError), match=message):
+        run(dataclasses.replace(make(), **change), key, regression())
+
+
+def test_errors_name_key_data_and_epochs(key):
+    x, y = regression()
+    with pytest.raises(TypeError, match=r"expected a typed key: jax.random.key"):
+        make().init(jax.random.PRNGKey(0), (x, y))
+    with pytest.raises(TypeError, match=r"expected a pair \(x, y\)"):
+        make().init(key, x)
+    with pytest.raises(ValueError, match=r"lengths \[9, 10\]"):
+        make().init(key, (x, y[1:]))
+    with pytest.raises(ValueError, match=r"epochs\) is -1"):
+        run(make(), key, (x, y), epochs=-1)
