@@ -13,7 +13,7 @@ from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite
-from jaxopt_notes.optimizers.heavy_ball import HeavyBall, heavy_ball
+from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
@@ -50,7 +50,7 @@ WRAPPERS = {
 
 __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
-    "HeavyBall", "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam",
+    "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam",
     "adamw", "add_l2", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm", "clip_by_value",
     "evaluation_params",
     "heavy_ball", "masked", "momentum", "multiplicative_decay", "nesterov", "nesterov_accelerated", "rmsprop",

@@ -5,18 +5,16 @@ computes gradients at the parameters it holds is right, no second evaluation is 
 iterate θ itself is `evaluation_params(params, state)`.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.heavy_ball import iterate_like
 from jaxopt_notes.optimizers.leafwise import (
     Transform,
     first_step,
     increment,
     leafwise,
-    require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.momentum import MomentumState
@@ -50,8 +48,12 @@ class Nesterov(Transform):
         """The iterate θ = θ̂ + αv, of which the parameters held are the look-ahead point."""
         last = jnp.maximum(state.count, 1) - 1
         scale = rate_at(self.learning_rate, last) if self.rate_outside else 1.0
-        (iterate,) = leafwise(_move, state.velocity, params, scale=scale * as_hyperparameter(self.momentum))
-        return jax.tree.map(lambda p, x: p if x is None else x, params, iterate)
+        return _moved(params, state.velocity, scale * as_hyperparameter(self.momentum))
+
+
+def _moved(params: Tree, velocity: Tree, scale: Any) -> Tree:
+    (iterate,) = leafwise(_move, velocity, params, scale=scale)
+    return jax.tree.map(lambda p, x: p if x is None else x, params, iterate)
 
 
 def _move(v, p, *, scale):
@@ -60,8 +62,13 @@ def _move(v, p, *, scale):
 
 def nesterov_step(g, p, v, *, rate, momentum, store=store_always):
     """The update of the look-ahead point and the velocity of one leaf: v ← αv + ηg, −(ηg + αv)."""
+    return accelerated_step(g, p, v, rate=rate, momentum=momentum, following=momentum, store=store)
+
+
+def accelerated_step(g, p, v, *, rate, momentum, following, store=store_always):
+    """The same when α changes: the old one enters the velocity, the following one looks ahead."""
     v = store(v, momentum * v + rate * g)
-    return -(rate * g + momentum * v), v
+    return -(rate * g + following * v), v
 
 
 def nesterov_step_rate_outside(g, p, v, *, rate, momentum, store=store_always):
@@ -108,13 +115,6 @@ def nesterov(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside
     )
 
 
-class NesterovAcceleratedState(NamedTuple):
-    """Steps made, and the last iterate x."""
-
-    count: jax.Array
-    iterate: Tree
-
-
 @record
 class NesterovAccelerated(Transform):
     """See `nesterov_accelerated`."""
@@ -122,43 +122,30 @@ class NesterovAccelerated(Transform):
     learning_rate: Rate
     momentum: Number | None
 
-    def init(self, params: Tree) -> NesterovAcceleratedState:
-        return NesterovAcceleratedState(first_step(), iterate_like(params))
+    def init(self, params: Tree) -> MomentumState:
+        return MomentumState(first_step(), zeros_like(params))
 
     def update(
-        self,
-        updates: Tree,
-        state: NesterovAcceleratedState,
-        params: Tree = None,
-        *,
-        accept: Any = None,
-        **extra: Any,
-    ) -> tuple[Tree, NesterovAcceleratedState]:
+        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, MomentumState]:
         count = increment(state.count, accept)
-        updates, iterate = leafwise(
-            accelerated_step, updates, require_params("nesterov_accelerated", params), state.iterate,
-            accept=accept, rate=rate_at(self.learning_rate, state.count), momentum=self._momentum(count),
+        updates, velocity = leafwise(
+            accelerated_step, updates, params, state.velocity, accept=accept,
+            rate=rate_at(self.learning_rate, state.count),
+            momentum=self._momentum(state.count), following=self._momentum(state.count + 1),
         )  # fmt: skip
-        return updates, NesterovAcceleratedState(count, iterate)
+        return updates, MomentumState(count, velocity)
 
-    def _momentum(self, count: jax.Array) -> jax.Array:
-        """β after the k-th gradient, k = count."""
+    def _momentum(self, k: jax.Array) -> jax.Array:
+        """β after the k-th gradient."""
         if self.momentum is not None:
             return as_hyperparameter(self.momentum)
-        k = as_hyperparameter(count)
+        k = as_hyperparameter(k)
         return (k - 1) / (k + 2)
 
-    def evaluation_params(self, params: Tree, state: NesterovAcceleratedState) -> Tree:
-        """The iterate x, of which the parameters held are the extrapolation."""
-        return jax.tree.map(
-            lambda p, x: p if x is None else x.astype(jnp.asarray(p).dtype), params, state.iterate
-        )
-
-
-def accelerated_step(g, p, x, *, rate, momentum, store=store_always):
-    """The update of the extrapolated point y and the iterate x of one leaf."""
-    new = store(x, p - rate * g)
-    return new + momentum * (new - x) - p, new
+    def evaluation_params(self, params: Tree, state: MomentumState) -> Tree:
+        """The iterate x = y + β·v, v = x₋₁ − x, of which the parameters held are the extrapolation."""
+        return _moved(params, state.velocity, self._momentum(state.count))
 
 
 def nesterov_accelerated(learning_rate: Rate = 1e-2, momentum: Number | None = None) -> NesterovAccelerated:
@@ -174,11 +161,11 @@ def nesterov_accelerated(learning_rate: Rate = 1e-2, momentum: Number | None = N
         momentum: β in [0, 1], or `None` for the growing one.
 
     Returns:
-        A `NesterovAccelerated` record. Its state holds x; `evaluation_params(params, state)` is x;
-        `update` needs `params`.
+        A `NesterovAccelerated` record. Its state holds v = x₋₁ − x, and `evaluation_params(params,
+        state)` is x = y + β·v. With β constant it is `nesterov`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params.
+        ValueError: a number outside its interval. TypeError: no number.
 
     Example:
         >>> optimizer = nesterov_accelerated(learning_rate=0.1, momentum=0.5)

@@ -157,9 +157,3 @@ def test_the_iterate_is_found_through_wrappers(x64):
 def test_wrong_momentum_is_named(factory):
     with pytest.raises(ValueError, match=rf"{factory.__name__}\(momentum\) is 1.5"):
         factory(0.1, 1.5)
-
-
-def test_two_iterates_need_the_parameters():
-    optimizer = nesterov_accelerated(0.1)
-    with pytest.raises(ValueError, match="nesterov_accelerated needs the parameters"):
-        optimizer.update(jnp.ones(2), optimizer.init(jnp.ones(2)))
