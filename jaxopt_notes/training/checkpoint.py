@@ -74,6 +74,14 @@ def load(path: Any, like: Tree) -> Tree:
     Raises:
         FileNotFoundError: there is no such file. ValueError: it is no checkpoint, a leaf is missing
             or left over, or a shape or dtype differs; the message names the paths.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save(folder + "/run.npz", {"w": jnp.ones(2)})
+        ...     load(folder + "/run.npz", like={"v": jnp.zeros(2)})
+        Traceback (most recent call last):
+        ValueError: …/run.npz has another structure than `like`: missing ['v'], left over ['w']. …
     """
     return _fill(path, like, _read_npz(path))
 
@@ -87,6 +95,13 @@ def save_params(path: Any, params: Tree) -> None:
 
     Raises:
         ValueError: an unknown suffix. ImportError: the package safetensors is needed and missing.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_params(folder + "/params.npz", {"layers_0": {"bias": jnp.ones(2)}})
+        ...     load_params(folder + "/params.npz")
+        {'layers_0': {'bias': Array([1., 1.], dtype=float32)}}
     """
     if _suffix(path) == ".npz":
         save(path, params)
@@ -109,6 +124,13 @@ def load_params(path: Any, like: Tree = None) -> Tree:
     Raises:
         ValueError: an unknown suffix, or the file does not fit `like`. ImportError: the package
             safetensors is needed and missing.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_params(folder + "/params.npz", {"bias": jnp.ones(2)})
+        ...     load_params(folder + "/params.npz", like={"bias": jnp.zeros(2)})
+        {'bias': Array([1., 1.], dtype=float32)}
     """
     if _suffix(path) == ".npz":
         stored = _read_npz(path)

@@ -23,6 +23,17 @@ class TrainState(NamedTuple):
 
     `metrics` are those of the last epoch, by name. `best_params` are the ones to evaluate with:
     those after `best_epoch` epochs (0: the initial ones). With `stopped` set nothing changes any more.
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> from jaxopt_notes.training.trainer import Trainer
+        >>> trainer = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None)
+        >>> data = (jnp.ones((4, 2)), jnp.ones((4, 1)))
+        >>> state, _ = trainer.advance(trainer.init(jax.random.key(0), data), data, epochs=3)
+        >>> int(state.epoch), int(state.step), bool(state.stopped)
+        (3, 3, False)
     """
 
     learner: Learner

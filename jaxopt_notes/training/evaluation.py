@@ -27,6 +27,12 @@ def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: in
 
     Returns:
         Outputs [n, …].
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> params, state = dense(3).init(jax.random.key(0), jnp.ones((1, 2)))
+        >>> predict(dense(3), params, state, jnp.ones((5, 2)), chunk_size=2).shape
+        (5, 3)
     """
 
     def outputs(x: Tree) -> Tree:
@@ -52,6 +58,16 @@ def evaluate(trainer: Any, params: Tree, model_state: Tree, data: tuple) -> dict
 
     Returns:
         {"loss": …, "accuracy": …}, the second under the metric's name.
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> from jaxopt_notes.training.trainer import Trainer
+        >>> trainer = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=mean_squared_error)
+        >>> data = (jnp.ones((4, 2)), jnp.ones((4, 1)))
+        >>> sorted(evaluate(trainer, {"kernel": jnp.zeros((2, 1)), "bias": jnp.zeros(1)}, (), data).items())
+        [('loss', Array(1., dtype=float32)), ('mean_squared_error', Array(1., dtype=float32))]
     """
     x, y = data
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)

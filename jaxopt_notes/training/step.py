@@ -12,7 +12,14 @@ from jaxopt_notes.trees import Tree
 
 
 class Learner(NamedTuple):
-    """What a training step changes: parameters, the model's state and the optimizer's."""
+    """What a training step changes: parameters, the model's state and the optimizer's.
+
+    Example:
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> params = {"w": jnp.zeros(2)}
+        >>> Learner(params, (), sgd(0.1).init(params)).model_state
+        ()
+    """
 
     params: Tree
     model_state: Tree
@@ -46,6 +53,20 @@ def train_step(
 
     Raises:
         ValueError: the loss is already reduced to a scalar.
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> from jaxopt_notes.training.trainer import Trainer
+        >>> trainer = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None)
+        >>> x, y = jnp.ones((4, 2)), jnp.ones((4, 1))
+        >>> learner = trainer.init(jax.random.key(0), (x, y)).learner
+        >>> step = jax.jit(lambda learner, key: train_step(trainer, learner, (x, y), jnp.ones(4), key))
+        >>> learner, first = step(learner, jax.random.key(1))
+        >>> learner, second = step(learner, jax.random.key(2))
+        >>> bool(second < first)
+        True
 
     Source: rows S0-01, S0-02, S3-22 of the notes.
     """

@@ -15,6 +15,7 @@ from jaxopt_notes.optimizers.nesterov import nesterov
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.record import Number, record
 from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.evaluation import predict
 from jaxopt_notes.training.trainer import Trainer
 from tests.training.linear import Counting, Linear, regression, squared
 
@@ -354,10 +355,14 @@ def test_any_model_with_the_two_functions_serves_and_evaluation_goes_in_chunks(k
     state, history = run(make(model=Plain(), metric=r2), key, (x, y), (x, y))
     same, expected = run(make(metric=r2), key, (x, y), (x, y))
     assert_same(state, same)
-    for chunk in (3, 4):
-        _, history = run(make(model=Plain(), metric=r2, eval_batch_size=chunk), key, (x, y), (x, y))
-        np.testing.assert_allclose(history["valid_loss"], expected["valid_loss"], rtol=1e-5)
-        np.testing.assert_allclose(history["valid_r2"], expected["valid_r2"], rtol=1e-5)
+    _, history = run(make(metric=r2, eval_batch_size=4), key, (x, y), (x, y))
+    np.testing.assert_allclose(history["valid_loss"], expected["valid_loss"], rtol=1e-5)
+    np.testing.assert_allclose(history["valid_r2"], expected["valid_r2"], rtol=1e-5)
+    for chunk in (1, 3, 10, 11, 50):  # R² needs all outputs at once, in their order
+        outputs = predict(Linear(), state.params, (), x, chunk)
+        np.testing.assert_allclose(
+            outputs, x @ np.asarray(state.params["w"]) + np.asarray(state.params["b"]), rtol=1e-5
+        )
 
 
 def test_a_trainer_is_data(key):
