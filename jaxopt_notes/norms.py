@@ -111,10 +111,13 @@ def _rescaled_norm(batch: int, total: jax.Array, leaves: list) -> jax.Array:
     power = _edge(total.dtype) ** 2
     down, up = (jnp.full_like(total, x) for x in (1 / power, power))
     factor, inverse = jnp.where(total > 1, down, up), jnp.where(total > 1, up, down)
-    scaled = [
-        leaf * jnp.expand_dims(factor.astype(leaf.dtype), tuple(range(batch, leaf.ndim))) for leaf in leaves
-    ]
-    return inverse * jnp.sqrt(_sum_of_squares(batch, scaled))
+
+    def scaled(leaf: jax.Array) -> jax.Array:
+        # A factor of its own: leaves of one shape would share, and store, its broadcast.
+        leaf, own = lax.optimization_barrier((leaf, factor))
+        return leaf * jnp.expand_dims(own.astype(leaf.dtype), tuple(range(batch, leaf.ndim)))
+
+    return inverse * jnp.sqrt(_sum_of_squares(batch, [scaled(leaf) for leaf in leaves]))
 
 
 def _edge(dtype: Any) -> float:
