@@ -40,13 +40,16 @@ def transform(request):
     return EVERY[request.param]()
 
 
-def steps(transform, params, grads, count=3):
-    """The parameters and the state after some steps with the same gradients, eagerly, as a user would."""
+def eager_steps(transform, params, grads):
+    """The parameters and the state after three steps with the same gradients."""
     state = transform.init(params)
-    for _ in range(count):
+    for _ in range(3):
         updates, state = transform.update(grads, state, params)
         params = apply_updates(params, updates)
     return params, state
+
+
+steps = jax.jit(eager_steps)
 
 
 def kinds(tree):
@@ -98,7 +101,7 @@ def test_integers_and_booleans_are_left_alone(transform):
 
     params = {"w": jnp.ones((2, 2)), "n": jnp.array(3), "flag": jnp.array([True, False])}
     grads = jax.grad(loss, allow_int=True)(params)
-    new, _ = steps(transform, params, grads)
+    new, _ = eager_steps(transform, params, grads)
     assert int(new["n"]) == 3
     np.testing.assert_array_equal(new["flag"], [True, False])
     assert new["n"].dtype == params["n"].dtype
@@ -115,8 +118,8 @@ def test_numpy_arrays_and_python_numbers(transform):
     """They move as JAX arrays do; a Python number comes back weakly typed, so a loop traces once."""
     start = {"w": np.full((2, 2), 0.7, np.float32), "s": 0.7}
     grads = {"w": np.full((2, 2), 0.3, np.float32), "s": 0.3}
-    new, _ = steps(transform, start, grads)
-    as_jax, _ = steps(transform, jax.tree.map(jnp.asarray, start), jax.tree.map(jnp.asarray, grads))
+    new, _ = eager_steps(transform, start, grads)
+    as_jax, _ = eager_steps(transform, jax.tree.map(jnp.asarray, start), jax.tree.map(jnp.asarray, grads))
     jax.tree.map(np.testing.assert_array_equal, new, as_jax)
     assert new["s"].weak_type
     assert new["w"].dtype == np.float32
@@ -227,7 +230,8 @@ def test_a_step_not_accepted_is_no_step(transform):
     params = {"w": jnp.ones((2, 2)), "b": jnp.ones(3)}
     grads = {"w": jnp.full((2, 2), jnp.nan), "b": jnp.full(3, jnp.inf)}
     _, state = steps(transform, params, jax.tree.map(lambda p: 0.1 * p, params))
-    updates, after = transform.update(grads, state, params, accept=jnp.array(False))
+    update = jax.jit(lambda transform, *arguments: transform.update(*arguments, accept=jnp.array(False)))
+    updates, after = update(transform, grads, state, params)
     assert not any(np.asarray(u).any() for u in jax.tree.leaves(updates))
     jax.tree.map(np.testing.assert_array_equal, after, state)
 
