@@ -1,0 +1,26 @@
+"""Other libraries: what works as it is, and adapters for the rest, which import them only when called.
+
+Our optimizers follow optax's protocol by name, so most places that expect an
+`optax.GradientTransformation` take a record as it is:
+
+- `optax.chain`, `optax.masked`, `optax.partition`, `optax.MultiSteps`, `optax.apply_if_finite`, and
+  `optax.inject_hyperparams(adam)(learning_rate=0.1)`;
+- Flax: `TrainState.create(..., tx=adam(0.1))` and `nnx.Optimizer(model, adam(0.1), wrt=nnx.Param)`;
+- Equinox: `optimizer.init(eqx.filter(model, eqx.is_inexact_array))`, then `update` and
+  `eqx.apply_updates`. A model that still contains functions is filtered first, as for optax. As an
+  argument of `eqx.filter_jit`, which takes Python numbers for structure, a record is made of arrays:
+  `jax.tree.map(jnp.asarray, adam(0.1))`; `jax.jit` needs no such thing.
+
+`to_optax` is needed in two cases: `nnx.Optimizer` refuses a record whose numbers are arrays, and all of
+optax's combinators keep extra arguments (`value=…`) from what is no `GradientTransformationExtraArgs`.
+
+In all these places the optimizer is held as structure, so its numbers are constants of the compiled
+program, and another learning rate is another compilation. Passed to your own function as an argument, a
+record is data. Nothing is lost by doing so: in the other direction `chain` takes transforms of optax, and
+every rate takes a schedule of optax. Made of closures, they are structure too: build them once, because a
+chain rebuilt around new closures is traced again.
+"""
+
+from jaxopt_notes.interop.optax import to_optax
+
+__all__ = ["to_optax"]

@@ -1,0 +1,246 @@
+"""Everything that is registered, built and put to use: what the matrix of invariants runs over.
+
+A *subject* is one entry of one registry, or a variant of it that has another structure. It can be
+built, and evaluated: a vector that depends on every number in it (five steps of training for an
+optimizer, a curve for a schedule, outputs and statistics for a layer). A new entry of a registry is
+a subject from the moment it is registered. If its factory has required arguments, it needs an example
+in `EXAMPLES`; the tests say so.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+from jax.tree_util import Partial
+
+from jaxopt_notes.activations import tanh
+from jaxopt_notes.layers import batch_norm, dense, dropout
+from jaxopt_notes.optimizers import adam, apply_updates
+from jaxopt_notes.schedules import cosine
+from jaxopt_notes.search import integers, log_uniform
+
+REGISTRIES = {
+    "optimizers": "jaxopt_notes.optimizers.OPTIMIZERS",
+    "transforms": "jaxopt_notes.optimizers.TRANSFORMS",
+    "wrappers": "jaxopt_notes.optimizers.WRAPPERS",
+    "schedules": "jaxopt_notes.schedules.SCHEDULES",
+    "initializers": "jaxopt_notes.initializers.INITIALIZERS",
+    "layers": "jaxopt_notes.layers.LAYERS",
+    "penalties": "jaxopt_notes.penalties.PENALTIES",
+    "losses": "jaxopt_notes.losses.LOSSES",
+    "activations": "jaxopt_notes.activations.ACTIVATIONS",
+    "metrics": "jaxopt_notes.metrics.METRICS",
+    "strategies": "jaxopt_notes.search.STRATEGIES",
+}
+GRADIENT_TRANSFORMS = ("optimizers", "transforms", "wrappers")
+FUNCTIONS = ("losses", "activations", "metrics")
+
+
+class Call(NamedTuple):
+    """The arguments of a factory."""
+
+    args: tuple
+    kwargs: dict[str, Any]
+
+
+def call(*args: Any, **kwargs: Any) -> Call:
+    return Call(args, kwargs)
+
+
+# Arguments for the factories that cannot do without, and for other structures ("name-what") of any.
+# Horizons are no whole numbers: no step at which a curve is evaluated is then a jump or a corner.
+EXAMPLES: dict[str, dict[str, Call]] = {
+    "optimizers": {
+        "sgd-momentum": call(momentum=0.9),
+        "sgd-nesterov": call(momentum=0.9, nesterov=True),
+        "nesterov_accelerated-constant": call(momentum=0.9),
+        "adagrad-inside": call(eps_in_sqrt=True),
+        "rmsprop-centered": call(eps_in_sqrt=False, centered=True, momentum=0.9, nesterov=True),
+        "rmsprop-corrected": call(bias_correction=True),
+    },
+    "transforms": {"clip_by_global_norm-keep": call(nonfinite="keep")},
+    "wrappers": {"masked-raw": call(adam(0.1), outside="raw")},
+    "schedules": {
+        "constant": call(0.3),
+        "piecewise": call((2.5, 6.2), (1.0, 0.5, 0.2)),
+        "step": call(1.0, 3.3),
+        "exponential": call(1.0, 3.3, 0.3),
+        "natural_exponential": call(1.0, 0.3),
+        "inverse_time": call(1.0, 0.3),
+        "polynomial": call(1.0, 0.1, 2.0, 6.2),
+        "linear": call(1.0, 0.1, 6.2),
+        "cosine": call(1.0, 6.2),
+        "linear_cosine": call(1.0, 6.2),
+        "sgdr": call(1.0, 2.3),
+        "triangular": call(0.1, 1.0, 2.3),
+        "one_cycle": call(8.2, 1.0),
+        "noam": call(16, 3.3),
+        "warmup": call(2.3, cosine(1.0, 5.1)),
+        "join": call((0.5, cosine(1.0, 5.1)), (2.3,)),
+        "warmup_cosine": call(0.1, 1.0, 2.3, 8.2),
+        "warmup_stable_decay": call(1.0, 2.3, 3.1, 3.3),
+    },
+    "initializers": {"constant": call(0.3)},
+    "layers": {
+        "cnn": call([2], [2], dropout=0.4),
+        "conv": call(2),
+        "dense": call(2),
+        "dropout-vanilla": call(mode="vanilla"),
+        "mlp": call([3, 2], "tanh", dropout=0.4, batch_norm=True),
+        "serial": call(dense(3), batch_norm(), tanh, dropout(0.4)),
+    },
+    "penalties": {"l1": call(0.1), "l2": call(0.1), "elastic_net": call(0.1, 0.3)},
+    "metrics": {"top_k_accuracy": call(k=1.5)},
+    "strategies": {"random_search": call(6), "grid_search": call({"rate": 3, "depth": 2})},
+}
+DEFAULTS = {"wrappers": call(adam(0.1))}
+OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
+OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
+
+
+class Subject(NamedTuple):
+    """One entry of one registry, and the arguments to build it with."""
+
+    family: str
+    label: str
+    factory: Callable
+    arguments: Call
+
+    def __str__(self) -> str:
+        return f"{self.family}-{self.label}"
+
+    @property
+    def name(self) -> str:
+        return self.label.split("-")[0]
+
+    def build(self, **changed: Any) -> Any:
+        """The record; of a plain function, the `Partial` that holds its numbers as leaves."""
+        args, kwargs = self.arguments
+        if self.family in FUNCTIONS:
+            parameters = inspect.signature(self.factory).parameters.values()
+            numbers = {p.name: p.default for p in parameters if isinstance(p.default, float)}
+            return Partial(self.factory, **numbers | kwargs)
+        try:
+            inspect.signature(self.factory).bind(*args, **kwargs)
+        except TypeError as error:
+            pytest.fail(
+                f"{self.name}(): {error}. Give it an example in tests/properties/registry.py: "
+                f"EXAMPLES[{self.family!r}][{self.label!r}] = call(...).",
+                pytrace=False,
+            )
+        return self.factory(*args, **kwargs | changed)
+
+    def evaluate(self, record: Any) -> jax.Array:
+        """A vector that depends on every number of the record, in the default floating dtype."""
+        tree = EVALUATIONS.get(self.family, train)(self, record)
+        numbers = [jnp.asarray(leaf, jnp.result_type(float)).reshape(-1) for leaf in jax.tree.leaves(tree)]
+        return jnp.concatenate(numbers)
+
+
+def subjects(*families: str) -> list[Subject]:
+    """Every entry of the registries of some families (of all, if none is named), and its variants."""
+    found = []
+    for family in families or REGISTRIES:
+        module, _, registry = REGISTRIES[family].rpartition(".")
+        examples = EXAMPLES.get(family, {})
+        for name, factory in getattr(importlib.import_module(module), registry).items():
+            plain = examples.get(name, DEFAULTS.get(family, call()))
+            found.append(Subject(family, name, factory, plain))
+            variants = {label: of for label, of in examples.items() if label.startswith(f"{name}-")}
+            found += [Subject(family, label, factory, of) for label, of in variants.items()]
+    return found
+
+
+# What each family does
+
+
+def params(dtype: Any = float) -> dict[str, jax.Array]:
+    """A small tree with a weight and a bias."""
+    tree = {"kernel": [[1.5, -2.0], [0.7, 2.5]], "bias": [-1.2, 2.2]}
+    return {name: jnp.asarray(leaf, jnp.result_type(dtype)) for name, leaf in tree.items()}
+
+
+def loss(tree: Any) -> jax.Array:
+    """A bowl of a curvature of its own in every direction, deepest at 0.3."""
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    wide = [leaf.astype(jnp.result_type(float)).reshape(-1) - 0.3 for leaf in leaves]
+    return sum((jnp.vdot(x * jnp.linspace(0.5, 1.5, x.size), x) for x in wide), 0.0)
+
+
+def step(subject: Subject, record: Any, tree: Any, state: Any) -> tuple[Any, Any]:
+    """One step of training. What is no optimizer is given a step to transform, not a gradient."""
+    value, grads = jax.value_and_grad(loss)(tree)
+    if subject.family == "transforms":
+        grads = jax.tree.map(lambda g: (-0.5 * g).astype(g.dtype), grads)
+    extra = {"value": value, "grad": grads, "value_fn": loss}  # optax's names, for those who need them
+    updates, state = record.update(grads, state, tree, **extra)
+    return apply_updates(tree, updates), state
+
+
+def train(subject: Subject, record: Any) -> Any:
+    def body(carry: tuple, _: None) -> tuple:
+        return step(subject, record, *carry), None
+
+    start = {"kernel": params()["kernel"]}
+    return lax.scan(body, (start, record.init(start)), length=5)[0][0]
+
+
+def curve(subject: Subject, schedule: Any) -> Any:
+    return jax.vmap(schedule)(jnp.asarray([0.3, 1.4, 2.1, 3.6, 4.8, 7.7, 9.1]))
+
+
+def draw(subject: Subject, initializer: Any) -> Any:
+    return initializer(jax.random.key(0), (4, 3), jnp.result_type(float))
+
+
+def inputs(subject: Subject, dtype: Any = float) -> jax.Array:
+    shape = (3, 4, 4, 2) if subject.name in OF_IMAGES else (4, 3)
+    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.result_type(dtype))
+
+
+def forward(subject: Subject, layer: Any) -> Any:
+    x, key = inputs(subject), jax.random.key(1)
+    weights, state = layer.init(key, x)
+    y, after = layer.apply(weights, state, x, key=key, train=True)
+    return y, after, layer.apply(weights, after, x)[0]
+
+
+def examples(subject: Subject, dtype: Any = float) -> tuple[jax.Array, jax.Array]:
+    """Outputs and targets for a loss or a metric."""
+    rng = np.random.default_rng(0)
+    outputs = rng.normal(size=(4, 2, 3) if subject.name.startswith("sequence") else (4, 3))
+    labels = rng.integers(3, size=outputs.shape[:-1])
+    targets = jnp.asarray(labels if subject.name in OF_LABELS else rng.uniform(size=outputs.shape))
+    targets = targets.astype(int if subject.name in OF_LABELS else jnp.result_type(dtype))
+    return jnp.asarray(outputs, jnp.result_type(dtype)), targets
+
+
+def space() -> dict[str, Any]:
+    return {"rate": log_uniform(1e-3, 1e-1), "depth": integers(1, 4)}
+
+
+def ask_and_tell(subject: Subject, strategy: Any) -> Any:
+    state, asked = strategy.init(jax.random.key(0), space()), []
+    for i in range(2):
+        configs, state = strategy.ask(state, jax.random.key(i), 3)
+        state = strategy.tell(state, configs, jnp.arange(3.0))
+        asked.append(configs)
+    return asked
+
+
+EVALUATIONS: dict[str, Callable[[Subject, Any], Any]] = {
+    "schedules": curve,
+    "initializers": draw,
+    "layers": forward,
+    "penalties": lambda subject, penalty: penalty(params()),
+    "losses": lambda subject, function: function(*examples(subject)),
+    "activations": lambda subject, function: function(inputs(subject)),
+    "metrics": lambda subject, function: function(*examples(subject)),
+    "strategies": ask_and_tell,
+}

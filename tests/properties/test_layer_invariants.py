@@ -1,0 +1,112 @@
+"""Every layer × every invariant of the protocol `init` and `apply`."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxopt_notes.trees import path_name
+from tests.properties.registry import inputs, subjects
+
+NAMES = {"kernel", "bias", "scale"}
+
+
+class Case:
+    """A layer with parameters of its own, and one compiled evaluation."""
+
+    def __init__(self, subject):
+        self.layer, self.x, self.key = subject.build(), inputs(subject), jax.random.key(3)
+        self.subject = subject
+        self.params, self.state = self.layer.init(self.key, self.x)
+
+    def evaluate(self, params, x):
+        return self.layer.apply(params, self.state, x)[0]
+
+
+@pytest.fixture(scope="module", params=subjects("layers"), ids=str)
+def case(request):
+    return Case(request.param)
+
+
+def types(tree):
+    return jax.tree.map(lambda leaf: jax.typeof(leaf).str_short() + "*" * jax.typeof(leaf).weak_type, tree)
+
+
+def test_a_shape_is_enough_to_start_from(case):
+    described = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.x)
+    again = case.layer.init(case.key, described)
+    jax.tree.map(np.testing.assert_array_equal, again, (case.params, case.state))
+
+
+def test_parameters_have_the_names_of_flax_and_states_are_dicts_or_nothing(case):
+    names = {path_name(path).split("/")[-1] for path, _ in jax.tree.leaves_with_path(case.params)}
+    assert isinstance(case.params, dict)
+    assert names <= NAMES
+    assert case.state == () or (isinstance(case.state, dict) and jax.tree.leaves(case.state))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32"])
+def test_dtypes(case, dtype):
+    """The output has the input's, parameters at least float32; a training loop carries the state."""
+
+    def train(params, state, x, key):
+        def body(state, key):
+            y, state = case.layer.apply(params, state, x, key=key, train=True)
+            return state, y
+
+        return lax.scan(body, state, jax.random.split(key))
+
+    wide = "float64" if dtype == "float64" else "float32"
+    with jax.enable_x64(dtype == "float64"):
+        x = jax.ShapeDtypeStruct(case.x.shape, dtype)
+        of_floats = jax.ShapeDtypeStruct(x.shape, wide if dtype == "int32" else dtype)
+        params, state = jax.eval_shape(case.layer.init, case.key, of_floats)
+        after, y = jax.eval_shape(train, params, state, x, case.key)
+        evaluated, kept = jax.eval_shape(case.layer.apply, params, state, x)
+        assert types(after) == types(kept) == types(state)
+        assert y.shape[1] == x.shape[0]
+        assert types(evaluated) == types(jax.ShapeDtypeStruct(y.shape[1:], y.dtype))
+        assert y.dtype in ((wide, dtype) if dtype == "int32" else (dtype,))
+        assert not y.weak_type
+        assert all(leaf.dtype == wide for leaf in jax.tree.leaves((params, state)))
+
+
+def test_in_evaluation_examples_are_alone_and_the_state_is_kept(case):
+    @jax.jit
+    def both(x):
+        one_by_one = jax.vmap(lambda one: case.evaluate(case.params, one[None])[0])(x)
+        return case.layer.apply(case.params, case.state, x), one_by_one
+
+    (together, state), alone = both(case.x)
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, state, case.state)
+
+
+def test_a_population_of_parameters_is_the_loop(case):
+    """Members drawn and evaluated together are those drawn and evaluated one by one."""
+
+    def member(key):
+        params, _ = case.layer.init(key, case.x)
+        return params, case.evaluate(params, case.x)
+
+    keys = jax.random.split(case.key, 3)
+    together = jax.jit(jax.vmap(member))(keys)
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *map(member, keys))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), together, stacked)
+
+
+def test_inputs_without_any_variation_have_finite_gradients(case):
+    """Dead pixels, a batch of equal examples: variances of 0, ties in a maximum."""
+
+    @jax.jit
+    def gradient(x):
+        def total(params, x):
+            y, state = case.layer.apply(params, case.state, x, key=case.key, train=True)
+            return jnp.sum(y * jnp.cos(jnp.arange(1.0, y.size + 1)).reshape(y.shape)), (y, state)
+
+        return jax.grad(total, argnums=(0, 1), has_aux=True)(case.params, x)
+
+    for value in (0.0, 0.5):
+        for path, leaf in jax.tree.leaves_with_path(gradient(jnp.full_like(case.x, value))):
+            assert jnp.isfinite(leaf).all(), (value, jax.tree_util.keystr(path))

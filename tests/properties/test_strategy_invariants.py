@@ -1,0 +1,45 @@
+"""Every search strategy × the invariants of asking and telling."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.properties.registry import space, subjects
+
+
+@pytest.fixture(params=subjects("strategies"), ids=str)
+def strategy(request):
+    return request.param.build()
+
+
+def test_configurations_are_columns_within_the_space(strategy, key):
+    state = strategy.init(key, space())
+    configs, _ = strategy.ask(state, key, 5)
+    assert set(configs) == set(space())
+    assert all(column.shape == (5,) for column in configs.values())
+    assert ((configs["rate"] >= 1e-3 * (1 - 1e-6)) & (configs["rate"] <= 1e-1 * (1 + 1e-6))).all()
+    assert jnp.issubdtype(configs["depth"].dtype, jnp.integer)
+    assert set(np.unique(configs["depth"])) <= {1, 2, 3, 4}
+
+
+def test_it_is_a_function_of_its_arguments(strategy, key):
+    """Asking changes no state but the one returned; the same key draws the same."""
+    state = strategy.init(key, space())
+    first, _ = strategy.ask(state, key, 3)
+    again, after = strategy.ask(state, key, 3)
+    jax.tree.map(np.testing.assert_array_equal, first, again)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    told = strategy.tell(after, first, jnp.array([0.1, jnp.nan, 0.3]))
+    assert jax.tree.structure(told) == jax.tree.structure(state)
+
+
+def test_what_remains_is_what_it_wants(strategy, key):
+    """Asked for all it wants, in batches, it ends at 0, and no two configurations are the same."""
+    state, found = strategy.init(key, space()), []
+    while wanted := strategy.remaining(state):
+        key, own = jax.random.split(key)
+        configs, state = strategy.ask(state, own, min(wanted, 4))
+        state = strategy.tell(state, configs, jnp.zeros(min(wanted, 4)))
+        found += zip(configs["rate"].tolist(), configs["depth"].tolist(), strict=True)
+    assert len(found) == len(set(found)) == 6
