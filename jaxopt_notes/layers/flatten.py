@@ -1,5 +1,7 @@
 """Flatten: all axes but the batch into one, between convolutions and dense layers."""
 
+import math
+
 import jax
 
 from jaxopt_notes.layers.layer import WithoutParameters
@@ -14,7 +16,7 @@ class Flatten(WithoutParameters):
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
-        return x.reshape(x.shape[0], -1), state
+        return x.reshape(x.shape[0], math.prod(x.shape[1:])), state
 
 
 def flatten() -> Flatten:

@@ -60,6 +60,7 @@ def first_largest(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.where((a >= b) | jnp.isnan(a), a, b)
 
 
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4, 5))
 def pool(
     x: jax.Array,
     combine: Callable[[jax.Array, jax.Array], jax.Array],

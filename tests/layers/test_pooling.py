@@ -1,0 +1,96 @@
+"""Pooling against windows cut out in NumPy, its gradients, and what it compiles to."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxopt_notes.layers import average_pool, max_pool
+
+
+def windows(x, window, strides, padding, fill):
+    """The values of each window, [B, P, Q, h·w, C], in NumPy."""
+    pads = [(0, 0), (0, 0)]
+    out = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:3], window, strides, strict=True)]
+    if padding == "SAME":
+        out = [-(-n // s) for n, s in zip(x.shape[1:3], strides, strict=True)]
+        need = [(o - 1) * s + k for o, s, k in zip(out, strides, window, strict=True)]
+        total = [max(a - n, 0) for a, n in zip(need, x.shape[1:3], strict=True)]
+        pads = [(t // 2, t - t // 2) for t in total]
+    x = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
+    y = np.empty((x.shape[0], *out, window[0] * window[1], x.shape[-1]))
+    for p, q in itertools.product(*map(range, out)):
+        i, j = p * strides[0], q * strides[1]
+        cut = x[:, i : i + window[0], j : j + window[1]]
+        y[:, p, q] = cut.reshape(x.shape[0], -1, x.shape[-1])
+    return y
+
+
+CASES = [
+    ((8, 8), (2, 2), (2, 2), "VALID"),
+    ((7, 9), (2, 2), (2, 2), "VALID"),
+    ((7, 9), (2, 2), (2, 2), "SAME"),
+    ((7, 9), (3, 2), (2, 1), "VALID"),
+    ((7, 9), (3, 2), (2, 3), "SAME"),
+    ((4, 4), (4, 4), (4, 4), "VALID"),
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_values(case):
+    size, window, strides, padding = case
+    x = np.random.default_rng(0).normal(size=(2, *size, 3)) - 5  # below the zeros of average's padding
+    largest = max_pool(window, strides, padding).apply({}, (), jnp.asarray(x, jnp.float32))[0]
+    mean = average_pool(window, strides, padding).apply({}, (), jnp.asarray(x, jnp.float32))[0]
+    np.testing.assert_allclose(largest, windows(x, window, strides, padding, -np.inf).max(3), rtol=1e-6)
+    np.testing.assert_allclose(mean, windows(x, window, strides, padding, 0).mean(3), rtol=1e-5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_gradients_with_ties_are_those_of_reduce_window(case):
+    """Small whole numbers have many ties: the first in row-major order receives the gradient."""
+    size, window, strides, padding = case
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.integers(0, 3, size=(2, *size, 3)), jnp.float32)
+    layer = max_pool(window, strides, padding)
+    weights = jnp.asarray(rng.normal(size=layer.apply({}, (), x)[0].shape), jnp.float32)
+
+    def peer(x):
+        return lax.reduce_window(x, -jnp.inf, lax.max, (1, *window, 1), (1, *strides, 1), padding)
+
+    ours = jax.grad(lambda x: jnp.sum(weights * layer.apply({}, (), x)[0]))(x)
+    np.testing.assert_allclose(ours, jax.grad(lambda x: jnp.sum(weights * peer(x)))(x), atol=1e-6)
+
+
+def test_nan_is_not_hidden():
+    x = (
+        jnp.ones((1, 2, 2, 4))
+        .at[0, jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 0, 1]), jnp.arange(4)]
+        .set(jnp.nan)
+    )
+    assert jnp.isnan(max_pool().apply({}, (), x)[0]).all()
+
+
+@pytest.mark.parametrize("layer", [max_pool(), average_pool(), max_pool(3, 2, "SAME")])
+def test_gradient_needs_no_window_operation(layer):
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(layer.apply({}, (), x)[0]))))
+    text = gradient.lower(jnp.ones((2, 8, 8, 3))).as_text()
+    assert "reduce_window" not in text
+    assert "select_and_scatter" not in text
+
+
+def test_low_precision_mean_is_summed_in_float32():
+    x = jnp.full((1, 64, 64, 1), 1.0, jnp.bfloat16)
+    assert average_pool(64).apply({}, (), x)[0].item() == 1
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"max_pool\(window\)"):
+        max_pool(0)
+    with pytest.raises(ValueError, match=r"expected at most the image's \(1, 1\) pixels"):
+        max_pool(2).apply({}, (), jnp.ones((1, 1, 1, 1)))
+    with pytest.raises(ValueError, match=r"average_pool\(x\) has shape \(2, 64\)"):
+        average_pool().apply({}, (), jnp.ones((2, 64)))

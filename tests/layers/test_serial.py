@@ -1,0 +1,59 @@
+"""Layers in sequence: names, keys, state, nesting."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.layers import batch_norm, dense, dropout, flatten, serial
+
+
+def test_names_and_state(key):
+    model = serial(flatten(), dense(4), jnp.tanh, batch_norm(), dropout(0.5), dense(2))
+    params, state = model.init(key, jnp.ones((3, 2, 2)))
+    assert set(params) == {"layers_1", "layers_3", "layers_5"}
+    assert set(state) == {"layers_3"}
+    _, after = model.apply(params, state, jnp.ones((3, 2, 2)), key=key, train=True)
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert serial(dense(2), jnp.tanh).init(key, jnp.ones((1, 2)))[1] == ()
+
+
+def test_child_i_draws_from_fold_in_i(key):
+    x = jnp.ones((2, 3))
+    longer, _ = serial(dense(4), jnp.tanh, dense(2)).init(key, x)
+    shorter, _ = serial(dense(4), jnp.tanh).init(key, x)
+    np.testing.assert_array_equal(longer["layers_0"]["kernel"], shorter["layers_0"]["kernel"])
+    alone, _ = dense(2).init(jax.random.fold_in(key, 2), jnp.ones((2, 4)))
+    np.testing.assert_array_equal(longer["layers_2"]["kernel"], alone["kernel"])
+    y, _ = serial(jnp.tanh, dropout(0.5)).apply({}, (), jnp.ones(50), key=key, train=True)
+    want, _ = dropout(0.5).apply({}, (), jnp.tanh(jnp.ones(50)), key=jax.random.fold_in(key, 1), train=True)
+    np.testing.assert_array_equal(y, want)
+
+
+def test_nests(key):
+    x = jax.random.normal(key, (5, 3))
+    inner = serial(dense(4), batch_norm(), jnp.tanh)
+    model = serial(inner, dense(2))
+    params, state = model.init(key, x)
+    assert set(params["layers_0"]) == {"layers_0", "layers_1"}
+    h, inner_state = inner.apply(params["layers_0"], state["layers_0"], x, train=True)
+    y, after = model.apply(params, state, x, train=True)
+    np.testing.assert_array_equal(y, dense(2).apply(params["layers_1"], (), h)[0])
+    np.testing.assert_array_equal(after["layers_0"]["layers_1"]["mean"], inner_state["layers_1"]["mean"])
+
+
+def test_init_reads_only_the_shape(key):
+    model = serial(dense(4), dropout(0.5), dense(2))
+    abstract, _ = model.init(key, jax.ShapeDtypeStruct((7, 3), jnp.float32))
+    concrete, _ = model.init(key, jnp.ones((7, 3)))
+    jax.tree.map(np.testing.assert_array_equal, abstract, concrete)
+
+
+def test_empty_is_the_identity(key):
+    assert serial().init(key, jnp.ones(2)) == ({}, ())
+    assert serial().apply({}, (), jnp.ones(2))[0].tolist() == [1.0, 1.0]
+
+
+def test_a_list_is_refused():
+    with pytest.raises(TypeError, match=r"serial\(layers\[0\]\) is \[.*expected a layer"):
+        serial([dense(2)])
