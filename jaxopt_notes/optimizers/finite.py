@@ -1,16 +1,19 @@
 """Steps that are not finite must not be taken: neither parameters nor state may see them."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.chain import as_transform
+from jaxopt_notes.optimizers.chain import Chain, as_transform
+from jaxopt_notes.optimizers.clipping import ClipByGlobalNorm
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment
 from jaxopt_notes.record import record
-from jaxopt_notes.trees import Tree
+from jaxopt_notes.trees import Tree, is_float
 
 
 class SkipNonfiniteState(NamedTuple):
@@ -39,8 +42,7 @@ class SkipNonfinite(Transform):
         accept: Any = None,
         **extra: Any,
     ) -> tuple[Tree, SkipNonfiniteState]:
-        # The norm is finite exactly when every entry is; behind a global-norm clip it is shared with it.
-        finite = jnp.isfinite(global_norm(updates))
+        finite = _all_finite(updates, self.optimizer)
         accept = finite if accept is None else finite & accept
         if getattr(self.optimizer, "gated", False):
             updates, inner = self.optimizer.update(updates, state.inner, params, accept=accept, **extra)
@@ -53,6 +55,20 @@ class SkipNonfinite(Transform):
 
     def evaluation_params(self, params: Tree, state: SkipNonfiniteState) -> Tree:
         return evaluation_params(self.optimizer, params, state.inner)
+
+
+def _all_finite(updates: Tree, optimizer: Any) -> jax.Array:
+    first = optimizer.transforms[0] if isinstance(optimizer, Chain) and optimizer.transforms else optimizer
+    if isinstance(first, ClipByGlobalNorm):
+        # The norm is finite exactly when every entry is, and the clip computes it anyway.
+        return jnp.isfinite(global_norm(updates))
+    # x − x is 0 for every finite x and NaN for the others: a sum in one pass that cannot overflow, behind
+    # a barrier because XLA would store differences that it finds elsewhere too.
+    leaves = [
+        lax.optimization_barrier(jnp.asarray(leaf)) for leaf in jax.tree.leaves(updates) if is_float(leaf)
+    ]
+    checks = [jnp.isfinite(jnp.sum(leaf - leaf)) for leaf in leaves]
+    return functools.reduce(jnp.logical_and, checks, jnp.array(True))
 
 
 def skip_nonfinite(optimizer: Any) -> SkipNonfinite:

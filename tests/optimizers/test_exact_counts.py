@@ -1,0 +1,139 @@
+"""What a compiled update moves: exact counts of bytes and copies, no clocks."""
+
+import importlib.util
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxopt_notes as jn
+from benchmarks.counts import count, recipes
+from benchmarks.shapes import one_leaf, resnet50, transformer
+
+# Bytes per float32 parameter on CPU, where XLA writes one loop per output: parameters and gradient are
+# read and parameters written (12); each slot is read, and written, and read back.
+FLOOR = {
+    "sgd": 12,
+    "momentum": 24,
+    "heavy_ball": 24,
+    "nesterov": 28,
+    "nesterov_accelerated": 28,
+    "adagrad": 28,
+    "adadelta": 48,
+    "rmsprop": 28,
+    "adam": 40,
+    "adamw": 40,
+    "momentum + weight decay + schedule": 24,
+}
+# The norm reads the gradient once. The compiler also counts the branch that reads it again after an
+# overflow or underflow, which is not taken otherwise.
+NORM, BRANCH = 4, 4
+BEHIND_A_NORM = {
+    "clip + sgd": "sgd",
+    "clip + momentum": "momentum",
+    "clip + rmsprop": "rmsprop",
+    "clip + adam": "adam",
+    "clip + adamw + schedule": "adamw",
+    "skip (clip + adamw)": "adamw",
+}
+BUDGET = FLOOR | {name: FLOOR[bare] + NORM + BRANCH for name, bare in BEHIND_A_NORM.items()}
+BUDGET["skip (adam)"] = FLOOR["adam"] + 4  # whether all entries are finite is one pass without a branch
+
+
+@pytest.mark.parametrize("name", BUDGET)
+def test_one_leaf_on_cpu(name):
+    counts = count(recipes()[name], one_leaf())
+    assert counts.bytes_per_parameter <= BUDGET[name] + 0.01
+    assert counts.leaf_copies == 0
+    assert counts.unaliased == 0
+    assert counts.temporaries < 4096
+
+
+@pytest.mark.parametrize("name", ["adadelta", "clip + adamw + schedule", "skip (clip + adamw)"])
+def test_resnet_on_cpu(name):
+    counts = count(recipes()[name], resnet50())
+    assert counts.bytes_per_parameter <= BUDGET[name] + 0.1  # scalars and reductions of 161 leaves
+    assert counts.leaf_copies == 0
+    assert counts.unaliased == 0
+    assert counts.temporaries < 1e6
+
+
+@pytest.mark.slow
+def test_transformer_on_cpu():
+    counts = count(recipes()["clip + adamw + schedule"], transformer())
+    assert counts.bytes_per_parameter <= BUDGET["clip + adamw + schedule"] + 0.5
+    assert counts.leaf_copies == 0
+    assert counts.unaliased == 0
+
+
+def test_a_population_costs_the_same_per_member():
+    """64 members, each with its own rate, decay and clip norm."""
+
+    def build(rate, b1, clip):
+        return jn.chain(jn.clip_by_global_norm(clip), jn.adamw(rate, b1))
+
+    def step(optimizer, params, state, grads):
+        updates, state = jax.vmap(lambda o, *rest: o.update(*rest))(optimizer, grads, state, params)
+        return jn.apply_updates(params, updates), state
+
+    class Population:
+        def __init__(self):
+            self.members = jax.vmap(build)(jnp.full(64, 1e-3), jnp.full(64, 0.9), jnp.full(64, 1.0))
+
+        def init(self, params):
+            return jax.vmap(lambda o, p: o.init(p))(self.members, params)
+
+    population = Population()
+    params = {"w": jax.ShapeDtypeStruct((64, 256, 256), jnp.float32)}
+    counts = count(population, params, function=lambda p, *rest: step(p.members, *rest))
+    assert counts.bytes_per_parameter <= BUDGET["clip + adamw + schedule"] + 0.1
+    assert counts.leaf_copies == 0
+
+
+def test_untouched_leaves_move_no_bytes():
+    """A frozen and an integer leaf, a thousand times larger than what moves."""
+    large = jax.ShapeDtypeStruct((1000, 1000), jnp.float32)
+    params = {"kernel": jax.ShapeDtypeStruct((10, 100), jnp.float32), "frozen": large}
+    optimizer = jn.masked(jn.adam(), {"kernel": True, "frozen": False})
+    assert count(optimizer, params).bytes_per_parameter < 1
+    params = {"kernel": params["kernel"], "table": jax.ShapeDtypeStruct((1000, 1000), jnp.int32)}
+    assert count(jn.adam(), params).bytes_per_parameter < 1
+
+
+@pytest.mark.parametrize("platform", ["cuda", "tpu"])
+@pytest.mark.parametrize("name", sorted(BUDGET))
+def test_lowers_for_accelerators(name, platform):
+    params = one_leaf(64, 32)
+    optimizer = recipes()[name]
+
+    def step(params, state, grads):
+        updates, state = optimizer.update(grads, state, params)
+        return jn.apply_updates(params, updates), state
+
+    exported = jax.export.export(jax.jit(step), platforms=[platform])
+    assert exported(params, jax.eval_shape(optimizer.init, params), params).platforms == (platform,)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="compiling for TPU needs libtpu")
+def test_one_leaf_on_tpu():
+    """Compiled ahead of time for a TPU v5e: one fusion, the floor in bytes. In a process of its own."""
+    code = """
+from benchmarks.counts import count, recipes, tpu_device
+from benchmarks.shapes import one_leaf
+floor = {
+    "sgd": 12, "momentum": 20, "heavy_ball": 20, "nesterov": 20, "nesterov_accelerated": 20, "rmsprop": 20,
+    "adagrad": 20, "adadelta": 28, "adam": 28, "adamw": 28, "clip + adamw + schedule": 32, "skip (adam)": 32,
+    "skip (clip + adamw)": 32, "momentum + weight decay + schedule": 20,
+}
+device, params = tpu_device("v5e:2x2"), one_leaf(16384, 8192)
+for name, budget in floor.items():
+    counts = count(recipes()[name], params, device)
+    assert counts.bytes_per_parameter <= budget + 0.01, (name, counts)
+    assert counts.leaf_copies == 0 and counts.unaliased == 0 and counts.temporaries < 1e6, (name, counts)
+print("counted", len(floor))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "counted 14" in run.stdout
