@@ -147,7 +147,7 @@ def _optimizers(options: argparse.Namespace) -> int:
     for name, factory in sorted(OPTIMIZERS.items()):
         print(f"{name}{inspect.signature(factory).replace(return_annotation=inspect.Signature.empty)}"
               .replace("jaxopt_notes.", ""))  # fmt: skip
-        print(f"    {inspect.getdoc(factory).splitlines()[0]}")
+        print(f"    {(inspect.getdoc(factory) or '').splitlines()[0]}")
         print("".join(f"        {line}\n" for line in formula(factory)))
     return 0
 

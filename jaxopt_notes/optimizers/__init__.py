@@ -4,6 +4,9 @@
 take an optimizer. Every factory here works without arguments but for the wrapped optimizer.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
 from jaxopt_notes.optimizers.adagrad import AdaGrad, adagrad
 from jaxopt_notes.optimizers.adam import Adam, adam
@@ -21,7 +24,7 @@ from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
 
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sgd": sgd,
     "momentum": momentum,
     "heavy_ball": heavy_ball,
@@ -34,7 +37,7 @@ OPTIMIZERS = {
     "adamw": adamw,
 }
 
-TRANSFORMS = {
+TRANSFORMS: dict[str, Callable[..., Any]] = {
     "add_l2": add_l2,
     "weight_decay": weight_decay,
     "multiplicative_decay": multiplicative_decay,
@@ -43,7 +46,7 @@ TRANSFORMS = {
     "clip_by_global_norm": clip_by_global_norm,
 }
 
-WRAPPERS = {
+WRAPPERS: dict[str, Callable[..., Any]] = {
     "skip_nonfinite": skip_nonfinite,
     "masked": masked,
 }

@@ -29,7 +29,8 @@ from jaxopt_notes.search.sweep import sweep
 STRATEGIES = {"grid_search": grid_search, "random_search": random_search}
 
 __all__ = [
-    "STRATEGIES", "Choice", "Distribution", "GridSearch", "Integers", "LogUniform", "Normal", "RandomSearch",
-    "Report", "Results", "StaticChoice", "Uniform", "choice", "dimensions", "fill", "grid_search", "grid_size",
-    "integers", "log_uniform", "normal", "population_map", "random_search", "static_choice", "sweep", "uniform",
+    "STRATEGIES", "Choice", "Distribution", "GridSearch", "Integers", "LogUniform", "Normal",
+    "RandomSearch", "Report", "Results", "StaticChoice", "Uniform", "choice", "dimensions", "fill",
+    "grid_search", "grid_size", "integers", "log_uniform", "normal", "population_map",
+    "random_search", "static_choice", "sweep", "uniform",
 ]  # fmt: skip

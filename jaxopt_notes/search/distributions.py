@@ -215,8 +215,8 @@ def integers(low: Number, high: Number) -> Integers:
 
 
 def _known(*ends: Any) -> tuple | None:
-    arrays = [concrete(end) for end in ends]
-    return None if any(array is None for array in arrays) else tuple(float(array) for array in arrays)
+    arrays = [array for array in map(concrete, ends) if array is not None]
+    return tuple(map(float, arrays)) if len(arrays) == len(ends) else None
 
 
 def _check_ends(name: str, low: Number, high: Number) -> tuple[Number, Number]:

@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -119,8 +120,7 @@ def population_map(
     call, shared = _compile(program, rows, shared, chosen, step)
     compiled = time.perf_counter()
 
-    x64 = jax.config.jax_enable_x64  # a setting of this thread that the workers must share
-    results = _Results(members)
+    results, x64 = _Results(members), jax.config.read("jax_enable_x64")  # this thread's setting, for all
 
     def run(start: int) -> Tree:
         index = np.minimum(np.arange(start, start + step), members - 1)
@@ -209,7 +209,7 @@ class _Results:
 
     def tree(self) -> Tree:
         columns = [
-            column if impl is None else jax.random.wrap_key_data(column, impl=impl)
+            column if impl is None else jax.random.wrap_key_data(jnp.asarray(column), impl=impl)
             for column, impl in zip(self.columns or [], self.impls, strict=True)
         ]
         return jax.tree.unflatten(self.treedef, columns)
