@@ -62,7 +62,19 @@ def record(cls: type[T]) -> type[T]:
     return jax.tree_util.register_dataclass(cls, data, meta)
 
 
-replace = dataclasses.replace
+def replace(record: T, **changes: Any) -> T:
+    """A copy of a record with some fields changed; as `dataclasses.replace`.
+
+    Arguments:
+        record: any record; it stays as it is.
+        changes: new values by field name. They are not validated: only factories do that.
+
+    Example:
+        >>> from jaxopt_notes.optimizers import adam
+        >>> replace(adam(), learning_rate=0.1).learning_rate
+        0.1
+    """
+    return dataclasses.replace(record, **changes)  # type: ignore[type-var]
 
 
 def _repr(self: Any) -> str:

@@ -10,6 +10,7 @@ from jaxopt_notes.initializers.fans import fans
 from jaxopt_notes.initializers.he import He, he_normal, he_uniform
 from jaxopt_notes.initializers.normal import Normal, normal
 from jaxopt_notes.initializers.orthogonal import Orthogonal, orthogonal
+from jaxopt_notes.initializers.pretrained import from_pretrained
 from jaxopt_notes.initializers.recommended import recommended
 from jaxopt_notes.initializers.truncated_normal import TruncatedNormal, truncated_normal
 from jaxopt_notes.initializers.uniform import Uniform, uniform
@@ -56,6 +57,7 @@ __all__ = [
     "constant",
     "fan_in_uniform",
     "fans",
+    "from_pretrained",
     "he_normal",
     "he_uniform",
     "lecun_normal",
