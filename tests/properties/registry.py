@@ -157,6 +157,11 @@ def subjects(*families: str) -> list[Subject]:
     return found
 
 
+def types(tree: Any) -> Any:
+    """Shape, dtype and (by a star) weak type of every leaf, in its place in the tree."""
+    return jax.tree.map(lambda leaf: jax.typeof(leaf).str_short() + "*" * jax.typeof(leaf).weak_type, tree)
+
+
 # What each family does
 
 

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from jaxopt_notes.trees import path_name
-from tests.properties.registry import inputs, subjects
+from tests.properties.registry import inputs, subjects, types
 
 NAMES = {"kernel", "bias", "scale"}
 
@@ -27,10 +27,6 @@ class Case:
 @pytest.fixture(scope="module", params=subjects("layers"), ids=str)
 def case(request):
     return Case(request.param)
-
-
-def types(tree):
-    return jax.tree.map(lambda leaf: jax.typeof(leaf).str_short() + "*" * jax.typeof(leaf).weak_type, tree)
 
 
 def test_a_shape_is_enough_to_start_from(case):
