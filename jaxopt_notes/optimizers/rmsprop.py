@@ -17,7 +17,7 @@ from jaxopt_notes.optimizers.momentum import momentum_step
 from jaxopt_notes.optimizers.nesterov import nesterov_step
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, safe_divide, safe_sqrt, zeros_like
 
 
 class RMSPropState(NamedTuple):
@@ -60,13 +60,16 @@ class RMSProp(Transform):
             "eps_outside": 0.0 if self.eps_in_sqrt else self.eps,
             "correction": bias_correction(self.decay, count) if self.bias_correction else 1.0,
         }
-        mu, velocity = state.mu, state.velocity
+        mu, velocity, like = state.mu, state.velocity, params
+        if self.momentum is not None:  # the step enters the velocity unrounded
+            like = None
+            updates = jax.tree.map(lambda g: jnp.asarray(g, compute_dtype(g)) if is_float(g) else g, updates)
         if self.centered:
             updates, nu, mu = leafwise(
-                centered_rmsprop_step, updates, params, state.nu, mu, accept=accept, **hyper
+                centered_rmsprop_step, updates, like, state.nu, mu, accept=accept, **hyper
             )
         else:
-            updates, nu = leafwise(rmsprop_step, updates, params, state.nu, accept=accept, **hyper)
+            updates, nu = leafwise(rmsprop_step, updates, like, state.nu, accept=accept, **hyper)
         if self.momentum is not None:
             formula = nesterov_step if self.nesterov else momentum_step
             # The formula steps against its gradient at rate 1: here minus the RMSProp update.
@@ -128,7 +131,8 @@ def rmsprop(
             rounding error.
         momentum: β in [0, 1], or `None`; the rate is inside the velocity.
         nesterov: Nesterov's form of that momentum.
-        bias_correction: correct the averages for their start at 0.
+        bias_correction: correct the averages for their start at 0. Together with `centered` the first
+            variance is exactly 0, so the first step is as large as the clamp allows, about 2900·η.
 
     Returns:
         An `RMSProp` record. Its state holds one average, and one more each for `centered` and

@@ -5,14 +5,16 @@ from typing import Any
 import numpy as np
 
 from jaxopt_notes.plots.figure import figure
+from jaxopt_notes.search import dimensions
+from jaxopt_notes.search.distributions import LogUniform
 
 
 def plot_sweep(results: Any) -> Any:
     """One panel a hyperparameter: every configuration's mean score over seeds, the best one marked.
 
     Arguments:
-        results: a `Results`; hyperparameters whose values span more than a factor of 20 are drawn on
-            a logarithmic axis. Diverged configurations stand as crosses at the worst edge.
+        results: a `Results`; hyperparameters that were drawn log-uniformly have a logarithmic axis.
+            Diverged configurations stand as crosses at the worst edge.
 
     Returns:
         A matplotlib Figure; `figure.savefig(path)` writes it, a notebook shows it.
@@ -34,6 +36,7 @@ def plot_sweep(results: Any) -> Any:
     for axis in axes.flat[len(columns) :]:
         axis.set_visible(False)
 
+    logarithmic = _logarithmic(results, columns)
     for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
         x, labels = _positions(values)
         axis.errorbar(
@@ -46,14 +49,15 @@ def plot_sweep(results: Any) -> Any:
             axis.plot(x[best], mean[best], "*", ms=14, color="#d83933", label="best")
         if labels is not None:
             axis.set_xticks(range(len(labels)), labels)
-        elif _spans_decades(x):
+        elif name in logarithmic:
             axis.set_xscale("log")
         axis.set_xlabel(name)
         axis.grid(alpha=0.25)
     for row in axes:
         row[0].set_ylabel(results.monitor)
     _zoom(axes[0, 0], mean[fine], results.mode)
-    axes[0, 0].legend(frameon=False, fontsize="small")
+    if fine.any():
+        axes[0, 0].legend(frameon=False, fontsize="small")
     return drawn
 
 
@@ -65,8 +69,12 @@ def _positions(values: np.ndarray) -> tuple[np.ndarray, list | None]:
     return np.array([names.index(str(value)) for value in values], float), names
 
 
-def _spans_decades(x: np.ndarray) -> bool:
-    return bool(x.min() > 0 and x.max() / x.min() > 20)
+def _logarithmic(results: Any, columns: dict[str, np.ndarray]) -> set[str]:
+    """The hyperparameters drawn log-uniformly; without a space, those that span more than a decade."""
+    if results.space is not None:
+        return {name for name, axis in dimensions(results.space).items() if isinstance(axis, LogUniform)}
+    numbers = {name: x for name, x in columns.items() if x.dtype.kind in "iuf"}
+    return {name for name, x in numbers.items() if x.min() > 0 and x.max() > 20 * x.min()}
 
 
 def _zoom(axis: Any, scores: np.ndarray, mode: str) -> None:
