@@ -2,13 +2,14 @@
 
 XLA compiles a convolution well for GPU and TPU, and well for a CPU outside a loop. Inside `lax.scan`,
 where a training loop lives, its CPU backend falls back to a naive one: forward and gradient of a
-3×3 or 5×5 convolution of 16 to 64 channels took 14 to 22 times as long there as outside. Matrix products
+3×3 or 5×5 convolution of 16 to 64 channels took 14 to 30 times as long there as outside. Matrix products
 have no such cliff. So `conv2d` is `conv2d_native` on GPU and TPU and `conv2d_im2col` on CPU: the
 shifted images that a kernel sees, side by side as channels (im2col), times the kernel as a matrix.
-Inside a scan that took 0.03 to 0.05 of the native form's time (a third for a single input channel), and
-outside 0.6 to 1.1 of it; only a forward pass alone, with 32 channels or more, took 3 to 5 times as long.
-One product per kernel row, summed, needs a third of the memory for a 3×3 kernel; it took 0.5 to 1.8 of
-im2col's time, longest where images and channels are few, as in populations of small networks.
+Inside a scan that took 0.03 to 0.07 of the native form's time (0.2 to 0.3 for a single input channel).
+Outside it took 0.4 to 1.7 of it forward and backward, and forward alone up to 5 times as long: whoever
+only evaluates large images on a CPU is better served by `conv2d_native`. One product per kernel row,
+summed, takes 0.5 to 1.8 of im2col's time, longest where images and channels are few, as in populations
+of small networks. (Two cores, float32, two runs, neither on an idle machine: orders of magnitude.)
 
 `lax.platform_dependent` chooses while compiling, for the platform that the program is compiled for.
 """
