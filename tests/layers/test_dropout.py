@@ -139,7 +139,6 @@ def test_adam_still_moves_a_dropped_weight_and_sgd_does_not():
         assert bool(updates["w"] != 0) == moves
 
 
-@pytest.mark.notes("S0-25", "S2-80")
 def test_acts_only_in_training(key):
     x = jnp.ones((4, 4))
     layer = dropout(0.5)

@@ -12,7 +12,7 @@ def kinds(model):
     return [type(layer) for layer in model.layers]
 
 
-@pytest.mark.notes("S0-23", "S2-80")
+@pytest.mark.notes("S0-23")
 def test_dropout_follows_hidden_activations_and_never_the_output(key):
     block = [Dense, Activation, Dropout]
     assert kinds(mlp([16, 16, 16, 1], dropout=0.1)) == 3 * block + [Dense]
