@@ -133,8 +133,8 @@ def main() -> int:
             cells = [
                 f"{ratios[name]:.2f}" if name in ratios else "–" for name in ("optax", "fused", "foreach")
             ]
-            print(f"{recipe:26s}{times['ours'] * 1e3:9.1f}{copy * 1e3:9.1f}{cells[0]:>8s}{cells[1]:>8s}{cells[2]:>9s}",
-                  flush=True)  # fmt: skip
+            figures = f"{times['ours'] * 1e3:9.1f}{copy * 1e3:9.1f}{cells[0]:>8s}{cells[1]:>8s}{cells[2]:>9s}"
+            print(f"{recipe:26s}{figures}", flush=True)
             found.setdefault(label, {})[recipe] = {
                 "ours_ms": times["ours"] * 1e3,
                 "copy_ms": copy * 1e3,

@@ -59,7 +59,25 @@ def record(cls: type[T]) -> type[T]:
     fields = dataclasses.fields(cls)  # type: ignore[arg-type]
     meta = [f.name for f in fields if f.metadata.get("static")]
     data = [f.name for f in fields if not f.metadata.get("static")]
-    return jax.tree_util.register_dataclass(cls, data, meta)
+    keys = [jax.tree_util.GetAttrKey(name) for name in data]
+
+    # Not jax.tree_util.register_dataclass: in jax 0.10 the structures of two dataclasses with the same
+    # static values compare equal, so jit may run one class with the program compiled for another.
+    def flatten(self: Any) -> tuple[list, tuple]:
+        return [getattr(self, name) for name in data], tuple(getattr(self, name) for name in meta)
+
+    def flatten_with_keys(self: Any) -> tuple[list, tuple]:
+        leaves, aux = flatten(self)
+        return list(zip(keys, leaves, strict=True)), aux
+
+    def unflatten(aux: tuple, leaves: Any) -> Any:
+        self = object.__new__(cls)
+        self.__dict__.update(zip(data, leaves, strict=True))
+        self.__dict__.update(zip(meta, aux, strict=True))
+        return self
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
+    return cls
 
 
 def replace(record: T, **changes: Any) -> T:

@@ -365,3 +365,29 @@ def test_check_choice():
     assert check_choice("f(mode)", "same", ("same", "valid")) == "same"
     with pytest.raises(ValueError, match=r"^f\(mode\) is 'full', expected one of 'same', 'valid'\.$"):
         check_choice("f(mode)", "full", ("same", "valid"))
+
+
+def test_records_of_two_classes_are_two_structures():
+    """`jax.tree_util.register_dataclass` fails this in jax 0.10, and jit then mixes up their programs."""
+
+    @record
+    class Sum:
+        x: Number
+        axis: int = static(0)
+
+        def apply(self, x):
+            return x + self.x
+
+    @record
+    class Product:
+        x: Number
+        axis: int = static(0)
+
+        def apply(self, x):
+            return x * self.x
+
+    assert jax.tree.structure(Sum(1.0)) != jax.tree.structure(Product(1.0))
+    assert jax.tree.structure(Sum(1.0)) == jax.tree.structure(Sum(2.0))
+    assert jax.tree.structure(Sum(1.0)) != jax.tree.structure(Sum(1.0, axis=1))
+    apply = jax.jit(lambda thing, x: thing.apply(x))
+    assert [float(apply(thing(3.0), 2.0)) for thing in (Sum, Product)] == [5.0, 6.0]

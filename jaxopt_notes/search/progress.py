@@ -1,5 +1,6 @@
 """Progress that people see: a bar with the rate and the time left, where there is somebody to see it."""
 
+import importlib.util
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,13 +14,17 @@ def progress_bar(wanted: bool | None, total: int, unit: str) -> Any:
         total: the number of units.
         unit: what is counted, as "members".
     """
+    notebook = "ipykernel" in sys.modules
     if wanted is None:
-        wanted = sys.stderr.isatty() or "ipykernel" in sys.modules
+        wanted = sys.stderr.isatty() or notebook
+    widgets = notebook and importlib.util.find_spec("ipywidgets") is not None
     try:
-        from tqdm.auto import tqdm
+        module = importlib.import_module("tqdm.notebook" if widgets else "tqdm") if wanted else None
     except ImportError:
+        module = None
+    if module is None:
         return _Silent()
-    return tqdm(total=total, unit=f" {unit}", disable=not wanted, smoothing=0.05, dynamic_ncols=True)
+    return module.tqdm(total=total, unit=f" {unit}", smoothing=0.05, dynamic_ncols=True)
 
 
 class _Silent:
