@@ -20,6 +20,7 @@ from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
+from jaxopt_notes.optimizers.noise import add_noise
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
@@ -53,9 +54,8 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
 
 __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
-    "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam",
-    "adamw", "add_l2", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm", "clip_by_value",
-    "evaluation_params",
-    "heavy_ball", "masked", "momentum", "multiplicative_decay", "nesterov", "nesterov_accelerated", "rmsprop",
-    "sgd", "skip_nonfinite", "weight_decay",
+    "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam", "adamw",
+    "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
+    "clip_by_value", "evaluation_params", "heavy_ball", "masked", "momentum", "multiplicative_decay",
+    "nesterov", "nesterov_accelerated", "rmsprop", "sgd", "skip_nonfinite", "weight_decay",
 ]  # fmt: skip
