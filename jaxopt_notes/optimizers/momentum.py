@@ -5,6 +5,7 @@ and a change of rate acts on new gradients only; with the rate outside, it resca
 They agree while the rate is constant.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -36,12 +37,14 @@ class Momentum(Transform):
     def update(
         self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, MomentumState]:
-        formula = momentum_step_rate_outside if self.rate_outside else momentum_step
         rate = rate_at(self.learning_rate, state.count)
         updates, velocity = leafwise(
-            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum, accept=accept
+            self._formula(), updates, params, state.velocity, rate=rate, momentum=self.momentum, accept=accept
         )
         return updates, MomentumState(increment(state.count, accept), velocity)
+
+    def _formula(self) -> Callable[..., Any]:
+        return momentum_step_rate_outside if self.rate_outside else momentum_step
 
 
 def momentum_step(g, p, v, *, rate, momentum, store=store_always):

@@ -5,6 +5,7 @@ computes gradients at the parameters it holds is right, no second evaluation is 
 iterate θ itself is `evaluation_params(params, state)`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,32 +18,18 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
-from jaxopt_notes.optimizers.momentum import MomentumState
-from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.optimizers.momentum import Momentum, MomentumState
+from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.trees import Tree, as_hyperparameter, zeros_like
 
 
 @record
-class Nesterov(Transform):
+class Nesterov(Momentum):
     """See `nesterov`."""
 
-    learning_rate: Rate
-    momentum: Number
-    rate_outside: bool = static()
-
-    def init(self, params: Tree) -> MomentumState:
-        return MomentumState(first_step(), zeros_like(params))
-
-    def update(
-        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
-    ) -> tuple[Tree, MomentumState]:
-        formula = nesterov_step_rate_outside if self.rate_outside else nesterov_step
-        rate = rate_at(self.learning_rate, state.count)
-        updates, velocity = leafwise(
-            formula, updates, params, state.velocity, rate=rate, momentum=self.momentum, accept=accept
-        )
-        return updates, MomentumState(increment(state.count, accept), velocity)
+    def _formula(self) -> Callable[..., Any]:
+        return nesterov_step_rate_outside if self.rate_outside else nesterov_step
 
     def evaluation_params(self, params: Tree, state: MomentumState) -> Tree:
         """The iterate θ = θ̂ + αv, of which the parameters held are the look-ahead point."""
