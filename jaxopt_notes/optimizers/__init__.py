@@ -7,11 +7,13 @@ take an optimizer. Every factory here works without arguments but for the wrappe
 from collections.abc import Callable
 from typing import Any
 
+from jaxopt_notes.optimizers.accumulation import accumulate_gradients
 from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
 from jaxopt_notes.optimizers.adagrad import AdaGrad, adagrad
 from jaxopt_notes.optimizers.adam import Adam, adam
 from jaxopt_notes.optimizers.adamw import AdamW, adamw
 from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
 from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from jaxopt_notes.optimizers.evaluation import evaluation_params
@@ -50,12 +52,17 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
 WRAPPERS: dict[str, Callable[..., Any]] = {
     "skip_nonfinite": skip_nonfinite,
     "masked": masked,
+    "accumulate_gradients": accumulate_gradients,
+    "ema_params": ema_params,
+    "polyak_average": polyak_average,
+    "swa": swa,
 }
 
 __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
-    "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "adadelta", "adagrad", "adam", "adamw",
-    "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
-    "clip_by_value", "evaluation_params", "heavy_ball", "masked", "momentum", "multiplicative_decay",
-    "nesterov", "nesterov_accelerated", "rmsprop", "sgd", "skip_nonfinite", "weight_decay",
+    "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "accumulate_gradients", "adadelta", "adagrad",
+    "adam", "adamw", "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
+    "clip_by_value", "ema_params", "evaluation_params", "heavy_ball", "masked", "momentum",
+    "multiplicative_decay", "nesterov", "nesterov_accelerated", "polyak_average", "rmsprop", "sgd",
+    "skip_nonfinite", "swa", "weight_decay",
 ]  # fmt: skip
