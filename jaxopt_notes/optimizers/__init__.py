@@ -23,6 +23,7 @@ from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.noise import add_noise
+from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
@@ -47,6 +48,8 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
     "clip_by_value": clip_by_value,
     "clip_by_norm": clip_by_norm,
     "clip_by_global_norm": clip_by_global_norm,
+    "freeze": freeze,
+    "layerwise_rates": layerwise_rates,
 }
 
 WRAPPERS: dict[str, Callable[..., Any]] = {
@@ -62,7 +65,7 @@ __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
     "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "accumulate_gradients", "adadelta", "adagrad",
     "adam", "adamw", "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
-    "clip_by_value", "ema_params", "evaluation_params", "heavy_ball", "masked", "momentum",
-    "multiplicative_decay", "nesterov", "nesterov_accelerated", "polyak_average", "rmsprop", "sgd",
-    "skip_nonfinite", "swa", "weight_decay",
+    "clip_by_value", "ema_params", "evaluation_params", "freeze", "heavy_ball", "label_paths",
+    "layerwise_rates", "masked", "momentum", "multiplicative_decay", "nesterov", "nesterov_accelerated",
+    "partition", "polyak_average", "rmsprop", "sgd", "skip_nonfinite", "swa", "weight_decay",
 ]  # fmt: skip
