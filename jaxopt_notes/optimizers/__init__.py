@@ -19,6 +19,7 @@ from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, 
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
+from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
 from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
@@ -59,13 +60,16 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "ema_params": ema_params,
     "polyak_average": polyak_average,
     "swa": swa,
+    "static_loss_scale": static_loss_scale,
+    "dynamic_loss_scale": dynamic_loss_scale,
 }
 
 __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
     "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "accumulate_gradients", "adadelta", "adagrad",
     "adam", "adamw", "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
-    "clip_by_value", "ema_params", "evaluation_params", "freeze", "heavy_ball", "label_paths",
-    "layerwise_rates", "masked", "momentum", "multiplicative_decay", "nesterov", "nesterov_accelerated",
-    "partition", "polyak_average", "rmsprop", "sgd", "skip_nonfinite", "swa", "weight_decay",
+    "clip_by_value", "dynamic_loss_scale", "ema_params", "evaluation_params", "freeze", "heavy_ball",
+    "label_paths", "layerwise_rates", "masked", "momentum", "multiplicative_decay", "nesterov",
+    "nesterov_accelerated", "partition", "polyak_average", "rmsprop", "sgd", "skip_nonfinite",
+    "static_loss_scale", "swa", "weight_decay",
 ]  # fmt: skip
