@@ -25,6 +25,7 @@ from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.noise import add_noise
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
+from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
@@ -51,6 +52,7 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
     "clip_by_global_norm": clip_by_global_norm,
     "freeze": freeze,
     "layerwise_rates": layerwise_rates,
+    "reduce_on_plateau": reduce_on_plateau,
 }
 
 WRAPPERS: dict[str, Callable[..., Any]] = {
@@ -70,6 +72,6 @@ __all__ = [
     "adam", "adamw", "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
     "clip_by_value", "dynamic_loss_scale", "ema_params", "evaluation_params", "freeze", "heavy_ball",
     "label_paths", "layerwise_rates", "masked", "momentum", "multiplicative_decay", "nesterov",
-    "nesterov_accelerated", "partition", "polyak_average", "rmsprop", "sgd", "skip_nonfinite",
-    "static_loss_scale", "swa", "weight_decay",
+    "nesterov_accelerated", "partition", "polyak_average", "reduce_on_plateau", "rmsprop", "sgd",
+    "skip_nonfinite", "static_loss_scale", "swa", "weight_decay",
 ]  # fmt: skip

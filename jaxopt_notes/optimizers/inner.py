@@ -30,7 +30,12 @@ def update_inner(
         return optimizer.update(updates, state, params, accept=accept, **extra)
     updates, new = optimizer.update(updates, state, params, **extra)
     updates = jax.tree.map(lambda u: jnp.where(accept, u, jnp.zeros_like(u)), updates)
-    return updates, jax.tree.map(lambda a, b: jnp.where(accept, a, b), new, state)
+    return updates, select(accept, new, state)
+
+
+def select(accept: jax.Array | None, new: Tree, old: Tree) -> Tree:
+    """The new state of a step that is taken (`None`: always), else the old one."""
+    return new if accept is None else jax.tree.map(lambda a, b: jnp.where(accept, a, b), new, old)
 
 
 def widened(tree: Tree) -> Tree:

@@ -4,7 +4,7 @@ Every number in them is a leaf, horizons included: a sweep over warm-up lengths 
 changing one never retraces. The step may be an integer or a float, traced or not, or an array of
 steps to draw a curve; the value is float32 (float64 under x64). A horizon of 0 switches the change
 off. Wherever a rate is expected any of these fits, and so does a number; `warmup` and `join`
-compose them.
+compose them. `plateau` alone is no function of the step: a rule that watches a metric.
 """
 
 from jaxopt_notes.schedules.constant import Constant, constant
@@ -18,6 +18,7 @@ from jaxopt_notes.schedules.natural_exponential import NaturalExponential, natur
 from jaxopt_notes.schedules.noam import Noam, noam
 from jaxopt_notes.schedules.one_cycle import OneCycle, one_cycle
 from jaxopt_notes.schedules.piecewise import Piecewise, piecewise
+from jaxopt_notes.schedules.plateau import Plateau, plateau
 from jaxopt_notes.schedules.polynomial import Polynomial, polynomial
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 from jaxopt_notes.schedules.sgdr import Sgdr, sgdr
@@ -63,6 +64,7 @@ __all__ = [
     "Noam",
     "OneCycle",
     "Piecewise",
+    "Plateau",
     "Polynomial",
     "Rate",
     "Sgdr",
@@ -80,6 +82,7 @@ __all__ = [
     "noam",
     "one_cycle",
     "piecewise",
+    "plateau",
     "polynomial",
     "rate_at",
     "sgdr",

@@ -22,7 +22,7 @@ from jax.tree_util import Partial
 from jaxopt_notes.activations import tanh
 from jaxopt_notes.layers import batch_norm, dense, dropout
 from jaxopt_notes.optimizers import adam, apply_updates
-from jaxopt_notes.schedules import cosine
+from jaxopt_notes.schedules import cosine, plateau
 from jaxopt_notes.search import integers, log_uniform
 
 REGISTRIES = {
@@ -64,7 +64,10 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "rmsprop-centered": call(eps_in_sqrt=False, centered=True, momentum=0.9, nesterov=True),
         "rmsprop-corrected": call(bias_correction=True),
     },
-    "transforms": {"clip_by_global_norm-keep": call(nonfinite="keep")},
+    "transforms": {
+        "clip_by_global_norm-keep": call(nonfinite="keep"),
+        "reduce_on_plateau": call(plateau(0.7, patience=1.5, atol=5.0)),
+    },
     "wrappers": {"masked-raw": call(adam(0.1), outside="raw")},
     "schedules": {
         "constant": call(0.3),
