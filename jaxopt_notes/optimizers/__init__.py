@@ -12,13 +12,17 @@ from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
 from jaxopt_notes.optimizers.adagrad import AdaGrad, adagrad
 from jaxopt_notes.optimizers.adam import Adam, adam
 from jaxopt_notes.optimizers.adamw import AdamW, adamw
+from jaxopt_notes.optimizers.adaptive_clipping import adaptive_grad_clip, clip_by_block_rms
 from jaxopt_notes.optimizers.apply_updates import apply_updates
 from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
+from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
 from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
+from jaxopt_notes.optimizers.inspect import inspect
+from jaxopt_notes.optimizers.lookahead import lookahead
 from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
 from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
@@ -28,6 +32,8 @@ from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rat
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.sgd import SGD, sgd
+from jaxopt_notes.optimizers.trace_ema import ema, trace
+from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
@@ -53,6 +59,13 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
     "freeze": freeze,
     "layerwise_rates": layerwise_rates,
     "reduce_on_plateau": reduce_on_plateau,
+    "adaptive_grad_clip": adaptive_grad_clip,
+    "clip_by_block_rms": clip_by_block_rms,
+    "scale_by_trust_ratio": scale_by_trust_ratio,
+    "centralize": centralize,
+    "normalize_by_norm": normalize_by_norm,
+    "trace": trace,
+    "ema": ema,
 }
 
 WRAPPERS: dict[str, Callable[..., Any]] = {
@@ -64,14 +77,18 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "swa": swa,
     "static_loss_scale": static_loss_scale,
     "dynamic_loss_scale": dynamic_loss_scale,
+    "lookahead": lookahead,
+    "inspect": inspect,
 }
 
 __all__ = [
     "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
     "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "accumulate_gradients", "adadelta", "adagrad",
-    "adam", "adamw", "add_l2", "add_noise", "apply_updates", "chain", "clip_by_global_norm", "clip_by_norm",
-    "clip_by_value", "dynamic_loss_scale", "ema_params", "evaluation_params", "freeze", "heavy_ball",
-    "label_paths", "layerwise_rates", "masked", "momentum", "multiplicative_decay", "nesterov",
-    "nesterov_accelerated", "partition", "polyak_average", "reduce_on_plateau", "rmsprop", "sgd",
-    "skip_nonfinite", "static_loss_scale", "swa", "weight_decay",
+    "adam", "adamw", "adaptive_grad_clip", "add_l2", "add_noise", "apply_updates", "centralize", "chain",
+    "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "dynamic_loss_scale",
+    "ema", "ema_params", "evaluation_params", "freeze", "heavy_ball", "inspect", "label_paths",
+    "layerwise_rates", "lookahead", "masked", "momentum", "multiplicative_decay", "nesterov",
+    "nesterov_accelerated", "normalize_by_norm", "partition", "polyak_average", "reduce_on_plateau",
+    "rmsprop", "scale_by_trust_ratio", "sgd", "skip_nonfinite", "static_loss_scale", "swa", "trace",
+    "weight_decay",
 ]  # fmt: skip
