@@ -105,8 +105,8 @@ def accumulate_gradients(optimizer: Any, every_k: Rate = 4) -> AccumulateGradien
     Source: row S3-27 of the notes. A micro-batch under `skip_nonfinite` that is not finite is left out
     of the mean, and another takes its place.
 
-    Elsewhere: `optax.MultiSteps`, the mean in the dtype of the gradients; torch adds gradients up, so
-    that the loss has to be divided by k.
+    Elsewhere: `optax.MultiSteps`, its accumulator in float32 also for float64 gradients; torch adds
+    gradients up, so that the loss has to be divided by k.
     """
     return AccumulateGradients(
         as_transform(optimizer),
