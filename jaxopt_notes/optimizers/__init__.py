@@ -66,6 +66,7 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
     "normalize_by_norm": normalize_by_norm,
     "trace": trace,
     "ema": ema,
+    "add_noise": add_noise,
 }
 
 WRAPPERS: dict[str, Callable[..., Any]] = {

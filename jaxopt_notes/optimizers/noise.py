@@ -1,13 +1,15 @@
 """Gradient noise: what makes gradient descent stochastic, added on purpose."""
 
+import zlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.optimizers.inner import narrowed, widened
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.trees import Tree, as_hyperparameter, is_float, is_none
+from jaxopt_notes.trees import Tree, as_hyperparameter, compute_dtype, is_float, path_name, safe_sqrt
 
 
 class NoiseState(NamedTuple):
@@ -26,26 +28,31 @@ class AddNoise(Transform):
     seed: Number
 
     def init(self, params: Tree) -> NoiseState:
-        return NoiseState(first_step(), jax.random.key(self.seed))
+        return NoiseState(first_step(), jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)))
 
     def update(
         self, updates: Tree, state: NoiseState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, NoiseState]:
-        variance = as_hyperparameter(self.eta) / (1 + as_hyperparameter(state.count)) ** self.gamma
-        noise = _noise_like(jax.random.fold_in(state.key, state.count), updates)
-        (updates,) = leafwise(_add, updates, noise, stddev=jnp.sqrt(variance), accept=accept)
-        return updates, NoiseState(increment(state.count, accept), state.key)
+        age = 1 + as_hyperparameter(state.count)
+        stddev = safe_sqrt(as_hyperparameter(self.eta) / age ** as_hyperparameter(self.gamma))
+        # In at least float32, so that a draw of half precision is a draw of single precision, rounded.
+        (noisy,) = leafwise(_add, widened(updates), _draws(state, updates), stddev=stddev, accept=accept)
+        return narrowed(noisy, updates if params is None else params), NoiseState(
+            increment(state.count, accept), state.key
+        )
 
 
-def _noise_like(key: jax.Array, tree: Tree) -> Tree:
-    leaves, treedef = jax.tree.flatten(tree, is_leaf=is_none)
-    drawn = [
-        jax.random.normal(jax.random.fold_in(key, i), jnp.shape(leaf), jnp.result_type(leaf))
-        if is_float(leaf)
-        else leaf
-        for i, leaf in enumerate(leaves)
-    ]
-    return jax.tree.unflatten(treedef, drawn)
+def _draws(state: NoiseState, tree: Tree) -> Tree:
+    """A draw for every leaf from a key of its path: other leaves, come or gone, do not change it."""
+    key = jax.random.fold_in(state.key, state.count)
+
+    def draw(path: tuple, leaf: Any) -> Any:
+        if not is_float(leaf):
+            return leaf
+        own = jax.random.fold_in(key, zlib.crc32(path_name(path).encode()))
+        return jax.random.normal(own, jnp.shape(leaf), compute_dtype(leaf))
+
+    return jax.tree.map_with_path(draw, tree)
 
 
 def _add(g, noise, *, stddev):

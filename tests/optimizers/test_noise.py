@@ -65,3 +65,14 @@ def test_a_seed_repeats_and_steps_differ():
     second, _ = transform.update(GRADIENT, state)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, second)
+
+
+def test_the_draws_of_a_leaf_do_not_depend_on_the_others():
+    transform = add_noise(1.0)
+    tree = {"a": jnp.zeros(3), "b": jnp.zeros(3), "n": jnp.arange(2), "none": None}
+    both, _ = transform.update(tree, transform.init(tree))
+    alone, _ = transform.update({"b": tree["b"]}, transform.init(None))
+    np.testing.assert_array_equal(both["b"], alone["b"])
+    assert not np.array_equal(both["a"], both["b"])
+    np.testing.assert_array_equal(both["n"], 0)
+    assert both["none"] is None

@@ -103,6 +103,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     "strategies": {"random_search": call(6), "grid_search": call({"rate": 3, "depth": 2})},
 }
 DEFAULTS = {"wrappers": call(adam(0.1))}
+RANDOM = ("add_noise",)
 OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
 
@@ -163,6 +164,16 @@ def subjects(*families: str) -> list[Subject]:
 def types(tree: Any) -> Any:
     """Shape, dtype and (by a star) weak type of every leaf, in its place in the tree."""
     return jax.tree.map(lambda leaf: jax.typeof(leaf).str_short() + "*" * jax.typeof(leaf).weak_type, tree)
+
+
+def plain(tree: Any) -> Any:
+    """The tree with the numbers of its random keys in place of the keys, fit to be compared."""
+
+    def data(leaf: Any) -> Any:
+        is_key = jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key)
+        return jax.random.key_data(leaf) if is_key else leaf
+
+    return jax.tree.map(data, tree)
 
 
 # What each family does
