@@ -75,7 +75,7 @@ def _learning_rate(optimizer: Any, state: Any) -> jax.Array | None:
         return rates[-1] if rates else None
     rate = getattr(optimizer, "learning_rate", None)
     if rate is not None and (hasattr(state, "count") or not callable(rate)):
-        return rate_at(rate, getattr(state, "count", jnp.zeros((), jnp.int32)))
+        return rate_at(rate, state.count if hasattr(state, "count") else jnp.zeros((), jnp.int32))
     if hasattr(optimizer, "optimizer") and hasattr(state, "inner"):
         return _learning_rate(optimizer.optimizer, state.inner)
     return None

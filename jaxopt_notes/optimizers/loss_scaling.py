@@ -140,10 +140,8 @@ class DynamicLossScale(LossScale):
 
     def next_scale(self, scale: jax.Array, good_steps: jax.Array, finite: jax.Array) -> tuple:
         grow = finite & (as_hyperparameter(good_steps) >= as_hyperparameter(self.growth_interval))
-        growth, backoff, low, high = map(
-            as_hyperparameter,
-            (self.growth_factor, self.backoff_factor, self.min_scale, self.max_scale),
-        )
+        growth, backoff = as_hyperparameter(self.growth_factor), as_hyperparameter(self.backoff_factor)
+        low, high = as_hyperparameter(self.min_scale), as_hyperparameter(self.max_scale)
         factor = jnp.where(finite, growth, backoff)
         changed = grow | ~finite
         scale = jnp.where(changed, jnp.clip(scale * factor, low, high), scale)
