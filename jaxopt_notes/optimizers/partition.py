@@ -175,7 +175,6 @@ class LayerwiseRates(Transform):
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         treedef: Any
-        treedef: Any
         paths, treedef = jax.tree.flatten_with_path(updates, is_leaf=is_none)
         names = [path_name(path) for path, _ in paths]
         for prefix in self.rates:
