@@ -5,12 +5,12 @@ and what was finished is on disk.
 """
 
 import argparse
-import ast
 import inspect
+import json
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import jaxopt_notes
 
@@ -19,8 +19,12 @@ EXAMPLES = """examples:
   jaxopt-notes sweep --configs 256 --seeds 8           a larger one
   jaxopt-notes sweep --optimizer nesterov --epochs 50  another optimizer, searched over its own coefficients
   jaxopt-notes sweep --space "learning_rate=log_uniform(1e-3, 1e-2)" --space "dropout=0.2"
+  jaxopt-notes sweep --config runs/sweep/config.json   a job once more, as it was
   jaxopt-notes optimizers                              every optimizer, with its defaults and its formula
 """
+
+# What a job is a function of, beside its space.
+SETTINGS = ("optimizer", "configs", "seeds", "epochs", "batch_size", "seed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,8 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = ["sweep", *arguments]
     try:
         options = _parser().parse_args(arguments)
+        if getattr(options, "config", None):  # what it holds stands before what was typed, which wins
+            options = _parser().parse_args(["sweep", *saved_arguments(options.config), *arguments[1:]])
         return options.run(options)
-    except SystemExit as stop:  # argparse, for --help and for unknown flags
+    except SystemExit as stop:  # argparse, after --help
         return int(stop.code or 0)
     except (ValueError, TypeError, ImportError, OSError) as error:
         if "--debug" in arguments:
@@ -53,9 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:  # one line, where argparse prints the usage too
+        raise ValueError(f"{message} (see {self.prog} --help)")
+
+
 def _parser() -> argparse.ArgumentParser:
     formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "jaxopt-notes", description=__doc__.splitlines()[0], epilog=EXAMPLES, formatter_class=formatter
     )
     parser.add_argument("--version", action="version", version=jaxopt_notes.__version__)
@@ -79,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         help="replace a dimension: uniform(low, high), log_uniform(low, high), normal(mean, stddev), "
              "integers(low, high), choice([...]), or a number to fix it; repeatable")  # fmt: skip
     add("--seed", type=int, default=0, metavar="N", help="the whole job is a function of it (default 0)")
+    add("--config", type=pathlib.Path, metavar="FILE",
+        help="the config.json of a job, to run it once more; other flags change it")  # fmt: skip
     add("--output", type=pathlib.Path, default=pathlib.Path("runs/sweep"), metavar="FOLDER",
         help="where the results go (default runs/sweep)")  # fmt: skip
     add("--quiet", action="store_true", help="no progress bar, no table")
@@ -90,55 +103,51 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def saved_arguments(path: pathlib.Path) -> list[str]:
+    """The flags of a job from its `config.json`.
+
+    Raises:
+        ValueError: the file cannot be read, or is none of ours.
+    """
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        flags = [f"--{name.replace('_', '-')}={saved[name]}" for name in SETTINGS]
+        return flags + [f"--space={name}={axis}" for name, axis in saved["space"].items()]
+    except OSError as error:
+        raise ValueError(f"--config is {str(path)!r}, which cannot be read ({error.strerror}).") from None
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise ValueError(f"--config is {str(path)!r}, expected the config.json of an earlier job.") from None
+
+
 def _sweep(options: argparse.Namespace) -> int:
     for name in ("configs", "seeds", "epochs", "batch_size"):
         if getattr(options, name) < 1:
             flag = "--" + name.replace("_", "-")
             raise ValueError(f"{flag} is {getattr(options, name)}, expected a whole number of at least 1.")
+    if not 0 <= options.seed < 2**32:  # beyond 32 bits different seeds make equal keys
+        raise ValueError(f"--seed is {options.seed}, expected a whole number in [0, 2**32).")
     # Imported here, so that --help and a wrong flag answer at once.
+    from jaxopt_notes.optimizers import OPTIMIZERS
+    from jaxopt_notes.record import check_choice
     from jaxopt_notes.studies.digits_sweep import default_space
     from jaxopt_notes.studies.job import run_job
+    from jaxopt_notes.studies.notation import read_axis
 
+    check_choice("--optimizer", options.optimizer, tuple(OPTIMIZERS))
     space = default_space(options.optimizer)
     for entry in options.space:
-        name, value = parse_dimension(entry)
-        if name not in space:
-            raise ValueError(f"--space names {name!r}, expected one of {', '.join(sorted(space))}.")
-        space[name] = value
-    return run_job(space, options, jaxopt_notes.__version__)
-
-
-def parse_dimension(entry: str) -> tuple[str, Any]:
-    """A dimension of a search space from text; nothing is evaluated but literals.
-
-    Arguments:
-        entry: `name=distribution(…)` or `name=number`.
-
-    Raises:
-        ValueError: the text is neither, or the distribution refuses its arguments.
-
-    Example:
-        >>> parse_dimension("dropout=uniform(0, 0.5)")
-        ('dropout', Uniform(low=0, high=0.5))
-    """
-    from jaxopt_notes import search
-
-    known = ("uniform", "log_uniform", "normal", "integers", "choice")
-    name, _, text = entry.partition("=")
-    try:
-        node = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(node, ast.Call):
-            return name.strip(), float(ast.literal_eval(node))
-        if not (isinstance(node.func, ast.Name) and node.func.id in known):
-            raise SyntaxError
-        positional = [ast.literal_eval(argument) for argument in node.args]
-        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
-    except (SyntaxError, ValueError, TypeError):
-        raise ValueError(
-            f"--space is {entry!r}, expected NAME=NUMBER or NAME=DISTRIBUTION, one of {', '.join(known)}: "
-            'as in "learning_rate=log_uniform(1e-4, 1e-1)".'
-        ) from None
-    return name.strip(), getattr(search, node.func.id)(*positional, **named)
+        name, separator, text = (part.strip() for part in entry.partition("="))
+        if name not in space or not separator:
+            raise ValueError(
+                f"--space is {entry!r}, expected NAME=NUMBER or NAME=DISTRIBUTION with a name of "
+                f"{', '.join(sorted(space))}."
+            )
+        try:
+            space[name] = read_axis(text)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"--space {name}: {error}") from error
+    settings = {name: getattr(options, name) for name in SETTINGS}
+    return run_job(space, settings, options.output, jaxopt_notes.__version__, options.quiet)
 
 
 def _optimizers(options: argparse.Namespace) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
-from jaxopt_notes.cli import formula, main, parse_dimension
+from jaxopt_notes.cli import formula, main
 from jaxopt_notes.optimizers import OPTIMIZERS
 from jaxopt_notes.studies.digits_sweep import builder, default_space
+from jaxopt_notes.studies.notation import read_axis, write_axis
 
 SMALL = ["sweep", "--configs", "3", "--seeds", "2", "--epochs", "2", "--optimizer", "sgd", "--quiet"]
 
@@ -57,12 +58,15 @@ def test_config_says_how_to_repeat_it(job):
     assert {name: config[name] for name in ("optimizer", "configs", "seeds", "epochs", "seed")} == {
         "optimizer": "sgd", "configs": 3, "seeds": 2, "epochs": 2, "seed": 0,
     }  # fmt: skip
-    assert config["space"]["dropout"] == "Uniform(low=0.0, high=0.5)"
+    assert config["space"]["dropout"] == "uniform(low=0.0, high=0.5)"
     assert set(config["versions"]) == {"jaxopt_notes", "jax", "numpy"}
 
 
-def test_the_same_seed_gives_the_same_table(job, tmp_path):
-    assert main([*SMALL, "--output", str(tmp_path)]) == 0
+@pytest.mark.parametrize("again", ["arguments", "config"])
+def test_the_same_seed_gives_the_same_table(again, job, tmp_path):
+    """Also when the job is repeated from what it wrote down."""
+    repeat = SMALL if again == "arguments" else ["sweep", "--config", str(job / "config.json"), "--quiet"]
+    assert main([*repeat, "--output", str(tmp_path)]) == 0
     assert (tmp_path / "results.csv").read_bytes() == (job / "results.csv").read_bytes()
 
 
@@ -81,8 +85,11 @@ def test_quiet_prints_nothing(job, capsys, tmp_path):
         (["--optimizer", "adamm"], "expected one of 'sgd'"),
         (["--space", "dropout=uniform(0.9, 0.1)"], "expected low <= high"),
         (["--space", "learning_rate=log_uniform(0, 1)"], "log_uniform"),
-        (["--space", "width=uniform(1, 2)"], "--space names 'width', expected one of b1, b2"),
-        (["--space", "dropout=__import__('os')"], "expected NAME=NUMBER or NAME=DISTRIBUTION"),
+        (["--space", "width=uniform(1, 2)"], "with a name of b1, b2"),
+        (["--space", "dropout=__import__('os')"], "is no dimension, expected a number or one of uniform"),
+        (["--space", "dropout=uniform(0, 2)"], "dropout(rate) is 2, expected a number in [0, 1]"),
+        (["--seed", "-1"], "--seed is -1"),
+        (["--config", "/nowhere.json"], "--config is '/nowhere.json', which cannot be read"),
         (["--space", "dropout"], "expected NAME=NUMBER or NAME=DISTRIBUTION"),
         (["--output", "/proc/none"], "--output is '/proc/none', which cannot be written"),
         (["optimise"], "invalid choice"),
@@ -117,10 +124,22 @@ def test_every_optimizer_is_listed_with_defaults_and_formula(capsys):
     assert "θ ← θ − η·m̂ / (√(v̂ + eps_root) + eps)" in out
 
 
-def test_a_dimension_may_be_fixed_or_replaced():
-    name, axis = parse_dimension("learning_rate = log_uniform(1e-3, high=1e-2)")
-    assert (name, axis.low, axis.high) == ("learning_rate", 1e-3, 1e-2)
-    assert parse_dimension("dropout=0.25") == ("dropout", 0.25)
+@pytest.mark.parametrize(
+    "axis",
+    [
+        jn.uniform(0, 0.5),
+        jn.log_uniform(1e-4, 1e-1),
+        jn.normal(0.0, 2.0),
+        jn.integers(1, 9),
+        jn.choice([1, 2]),
+        0.25,
+    ],
+    ids=str,
+)
+def test_a_dimension_is_read_as_it_was_written(axis):
+    again = read_axis(write_axis(axis))
+    assert type(again) is type(axis)
+    assert str(again) == str(axis)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -153,5 +172,6 @@ def test_ctrl_c_leaves_what_was_finished(tmp_path):
     assert "Traceback" not in error
     finished = len(members.read_text().splitlines()) - 1
     assert finished > 0
-    assert f"{finished} finished members are in {members}" in out
-    assert "same command" in out
+    assert out.count("\n") == 1  # what is about to be done
+    assert f"{finished} finished members are in {members}" in error
+    assert f"jaxopt-notes sweep --config {tmp_path / 'config.json'}" in error

@@ -20,7 +20,7 @@ from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers import OPTIMIZERS, chain, clip_by_global_norm, weight_decay
 from jaxopt_notes.record import Number, check_choice
 from jaxopt_notes.schedules import cosine
-from jaxopt_notes.search import log_uniform, random_search, sweep, uniform
+from jaxopt_notes.search import dimensions, log_uniform, random_search, sweep, uniform
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.training import Trainer, predict
 from jaxopt_notes.trees import Tree
@@ -104,6 +104,28 @@ def builder(optimizer: str, steps: int, batch_size: int) -> Callable[[dict[str, 
     return build
 
 
+def check_space(optimizer: str, space: dict[str, Any]) -> None:
+    """Build the job at both ends of every dimension: what a factory refuses is said before training.
+
+    Inside the compiled program numbers are traced, and a dropout of 2 would pass.
+
+    Raises:
+        ValueError: an end that a factory refuses.
+
+    Example:
+        >>> check_space("sgd", {**default_space("sgd"), "dropout": uniform(0.0, 2.0)})
+        Traceback (most recent call last):
+        ValueError: dropout(rate) is 2.0, expected a number in [0, 1]: …
+    """
+    build = builder(optimizer, 1, 1)
+    ends = {name: axis.grid(2).tolist() for name, axis in dimensions(space).items()}
+    start = {**space, **{name: values[0] for name, values in ends.items()}}
+    build(start)
+    for name, values in ends.items():
+        for value in values:
+            build({**start, name: value})
+
+
 def digits_sweep(
     key: jax.Array,
     *,
@@ -122,7 +144,7 @@ def digits_sweep(
         key: a typed random key; the outcome is a function of it and of the arguments.
         optimizer: a name in `OPTIMIZERS`.
         space: by default `default_space(optimizer)`; a dict of distributions and constants with the
-            same names.
+            same names. `check_space` says whether its numbers are possible.
         configs: configurations drawn at random.
         seeds: members per configuration; each has its own initial parameters, order and dropout.
         epochs: epochs per member.

@@ -4,65 +4,71 @@ import csv
 import json
 import os
 import pathlib
+import shlex
+import sys
 import time
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_notes.search.results import Results
-from jaxopt_notes.studies.digits_sweep import Outcome, digits_sweep
+from jaxopt_notes.studies.digits_sweep import Outcome, check_space, digits_sweep
+from jaxopt_notes.studies.notation import write_axis
 from jaxopt_notes.training import save_params
 from jaxopt_notes.trees import Tree
 
+RESULTS = ("results.csv", "summary.json", "best_params.npz", "sweep.png", "curves.png")
 
-def run_job(space: dict[str, Any], options: Any, version: str) -> int:
-    """Run `digits_sweep` with the options of the command line, and write everything to a folder.
+
+def run_job(
+    space: dict[str, Any], settings: dict[str, Any], folder: pathlib.Path, version: str, quiet: bool = False
+) -> int:
+    """Run `digits_sweep` and write everything to a folder.
 
     Arguments:
         space: the search space.
-        options: `configs`, `seeds`, `epochs`, `batch_size`, `optimizer`, `seed`, `output`, `quiet`.
+        settings: `optimizer`, `configs`, `seeds`, `epochs`, `batch_size`, `seed`.
+        folder: made if it does not exist; what an earlier job left there is replaced.
         version: of this library, for the record.
+        quiet: no progress bar, no table.
 
     Returns:
         The exit code: 0, or 130 after Ctrl-C.
 
     Raises:
         OSError: the folder cannot be written. ValueError: an argument outside its interval.
+        ImportError: scikit-learn or matplotlib is missing.
     """
-    folder = pathlib.Path(options.output)
+    from jaxopt_notes.plots.figure import figure
+
+    began = time.perf_counter()
+    figure(1, 1)  # a missing matplotlib is said now, not after the training
+    check_space(settings["optimizer"], space)
     prepare(folder)
-    names = ("optimizer", "configs", "seeds", "epochs", "batch_size", "seed")
-    settings = {name: getattr(options, name) for name in names}
     config = {
         "command": "sweep",
         **settings,
-        "space": {name: repr(axis) for name, axis in sorted(space.items())},
+        "space": {name: write_axis(axis) for name, axis in sorted(space.items())},
         "versions": {"jaxopt_notes": version, "jax": jax.__version__, "numpy": np.__version__},
     }
-    write_json(folder / "config.json", config)
-    say = (lambda *_: None) if options.quiet else print
+    say = (lambda *_, **__: None) if quiet else print
     say(
         f"{settings['configs']} configurations × {settings['seeds']} seeds of {settings['optimizer']} on "
-        f"digits, {settings['epochs']} epochs each; results go to {folder}"
+        f"digits, {settings['epochs']} epochs each; results go to {folder}",
+        flush=True,
     )
-
-    began = time.perf_counter()
-    finished = Finished(folder / "members.csv")
-    arguments = {name: settings[name] for name in names if name != "seed"}
+    arguments = {name: value for name, value in settings.items() if name != "seed"}
+    members = Members(folder, config)
     try:
-        with finished:
-            outcome = digits_sweep(
-                jax.random.key(settings["seed"]), space=space, **arguments,
-                progress=None if not options.quiet else False, on_chunk=finished.add,
-            )  # fmt: skip
+        outcome = digits_sweep(
+            jax.random.key(settings["seed"]), space=space, **arguments,
+            progress=False if quiet else None, on_chunk=members.add,
+        )  # fmt: skip
+        summary = save(folder, outcome, settings["epochs"], began)
     except KeyboardInterrupt:
-        print(
-            f"\nstopped: {finished.rows} finished members are in {finished.path}. The same command with the "
-            "same seed trains the same members again; fewer --configs finish sooner.",
-        )
+        print(f"\nstopped: {members.describe()}", file=sys.stderr)
         return 130
-    summary = write(folder, outcome, settings, time.perf_counter() - began)
+    members.path.unlink()  # all of it is in results.csv
     say(f"\n{outcome.results.table(10)}\n\n{describe(summary)}\n{listing(folder)}")
     return 0
 
@@ -80,51 +86,64 @@ def prepare(folder: pathlib.Path) -> None:
         ) from error
 
 
-class Finished:
-    """Finished members, written to a CSV file as they come: what Ctrl-C leaves behind."""
+class Members:
+    """Finished members, written to a CSV file as they come: what Ctrl-C leaves behind.
 
-    def __init__(self, path: pathlib.Path):
-        self.path, self.rows = path, 0
+    The first of them take the folder over: the configuration is written, and the results of an earlier
+    job go, so that a folder never holds parts of two.
+    """
 
-    def __enter__(self) -> "Finished":
-        self.file = self.path.open("w", newline="", encoding="utf-8")
-        return self
+    def __init__(self, folder: pathlib.Path, config: dict[str, Any]):
+        self.folder, self.config, self.path, self.rows = folder, config, folder / "members.csv", 0
 
     def add(self, members: np.ndarray, configs: dict[str, np.ndarray], results: Tree) -> None:
-        writer = csv.writer(self.file)
         if not self.rows:
-            writer.writerow(["member", *configs, "score"])
-        for row, member in enumerate(members):
-            writer.writerow([member, *(column[row] for column in configs.values()), results["score"][row]])
+            for name in RESULTS:
+                (self.folder / name).unlink(missing_ok=True)
+            save_json(self.folder / "config.json", self.config)
+        with self.path.open("a" if self.rows else "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if not self.rows:
+                writer.writerow(["member", *configs, "score"])
+            for row, member in enumerate(members):
+                writer.writerow(
+                    [member, *(column[row] for column in configs.values()), results["score"][row]]
+                )
+            file.flush()
+            os.fsync(file.fileno())
         self.rows += len(members)
-        self.file.flush()
-        os.fsync(self.file.fileno())
 
-    def __exit__(self, *_: Any) -> None:
-        self.file.close()
+    def describe(self) -> str:
+        """What there is after Ctrl-C, and how to go on."""
+        if not self.rows:
+            return "no member had finished, nothing was written."
+        command = f"jaxopt-notes sweep --config {shlex.quote(str(self.folder / 'config.json'))}"
+        return (
+            f"{self.rows} finished members are in {self.path}. To train the same members again, from the "
+            f"first: {command} --output {shlex.quote(str(self.folder))}; fewer --configs finish sooner."
+        )
 
 
-def write(folder: pathlib.Path, outcome: Outcome, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
+def save(folder: pathlib.Path, outcome: Outcome, epochs: int, began: float) -> dict[str, Any]:
     """Everything the job leaves behind; returns the summary."""
     from jaxopt_notes.plots import plot_curves, plot_sweep
 
     results = outcome.results
     results.to_csv(folder / "results.csv")
-    summary = summarize(results, outcome, settings, seconds)
-    write_json(folder / "summary.json", summary)
-    (folder / "members.csv").unlink()  # all of it is in results.csv
     save_params(folder / "best_params.npz", outcome.params)
     plot_sweep(results).savefig(folder / "sweep.png", dpi=110)
     title = f"the best of {len(results)} configurations, {results.scores.shape[1]} seeds"
     plot_curves(outcome.curves, title).savefig(folder / "curves.png", dpi=110)
+    summary = summarize(outcome, epochs, time.perf_counter() - began)
+    save_json(folder / "summary.json", summary)
     return summary
 
 
-def summarize(results: Results, outcome: Outcome, settings: dict[str, Any], seconds: float) -> dict[str, Any]:
+def summarize(outcome: Outcome, epochs: int, seconds: float) -> dict[str, Any]:
     """The job in numbers."""
-    report = results.reports[0]
+    results, report = outcome.results, outcome.results.reports[0]
     members = results.scores.size
-    steps = members * settings["epochs"] * outcome.steps_per_epoch
+    steps = members * epochs * outcome.steps_per_epoch
     running = sum(report.run_seconds for report in results.reports)
     best = results.order[0]
     return {
@@ -144,7 +163,7 @@ def summarize(results: Results, outcome: Outcome, settings: dict[str, Any], seco
     }
 
 
-def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+def save_json(path: pathlib.Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,0 +1,60 @@
+"""Dimensions of a search space as text: what the command line reads and `config.json` keeps.
+
+`write_axis` and `read_axis` are inverse to each other, so a job that was written down can be run again.
+"""
+
+import ast
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+
+from jaxopt_notes import search
+
+FACTORIES = ("uniform", "log_uniform", "normal", "integers", "choice")
+
+
+def read_axis(text: str) -> Any:
+    """A distribution or a number from text; nothing is evaluated but literals.
+
+    Arguments:
+        text: a number, or one of `FACTORIES` with its arguments.
+
+    Raises:
+        ValueError: the text is neither, or the distribution refuses its arguments.
+
+    Example:
+        >>> read_axis("uniform(0, high=0.5)"), read_axis("1e-3")
+        (Uniform(low=0, high=0.5), 0.001)
+    """
+    try:
+        node = ast.parse(text.strip(), mode="eval").body
+        if not isinstance(node, ast.Call):
+            return float(ast.literal_eval(node))
+        if not (isinstance(node.func, ast.Name) and node.func.id in FACTORIES):
+            raise SyntaxError
+        factory = getattr(search, node.func.id)
+        positional = [ast.literal_eval(argument) for argument in node.args]
+        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+        inspect.signature(factory).bind(*positional, **named)
+    except (SyntaxError, ValueError, TypeError):
+        raise ValueError(
+            f"{text!r} is no dimension, expected a number or one of {', '.join(FACTORIES)} with its "
+            'arguments: as in "log_uniform(1e-4, 1e-1)".'
+        ) from None
+    return factory(*positional, **named)
+
+
+def write_axis(axis: Any) -> str:
+    """The text of a distribution or a number.
+
+    Example:
+        >>> write_axis(search.log_uniform(1e-4, 1e-1)), write_axis(search.choice([1, 2])), write_axis(0.5)
+        ('log_uniform(low=0.0001, high=0.1)', 'choice(values=[1, 2])', '0.5')
+    """
+    if not isinstance(axis, search.Distribution):
+        return repr(axis)
+    factory = (inspect.getdoc(axis) or "").split("`")[1]  # a record's docstring names its factory
+    values = ((field.name, getattr(axis, field.name)) for field in dataclasses.fields(axis))  # type: ignore[arg-type]
+    return f"{factory}({', '.join(f'{name}={np.asarray(value).tolist()}' for name, value in values)})"
