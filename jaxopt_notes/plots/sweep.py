@@ -14,7 +14,8 @@ def plot_sweep(results: Any) -> Any:
 
     Arguments:
         results: a `Results`; hyperparameters that were drawn log-uniformly have a logarithmic axis.
-            Diverged configurations stand as crosses at the worst edge.
+            Bars are standard deviations over seeds. Of eight or more configurations the worst fifth is
+            off the scale, as triangles at the edge; diverged ones are crosses there.
 
     Returns:
         A matplotlib Figure; `figure.savefig(path)` writes it, a notebook shows it.
@@ -27,37 +28,57 @@ def plot_sweep(results: Any) -> Any:
     columns = {name: np.asarray(values) for name, values in results.columns.items()}
     mean = np.asarray(results.score_mean, float)
     spread = np.asarray(results.score_std, float)
-    fine = np.isfinite(mean)
-    best = int(results.order[0])
+    diverged = ~np.isfinite(mean)
+    shown = _shown(mean, results.mode)
+    outside = ~diverged & ~shown
+    best = np.arange(len(mean)) == results.order[0]
     across = min(3, max(1, len(columns)))
     down = max(1, -(-len(columns) // across))
-    drawn = figure(3.6 * across, 2.8 * down)
+    drawn = figure(3.6 * across, 2.8 * down + 0.3)
     axes = drawn.subplots(down, across, squeeze=False, sharey=True)
     for axis in axes.flat[len(columns) :]:
         axis.set_visible(False)
 
+    edge, arrow = (0.03, "v") if results.mode == "max" else (0.97, "^")
     logarithmic = _logarithmic(results, columns)
     for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
         x, labels = _positions(values)
         axis.errorbar(
-            x[fine], mean[fine], yerr=spread[fine], fmt="o", ms=4, lw=0.8, alpha=0.6, color="#4063d8"
+            x[shown], mean[shown], yerr=spread[shown], fmt="o", ms=4, lw=0.8, alpha=0.6, color="#4063d8"
         )
-        if not fine.all() and fine.any():
-            edge = mean[fine].min() if results.mode == "max" else mean[fine].max()
-            axis.plot(x[~fine], np.full((~fine).sum(), edge), "x", color="#999999", label="diverged")
-        if fine.any():
+        for which, marker, color, label in (
+            (outside, arrow, "#4063d8", "off the scale"),
+            (diverged, "x", "#777777", "diverged"),
+        ):
+            if which.any():  # x in data, y as a fraction of the panel
+                place = axis.get_xaxis_transform()
+                where = np.full(which.sum(), edge)
+                axis.plot(x[which], where, marker, ms=5, alpha=0.6, color=color, label=label, transform=place)
+        if not diverged.all():
             axis.plot(x[best], mean[best], "*", ms=14, color="#d83933", label="best")
         if labels is not None:
             axis.set_xticks(range(len(labels)), labels)
+            axis.margins(x=0.2)
         elif name in logarithmic:
             axis.set_xscale("log")
         axis.set_xlabel(name)
         axis.grid(alpha=0.25)
     for row in axes:
         row[0].set_ylabel(results.monitor)
-    _zoom(axes[0, 0], mean[fine], results.mode)
-    if fine.any():
-        axes[0, 0].legend(frameon=False, fontsize="small")
+    if outside.any():
+        low, high = np.min((mean - spread)[shown]), np.max((mean + spread)[shown])
+        axes[0, 0].set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    if handles:  # above the panels, where a star is no data
+        drawn.legend(
+            handles,
+            names,
+            loc="outside upper right",
+            ncols=3,
+            markerscale=0.6,
+            frameon=False,
+            fontsize="small",
+        )
     return drawn
 
 
@@ -77,10 +98,11 @@ def _logarithmic(results: Any, columns: dict[str, np.ndarray]) -> set[str]:
     return {name for name, x in numbers.items() if x.min() > 0 and x.max() > 20 * x.min()}
 
 
-def _zoom(axis: Any, scores: np.ndarray, mode: str) -> None:
-    """Show the better three quarters in full: a few bad configurations must not flatten the rest."""
-    if len(scores) < 8:
-        return
-    low, high = np.quantile(scores, [0.2, 1.0] if mode == "max" else [0.0, 0.8])
-    margin = 0.08 * (high - low) + 1e-9
-    axis.set_ylim(low - margin, high + margin)
+def _shown(mean: np.ndarray, mode: str) -> np.ndarray:
+    """The better four fifths of those that did not diverge: a few bad ones must not flatten the rest."""
+    fine = np.isfinite(mean)
+    if fine.sum() < 8:
+        return fine
+    if mode == "max":
+        return fine & (mean >= np.quantile(mean[fine], 0.2))
+    return fine & (mean <= np.quantile(mean[fine], 0.8))
