@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
-from jaxopt_notes.cli import formula, main
+from jaxopt_notes.cli import formula, main, saved_arguments
 from jaxopt_notes.optimizers import OPTIMIZERS
-from jaxopt_notes.studies.digits_sweep import builder, default_space
-from jaxopt_notes.studies.notation import read_axis, write_axis
+from jaxopt_notes.studies.digits_sweep import builder, check_space, default_space
 
 SMALL = ["sweep", "--configs", "3", "--seeds", "2", "--epochs", "2", "--optimizer", "sgd", "--quiet"]
 
@@ -62,17 +61,32 @@ def test_config_says_how_to_repeat_it(job):
     assert set(config["versions"]) == {"jaxopt_notes", "jax", "numpy"}
 
 
-@pytest.mark.parametrize("again", ["arguments", "config"])
-def test_the_same_seed_gives_the_same_table(again, job, tmp_path):
-    """Also when the job is repeated from what it wrote down."""
-    repeat = SMALL if again == "arguments" else ["sweep", "--config", str(job / "config.json"), "--quiet"]
-    assert main([*repeat, "--output", str(tmp_path)]) == 0
-    assert (tmp_path / "results.csv").read_bytes() == (job / "results.csv").read_bytes()
+def test_a_job_runs_again_from_its_config_with_the_same_table(job, tmp_path, capfd):
+    """Also: --quiet prints nothing, and a pipe sees no progress bar."""
+    assert main(["sweep", "--config", str(job / "config.json"), "--quiet", "--output", str(tmp_path)]) == 0
+    assert capfd.readouterr() == ("", "")
+    for name in ("results.csv", "config.json"):
+        assert (tmp_path / name).read_bytes() == (job / name).read_bytes()
+    first, second = np.load(job / "best_params.npz"), np.load(tmp_path / "best_params.npz")
+    for name in first:
+        np.testing.assert_array_equal(first[name], second[name])
 
 
-def test_quiet_prints_nothing(job, capsys, tmp_path):
-    assert main([*SMALL, "--configs", "1", "--output", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == ""
+def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
+    """One configuration and one seed; every dimension but two is fixed."""
+    fixed = ["--space=dropout=0", "--space=weight_decay=0.0", "--space", "clip_norm=choice([1, 10])"]
+    flags = ["--configs", "1", "--seeds", "1", "--seed", "7", *fixed, "--output", str(tmp_path)]
+    assert main(["sweep", "--config", str(job / "config.json"), *flags]) == 0
+    out, error = capsys.readouterr()
+    assert error == ""
+    table = out.split("\n\n")[1].splitlines()
+    assert table[0].split() == ["rank", "trial", "clip_norm", "learning_rate", "valid_accuracy"]
+    assert len(table) == 2
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert f"test accuracy {summary['test_accuracy']:.4f}" in out
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert (config["configs"], config["seed"], config["epochs"]) == (1, 7, 2)
+    assert config["space"]["clip_norm"] == "choice(values=[1, 10])"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +104,8 @@ def test_quiet_prints_nothing(job, capsys, tmp_path):
         (["--space", "dropout=uniform(0, 2)"], "dropout(rate) is 2, expected a number in [0, 1]"),
         (["--seed", "-1"], "--seed is -1"),
         (["--config", "/nowhere.json"], "--config is '/nowhere.json', which cannot be read"),
+        (["--config", __file__], "expected the config.json of an earlier job"),
+        (["--seed", "4294967296"], "expected a whole number in [0, 2**32)"),
         (["--space", "dropout"], "expected NAME=NUMBER or NAME=DISTRIBUTION"),
         (["--output", "/proc/none"], "--output is '/proc/none', which cannot be written"),
         (["optimise"], "invalid choice"),
@@ -97,9 +113,22 @@ def test_quiet_prints_nothing(job, capsys, tmp_path):
 )
 def test_mistakes_are_one_line_and_exit_code_2(arguments, says, capsys):
     assert main(arguments) == 2
-    error = capsys.readouterr().err
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert error.startswith("jaxopt-notes: ")
+    assert error.count("\n") == 1
     assert says in error
-    assert "Traceback" not in error
+
+
+def test_debug_shows_where_it_went_wrong():
+    with pytest.raises(ValueError, match="--configs is 0"):
+        main(["sweep", "--configs", "0", "--debug"])
+
+
+def test_a_mistake_leaves_the_results_of_an_earlier_job(job):
+    before = {path.name: path.read_bytes() for path in job.iterdir()}
+    assert main(["--space", "dropout=7", "--output", str(job)]) == 2
+    assert {path.name: path.read_bytes() for path in job.iterdir()} == before
 
 
 def test_help_has_examples(capsys):
@@ -124,28 +153,11 @@ def test_every_optimizer_is_listed_with_defaults_and_formula(capsys):
     assert "θ ← θ − η·m̂ / (√(v̂ + eps_root) + eps)" in out
 
 
-@pytest.mark.parametrize(
-    "axis",
-    [
-        jn.uniform(0, 0.5),
-        jn.log_uniform(1e-4, 1e-1),
-        jn.normal(0.0, 2.0),
-        jn.integers(1, 9),
-        jn.choice([1, 2]),
-        0.25,
-    ],
-    ids=str,
-)
-def test_a_dimension_is_read_as_it_was_written(axis):
-    again = read_axis(write_axis(axis))
-    assert type(again) is type(axis)
-    assert str(again) == str(axis)
-
-
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_has_a_space_that_builds(optimizer):
     """Shapes only: nothing is computed."""
     space = default_space(optimizer)
+    check_space(optimizer, space)
     assert {"learning_rate", "dropout", "weight_decay", "clip_norm"} <= set(space)
     config = {name: float(axis.grid(1)[0]) for name, axis in space.items()}
     trainer = builder(optimizer, 10, 4)(config)
@@ -155,7 +167,8 @@ def test_every_optimizer_has_a_space_that_builds(optimizer):
 
 
 def test_ctrl_c_leaves_what_was_finished(tmp_path):
-    """SIGINT in the middle of a job far too long to finish."""
+    """SIGINT in the middle of a job far too long to finish, in the folder of an earlier one."""
+    (tmp_path / "results.csv").write_text("of an earlier job")
     command = [sys.executable, "-m", "jaxopt_notes", "--configs", "4000", "--seeds", "2", "--epochs", "20"]
     process = subprocess.Popen(
         [*command, "--optimizer", "sgd", "--output", str(tmp_path)],
@@ -175,3 +188,5 @@ def test_ctrl_c_leaves_what_was_finished(tmp_path):
     assert out.count("\n") == 1  # what is about to be done
     assert f"{finished} finished members are in {members}" in error
     assert f"jaxopt-notes sweep --config {tmp_path / 'config.json'}" in error
+    assert saved_arguments(tmp_path / "config.json")[1] == "--configs=4000"
+    assert not (tmp_path / "results.csv").exists()

@@ -1,5 +1,7 @@
 """Pictures: what is drawn where."""
 
+import io
+
 import numpy as np
 import pytest
 
@@ -37,12 +39,42 @@ def test_the_star_is_the_best(mode, best):
     assert star.get_xdata() == [best]
 
 
+def labelled(drawn, label):
+    """The x of what the legend calls so, which has to lie inside the panel."""
+    (axis,) = axes_by_name(drawn).values()
+    (line,) = [line for line in axis.lines if line.get_label() == label]
+    assert label in [text.get_text() for text in drawn.legends[0].get_texts()]
+    drawn.savefig(io.BytesIO())
+    for x, y in line.get_transform().transform(line.get_xydata()):
+        assert axis.bbox.contains(x, y)
+    return list(line.get_xdata())
+
+
 def test_diverged_configurations_are_crosses():
     drawn = plot_sweep(results([[0.5], [np.nan], [0.7]], rate=np.array([0.1, 0.3, 0.2])))
+    assert labelled(drawn, "diverged") == [0.3]
+    drawn = plot_sweep(results([[np.nan], [np.inf]], rate=np.array([0.1, 0.3])))  # nothing to star
+    assert labelled(drawn, "diverged") == [0.1, 0.3]
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_bad_configurations_flatten_nothing_and_stay_in_the_picture(mode):
+    """Nine scores within 0.08, one far away, one diverged."""
+    near, sign = np.linspace(0.9, 0.98, 9), 1 if mode == "max" else -1
+    scores = sign * np.array([*near, 0.1, np.nan])[:, None]
+    drawn = plot_sweep(results(scores, mode, rate=np.arange(1.0, 12.0)))
     (axis,) = axes_by_name(drawn).values()
-    (crosses,) = [line for line in axis.lines if line.get_label() == "diverged"]
-    assert list(crosses.get_xdata()) == [0.3]
-    plot_sweep(results([[np.nan], [np.inf]], rate=np.array([0.1, 0.3])))  # nothing to star
+    assert np.ptp(axis.get_ylim()) < 0.1
+    assert set(labelled(drawn, "off the scale")) == {1.0, 10.0}  # the worst fifth of ten
+    assert labelled(drawn, "diverged") == [11.0]
+    assert labelled(drawn, "best") == [9.0]
+    (points,) = [container.lines[0] for container in axis.containers]
+    assert sorted([*points.get_xdata(), 1, 10, 11]) == list(range(1, 12))  # every one is drawn once
+
+
+def test_one_configuration_and_none_to_vary():
+    assert labelled(plot_sweep(results([[0.5, 0.7]], rate=np.array([0.1]))), "best") == [0.1]
+    assert axes_by_name(plot_sweep(results([[0.5]]))) == {}
 
 
 def test_static_choices_are_named():
@@ -58,6 +90,18 @@ def test_curves_have_a_line_a_seed_and_a_mean():
     assert len(metrics.lines) == 3 + 1
     assert losses.get_yscale() == "log"
     assert len(plot_curves({"loss": np.ones(5)}).axes) == 1
+
+
+def test_losses_that_are_not_positive_have_a_linear_axis():
+    (axis,) = plot_curves({"loss": np.array([1.0, 0.0, -1.0])}).axes
+    assert axis.get_yscale() == "linear"
+    (axis,) = plot_curves({"loss": np.array([1.0, np.nan])}).axes  # diverged
+    assert axis.get_yscale() == "log"
+
+
+def test_a_history_without_curves():
+    with pytest.raises(ValueError, match=r"plot_curves\(history\) has \['rate'\]"):
+        plot_curves({"rate": np.ones(3)})
 
 
 def test_a_picture_is_written(tmp_path):
