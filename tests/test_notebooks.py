@@ -39,3 +39,4 @@ def test_is_kept_with_outputs_and_a_badge(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code)
     assert sum(bool(cell.outputs) for cell in code) >= len(code) // 2
+    assert not any(out.get("name") == "stderr" for cell in code for out in cell.outputs)  # no warnings

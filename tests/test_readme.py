@@ -1,11 +1,13 @@
 """The README: its examples run, and it names what there is."""
 
+import importlib
 import pathlib
 import re
 
 import pytest
 
 import jaxopt_notes as jn
+from jaxopt_notes.optimizers import OPTIMIZERS
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,10 +31,18 @@ def test_examples_run(capsys):
     assert namespace["result"].best["valid_loss"] < 2.4
 
 
-@pytest.mark.parametrize("room", re.findall(r"^\| (`.*?) \|", README, re.MULTILINE))
-def test_rooms_exist(room):
-    for name in re.findall(r"`(\w+)`", room):
-        assert (ROOT / "jaxopt_notes" / name).is_dir() or (ROOT / "jaxopt_notes" / f"{name}.py").is_file()
+@pytest.mark.parametrize("row", re.findall(r"^\| (`.*?) \| (.*) \|", README, re.MULTILINE))
+def test_names_in_the_table_exist(row):
+    """Those that look like names, in backticks or with an underscore, are in the row's rooms or public."""
+    rooms = [importlib.import_module(f"jaxopt_notes.{name}") for name in re.findall(r"`(\w+)`", row[0])]
+    for name in re.findall(r"`(\w+)|\b([a-z]+_\w+)", row[1]):
+        assert any(hasattr(room, "".join(name)) for room in [jn, *rooms]), name
+
+
+def test_every_optimizer_is_in_the_table():
+    (row,) = re.findall(r"^\| `optimizers`.*", README, re.MULTILINE)
+    for name in OPTIMIZERS:
+        assert re.search(rf"\b{name.replace('nesterov_accelerated', 'accelerated')}\b", row), name
 
 
 def test_names_in_the_text_are_public():
@@ -51,3 +61,9 @@ def test_the_two_commands():
         'pip install -e ".[demo]" && python -m jaxopt_notes',
         'pip install -e ".[test]" && python -m pytest',
     ]
+
+
+def test_continuous_integration_runs_the_command_for_tests():
+    """It is read from the README by this pattern."""
+    (pattern,) = re.findall(r"grep -m 1 -E '(.*?)' README.md", (ROOT / ".ci" / "run").read_text())
+    assert re.findall(pattern, README, re.MULTILINE) == ['pip install -e ".[test]" && python -m pytest']
