@@ -9,24 +9,12 @@ import jax.numpy as jnp
 import pytest
 
 import jaxopt_notes as jn
+from benchmarks.budgets import BUDGETS
 from benchmarks.counts import count, recipes
 from benchmarks.shapes import one_leaf, resnet50, transformer
 
-# Bytes per float32 parameter on CPU, where XLA writes one loop per output: parameters and gradient are
-# read and parameters written (12); each slot is read, and written, and read back.
-FLOOR = {
-    "sgd": 12,
-    "momentum": 24,
-    "heavy_ball": 24,
-    "nesterov": 28,
-    "nesterov_accelerated": 28,
-    "adagrad": 28,
-    "adadelta": 48,
-    "rmsprop": 28,
-    "adam": 40,
-    "adamw": 40,
-    "momentum + weight decay + schedule": 24,
-}
+FLOOR = {name: budget.cpu for name, budget in BUDGETS.items()}
+FLOOR["momentum + weight decay + schedule"] = FLOOR["momentum"]
 # The norm reads the gradient once. The compiler also counts the branch that reads it again after an
 # overflow or underflow, which is not taken otherwise.
 NORM, BRANCH = 4, 4
@@ -120,12 +108,12 @@ def test_lowers_for_accelerators(name, platform):
 def test_one_leaf_on_tpu():
     """Compiled ahead of time for a TPU v5e: one fusion, the floor in bytes. In a process of its own."""
     code = """
+from benchmarks.budgets import BUDGETS
 from benchmarks.counts import count, recipes, tpu_device
 from benchmarks.shapes import one_leaf
-floor = {
-    "sgd": 12, "momentum": 20, "heavy_ball": 20, "nesterov": 20, "nesterov_accelerated": 20, "rmsprop": 20,
-    "adagrad": 20, "adadelta": 28, "adam": 28, "adamw": 28, "clip + adamw + schedule": 32, "skip (adam)": 32,
-    "skip (clip + adamw)": 32, "momentum + weight decay + schedule": 20,
+floor = {name: budget.tpu for name, budget in BUDGETS.items()} | {
+    "clip + adamw + schedule": 32, "skip (adam)": 32, "skip (clip + adamw)": 32,
+    "momentum + weight decay + schedule": 20,
 }
 device, params = tpu_device("v5e:2x2"), one_leaf(16384, 8192)
 for name, budget in floor.items():
@@ -136,4 +124,4 @@ print("counted", len(floor))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
-    assert "counted 14" in run.stdout
+    assert f"counted {len(BUDGETS) + 4}" in run.stdout

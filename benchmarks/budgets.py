@@ -1,0 +1,29 @@
+"""What each update may cost at most: bytes per float32 parameter, on CPU and on TPU.
+
+Parameters and gradient are read and parameters written (12). On CPU, XLA writes one loop per output:
+each slot is read, and written, and read back (12 more); on TPU the update is one fusion, and each slot is
+read and written once (8 more). Figures above these are explained where the optimizer is.
+"""
+
+from typing import NamedTuple
+
+
+class Budget(NamedTuple):
+    """Bytes accessed per float32 parameter of one large leaf."""
+
+    cpu: float
+    tpu: float
+
+
+BUDGETS = {
+    "sgd": Budget(12, 12),
+    "momentum": Budget(24, 20),
+    "heavy_ball": Budget(24, 20),
+    "nesterov": Budget(28, 20),
+    "nesterov_accelerated": Budget(28, 20),
+    "adagrad": Budget(28, 20),
+    "adadelta": Budget(48, 28),
+    "rmsprop": Budget(28, 20),
+    "adam": Budget(40, 28),
+    "adamw": Budget(40, 28),
+}
