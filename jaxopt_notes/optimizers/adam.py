@@ -12,9 +12,10 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
-from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt
 
 
 class AdamState(NamedTuple):
@@ -34,9 +35,10 @@ class Adam(Transform):
     b2: Number
     eps: Number
     eps_root: Number
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdamState:
-        return AdamState(first_step(), zeros_like(params), zeros_like(params, real=True))
+        return AdamState(first_step(), *moments(params, (1, 2), self.state_dtype))
 
     def update(
         self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -64,6 +66,7 @@ def adam(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     eps_root: Number = 0.0,
+    state_dtype: Any = None,
 ) -> Adam:
     """Adam: adaptive moment estimation.
 
@@ -78,6 +81,8 @@ def adam(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0; 0 in the paper. A positive value keeps second
             derivatives of a training run finite at zero gradients.
+        state_dtype: precision of the moments: None (the parameters', at least float32), "float32",
+            "bfloat16", "packed" (both moments in one 32-bit word) or "8bit"; see `moments`.
 
     Returns:
         An `Adam` record. Its state holds two moments of the parameters' shapes, in their dtype and
@@ -106,4 +111,5 @@ def adam(
         check_number("adam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
         check_number("adam(eps)", eps, "[0, inf)"),
         check_number("adam(eps_root)", eps_root, "[0, inf)"),
+        check_state_dtype("adam(state_dtype)", state_dtype),
     )

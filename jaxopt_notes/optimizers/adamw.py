@@ -21,9 +21,10 @@ class AdamW(Transform):
     eps_root: Number
     weight_decay: Rate
     mask: Any = static()
+    state_dtype: str | None = static()
 
     def _adam(self) -> Adam:
-        return Adam(self.learning_rate, self.b1, self.b2, self.eps, self.eps_root)
+        return Adam(self.learning_rate, self.b1, self.b2, self.eps, self.eps_root, self.state_dtype)
 
     def init(self, params: Tree) -> AdamState:
         return self._adam().init(params)
@@ -46,6 +47,7 @@ def adamw(
     *,
     weight_decay: Rate = 1e-4,
     mask: Any = weights_only,
+    state_dtype: Any = None,
 ) -> AdamW:
     """Adam with decoupled weight decay.
 
@@ -61,6 +63,7 @@ def adamw(
         weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
         mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
+        state_dtype: precision of the moments, as in `adam`.
 
     Returns:
         An `AdamW` record; state as in `adam`; `update` needs `params`.
@@ -81,8 +84,8 @@ def adamw(
 
     Elsewhere: optax (λ = 1e-4) and torch (λ = 1e-2) decay every leaf by default: `mask=None` here.
     """
-    base = adam(learning_rate, b1, b2, eps, eps_root)
+    base = adam(learning_rate, b1, b2, eps, eps_root, state_dtype)
     return AdamW(
         base.learning_rate, base.b1, base.b2, base.eps, base.eps_root,
-        check_rate("adamw(weight_decay)", weight_decay), as_mask(mask),
+        check_rate("adamw(weight_decay)", weight_decay), as_mask(mask), base.state_dtype,
     )  # fmt: skip

@@ -14,12 +14,14 @@ buffer is updated in place, without copies. `store` is also where a step that mu
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
+from jaxopt_notes.optimizers.moments import SHARED, LowPrecision, decode, encode
 from jaxopt_notes.trees import (
     Tree,
     as_hyperparameter,
@@ -66,7 +68,8 @@ def leafwise(
             Each new slot must be what `store(old, new)` returned. Without slots: no `store`.
         updates: the gradients; a `None` leaf passes through, an integer leaf becomes a zero update.
         params: the parameters, or `None` if the formula does not need them.
-        slots: state trees, `None` where a leaf has no state; each keeps its dtype.
+        slots: state trees, `None` where a leaf has no state; each keeps its dtype. Or what `moments`
+            allotted, which is decoded for the formula and encoded again.
         mask: a tree of bools; where False, the leaf's update and slots pass unchanged.
         accept: a bool scalar; where False, all updates are zero and the slots as they were.
         scalars: hyperparameters and numbers of the whole tree.
@@ -76,7 +79,12 @@ def leafwise(
     """
     treedef: Any
     grads, treedef = jax.tree.flatten(updates, is_leaf=is_none)
-    columns = [treedef.flatten_up_to(slot) for slot in slots]
+    physical = [slot for slot in slots if slot is not SHARED]
+    columns = [treedef.flatten_up_to(getattr(slot, "leaves", slot)) for slot in physical]
+    seeds = tuple(
+        slot.step * jnp.uint32(len(physical)) + jnp.uint32(i) if isinstance(slot, LowPrecision) else None
+        for i, slot in enumerate(physical)
+    )
     leaves = [None] * len(grads) if params is None else treedef.flatten_up_to(params)
     chosen = [True] * len(grads) if mask is None else treedef.flatten_up_to(mask)
     scalars = {name: as_hyperparameter(value) for name, value in scalars.items()}
@@ -92,13 +100,31 @@ def leafwise(
         elif not is_float(target):
             rows.append((jnp.zeros_like(jnp.asarray(target)), *state))
         else:
-            rows.append(_step(formula, g, p, tuple(state), scalars, accept))
-    columns_out = zip(*rows, strict=True) if rows else [()] * (1 + len(slots))
-    return tuple(jax.tree.unflatten(treedef, column) for column in columns_out)
+            rows.append(_step(formula, g, p, tuple(state), seeds, scalars, accept))
+    columns_out = [list(column) for column in zip(*rows, strict=True)] or [
+        [] for _ in range(1 + len(columns))
+    ]
+    updates, *trees = (jax.tree.unflatten(treedef, column) for column in columns_out)
+    return updates, *_as_given(slots, trees, accept)
+
+
+def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[Tree]:
+    """The new trees, each in the kind of slot that it came in."""
+    new = iter(trees)
+    for slot in slots:
+        if slot is SHARED:
+            yield slot
+        elif isinstance(slot, LowPrecision):
+            written = jnp.uint32(1) if accept is None else accept.astype(jnp.uint32)
+            yield LowPrecision(next(new), slot.step + written)
+        else:
+            yield next(new)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: dict, accept: Any) -> tuple:
+def _step(
+    formula: Callable[..., Any], g: Any, p: Any, state: tuple, seeds: tuple, scalars: dict, accept: Any
+) -> tuple:
     target = g if p is None else p
     kind = compute_dtype(g, target)
     real = real_dtype(kind)
@@ -113,11 +139,47 @@ def _step(formula: Callable[..., Any], g: Any, p: Any, state: tuple, scalars: di
         hyper = {name: value.astype(real) for name, value in scalars.items()}
         if state:
             hyper["store"] = store_always if accept is None else _store_if(accept)
-        out = formula(g, p, *map(lift, state), **hyper)
-    update, *new = out if isinstance(out, tuple) else (out,)
+        values = [lift(x) for leaf, seed in zip(state, seeds, strict=True) for x in _values(leaf, seed)]
+        out = formula(g, p, *values, **hyper)
+        update, *new = out if isinstance(out, tuple) else (out,)
+        new = [_written(new, leaf, seed) for leaf, seed in zip(state, seeds, strict=True)]
+        if any(seed is not None for seed in seeds):  # again, with what could be written
+            new = _stored_once(new, state, seeds, accept)
+            kept = [lift(x) for leaf, seed in zip(new, seeds, strict=True) for x in _values(leaf, seed)]
+            hyper["store"] = _replay(values, kept)
+            update, *_ = formula(g, p, *values, **hyper)
     if accept is not None:
         update = jnp.where(accept, update, jnp.zeros_like(update))
-    return cast_like(update, target), *(x.astype(old.dtype) for x, old in zip(new, state, strict=True))
+    return cast_like(update, target), *new
+
+
+def _values(leaf: Any, seed: Any) -> tuple:
+    """What a formula sees of one leaf of a slot: itself, or the moments that are encoded in it."""
+    return (leaf,) if seed is None else decode(leaf)
+
+
+def _written(new: list, leaf: Any, seed: Any) -> Any:
+    """The next of the new values (taken off the list) in the form of the leaf they replace."""
+    if seed is None:
+        return new.pop(0).astype(leaf.dtype)
+    return encode(tuple(new.pop(0) for _ in decode(leaf)), leaf, seed)
+
+
+def _stored_once(new: list, state: tuple, seeds: tuple, accept: jax.Array | None) -> list:
+    """The new leaves, or the old ones where the step is not accepted, to be read back as they are stored.
+
+    XLA's CPU backend would compute converted numbers (bfloat16, bytes) a second time instead of reading
+    them. So they are chosen without `accept` too, by a condition that holds and that it cannot fold.
+    """
+    used = [seed for seed in seeds if seed is not None]
+    chosen = used[0] != jnp.uint32(0xFFFFFFFF) if accept is None else accept
+    new = jax.tree.map(_store_if(chosen), list(state), new)
+    return lax.platform_dependent(new, cpu=lax.optimization_barrier, default=lambda new: new)
+
+
+def _replay(values: list, kept: list) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """A `store` that returns, for each old value, the one that has been written for it."""
+    return lambda old, new: next(k for v, k in zip(values, kept, strict=True) if v is old)
 
 
 def _store_if(accept: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
