@@ -8,11 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxopt_notes.optimizers.accumulation import accumulate_gradients
+from jaxopt_notes.optimizers.adabelief import AdaBelief, adabelief
 from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
 from jaxopt_notes.optimizers.adagrad import AdaGrad, adagrad
 from jaxopt_notes.optimizers.adam import Adam, adam
+from jaxopt_notes.optimizers.adamax import Adamax, AdamaxW, adamax, adamaxw
 from jaxopt_notes.optimizers.adamw import AdamW, adamw
 from jaxopt_notes.optimizers.adaptive_clipping import adaptive_grad_clip, clip_by_block_rms
+from jaxopt_notes.optimizers.ademamix import AdEMAMix, ademamix
+from jaxopt_notes.optimizers.adopt import ADOPT, adopt
+from jaxopt_notes.optimizers.amsgrad import AMSGrad, amsgrad
 from jaxopt_notes.optimizers.apply_updates import apply_updates
 from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
 from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
@@ -26,15 +31,18 @@ from jaxopt_notes.optimizers.lookahead import lookahead
 from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
 from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
+from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.noise import add_noise
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
+from jaxopt_notes.optimizers.radam import RAdam, radam
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.trace_ema import ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
+from jaxopt_notes.optimizers.yogi import Yogi, yogi
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sgd": sgd,
@@ -47,6 +55,16 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "rmsprop": rmsprop,
     "adam": adam,
     "adamw": adamw,
+    "amsgrad": amsgrad,
+    "adamax": adamax,
+    "adamaxw": adamaxw,
+    "nadam": nadam,
+    "nadamw": nadamw,
+    "radam": radam,
+    "adabelief": adabelief,
+    "yogi": yogi,
+    "adopt": adopt,
+    "ademamix": ademamix,
 }
 
 TRANSFORMS: dict[str, Callable[..., Any]] = {
@@ -83,13 +101,15 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
 }
 
 __all__ = [
-    "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Chain",
-    "Momentum", "Nesterov", "NesterovAccelerated", "RMSProp", "accumulate_gradients", "adadelta", "adagrad",
-    "adam", "adamw", "adaptive_grad_clip", "add_l2", "add_noise", "apply_updates", "centralize", "chain",
+    "ADOPT", "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta",
+    "AdaGrad", "Adam", "AdamW", "Adamax", "AdamaxW", "Chain",
+    "Momentum", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "RAdam", "RMSProp",
+    "Yogi", "accumulate_gradients", "adabelief", "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw",
+    "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates", "centralize", "chain",
     "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "dynamic_loss_scale",
     "ema", "ema_params", "evaluation_params", "freeze", "heavy_ball", "inspect", "label_paths",
-    "layerwise_rates", "lookahead", "masked", "momentum", "multiplicative_decay", "nesterov",
-    "nesterov_accelerated", "normalize_by_norm", "partition", "polyak_average", "reduce_on_plateau",
+    "layerwise_rates", "lookahead", "masked", "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov",
+    "nesterov_accelerated", "normalize_by_norm", "partition", "polyak_average", "radam", "reduce_on_plateau",
     "rmsprop", "scale_by_trust_ratio", "sgd", "skip_nonfinite", "static_loss_scale", "swa", "trace",
-    "weight_decay",
+    "weight_decay", "yogi",
 ]  # fmt: skip
