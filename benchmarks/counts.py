@@ -52,6 +52,11 @@ def recipes() -> dict[str, Any]:
         "momentum + weight decay + schedule": jn.chain(jn.momentum(rate), jn.weight_decay(1e-4, rate)),
         "skip (clip + adamw)": jn.skip_nonfinite(jn.chain(jn.clip_by_global_norm(1.0), jn.adamw(rate))),
         "skip (adam)": jn.skip_nonfinite(jn.adam()),
+        "adam, bfloat16 state": jn.adam(state_dtype="bfloat16"),
+        "adam, packed state": jn.adam(state_dtype="packed"),
+        "clip + adamw + schedule, packed state": jn.chain(
+            jn.clip_by_global_norm(1.0), jn.adamw(rate, state_dtype="packed")
+        ),
     }
 
 

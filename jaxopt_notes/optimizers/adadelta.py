@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
-from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt
 
 
 class AdaDeltaState(NamedTuple):
@@ -25,9 +26,10 @@ class AdaDelta(Transform):
     learning_rate: Rate
     rho: Number
     eps: Number
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdaDeltaState:
-        return AdaDeltaState(first_step(), zeros_like(params, real=True), zeros_like(params, real=True))
+        return AdaDeltaState(first_step(), *moments(params, (2, 2), self.state_dtype))
 
     def update(
         self, updates: Tree, state: AdaDeltaState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -52,7 +54,9 @@ def adadelta_step(g, p, s, r, *, rate, rho, eps, store=store_always):
     return -rate * step, s, r
 
 
-def adadelta(learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5) -> AdaDelta:
+def adadelta(
+    learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5, *, state_dtype: Any = None
+) -> AdaDelta:
     """AdaDelta: the step is the gradient times a ratio of two root mean squares.
 
         s ← ρ·s + (1 − ρ)·|g|²
@@ -64,6 +68,7 @@ def adadelta(learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5) -
         learning_rate: η ≥ 0, a number or a schedule; the method has none, so 1.
         rho: ρ in [0, 1), the decay of both averages (a window of about 1/(1 − ρ) steps).
         eps: ε ≥ 0, in both roots; the first step is about √(ε/(1 − ρ))·sign(g).
+        state_dtype: precision of the averages, as in `adam`.
 
     Returns:
         An `AdaDelta` record. Its state holds two real averages of the parameters' shapes.
@@ -86,4 +91,5 @@ def adadelta(learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5) -
         check_rate("adadelta(learning_rate)", learning_rate),
         check_number("adadelta(rho)", rho, "[0, 1)", "the usual value is 0.9"),
         check_number("adadelta(eps)", eps, "[0, inf)"),
+        check_state_dtype("adadelta(state_dtype)", state_dtype),
     )

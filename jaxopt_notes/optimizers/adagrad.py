@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
+from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt
 
 
 class AdaGradState(NamedTuple):
@@ -25,11 +26,11 @@ class AdaGrad(Transform):
     initial_accumulator_value: Number
     eps: Number
     eps_in_sqrt: bool = static()
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdaGradState:
         start = self.initial_accumulator_value
-        sums = jax.tree.map(lambda r: (r + start).astype(r.dtype), zeros_like(params, real=True))
-        return AdaGradState(first_step(), sums)
+        return AdaGradState(first_step(), *moments(params, (2,), self.state_dtype, start))
 
     def update(
         self, updates: Tree, state: AdaGradState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -60,6 +61,7 @@ def adagrad(
     eps: Number = 1e-6,
     *,
     eps_in_sqrt: bool = False,
+    state_dtype: Any = None,
 ) -> AdaGrad:
     """AdaGrad: rates divided by the root of the sum of all squared gradients.
 
@@ -74,6 +76,8 @@ def adagrad(
         initial_accumulator_value: r at the start, ≥ 0.
         eps: ε ≥ 0.
         eps_in_sqrt: where ε stands.
+        state_dtype: precision of the sum, as in `adam`. Rounded to nearest, a
+            sum that only grows would stall.
 
     Returns:
         An `AdaGrad` record. Its state holds one real sum of the parameters' shapes.
@@ -98,4 +102,5 @@ def adagrad(
         check_number("adagrad(initial_accumulator_value)", initial_accumulator_value, "[0, inf)"),
         check_number("adagrad(eps)", eps, "[0, inf)"),
         eps_in_sqrt,
+        check_state_dtype("adagrad(state_dtype)", state_dtype),
     )

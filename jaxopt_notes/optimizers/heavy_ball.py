@@ -4,12 +4,15 @@ With v = x₋₁ − x the two-iterate form *is* momentum with the rate inside, 
 is one record for both, and it stores the displacement: storing x₋₁ would cost two copies a step.
 """
 
+from typing import Any
+
+from jaxopt_notes.optimizers.moments import check_state_dtype
 from jaxopt_notes.optimizers.momentum import Momentum
 from jaxopt_notes.record import Number, check_number
 from jaxopt_notes.schedules.schedule import Rate, check_rate
 
 
-def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9) -> Momentum:
+def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, state_dtype: Any = None) -> Momentum:
     """Polyak's heavy ball method.
 
         x₊ = x − η·∇f(x) + β·(x − x₋₁),  x₋₁ = x at the start
@@ -17,6 +20,7 @@ def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9) -> Momentum:
     Arguments:
         learning_rate: η ≥ 0, a number or a schedule.
         momentum: β in [0, 1].
+        state_dtype: precision of the displacement, as in `adam`.
 
     Returns:
         A `Momentum` record with the rate inside; its velocity is x₋₁ − x.
@@ -46,4 +50,5 @@ def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9) -> Momentum:
         check_rate("heavy_ball(learning_rate)", learning_rate),
         check_number("heavy_ball(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
         rate_outside=False,
+        state_dtype=check_state_dtype("heavy_ball(state_dtype)", state_dtype),
     )

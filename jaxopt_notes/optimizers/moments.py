@@ -71,7 +71,7 @@ def moments(
     dtype = np.float32 if state_dtype == "float32" else None
     zeros = [zeros_like(params, dtype, real=order == 2) for order in orders]
     start = as_hyperparameter(initial)
-    plain = [jax.tree.map(lambda x: (x + start.astype(x.real.dtype)).astype(x.dtype), tree) for tree in zeros]
+    plain = [jax.tree.map(lambda x: x + start.astype(x.dtype), tree) for tree in zeros]
     if state_dtype in (None, "float32"):
         return tuple(plain)
     slots: list[Any] = []

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, zeros_like
+from jaxopt_notes.trees import Tree
 
 
 class MomentumState(NamedTuple):
@@ -30,9 +31,10 @@ class Momentum(Transform):
     learning_rate: Rate
     momentum: Number
     rate_outside: bool = static()
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> MomentumState:
-        return MomentumState(first_step(), zeros_like(params))
+        return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
         self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -59,7 +61,13 @@ def momentum_step_rate_outside(g, p, v, *, rate, momentum, store=store_always):
     return -rate * v, v
 
 
-def momentum(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside: bool = False) -> Momentum:
+def momentum(
+    learning_rate: Rate = 1e-2,
+    momentum: Number = 0.9,
+    *,
+    rate_outside: bool = False,
+    state_dtype: Any = None,
+) -> Momentum:
     """Gradient descent with momentum.
 
         v ← α·v + η·g
@@ -72,6 +80,7 @@ def momentum(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside
         momentum: α in [0, 1]. A constant gradient is amplified to η·g/(1 − α), an alternating one
             damped to η·g/(1 + α).
         rate_outside: where the rate stands; the two differ only while the rate changes.
+        state_dtype: precision of the velocity, as in `adam`.
 
     Returns:
         A `Momentum` record. Its state holds one velocity of the parameters' shapes.
@@ -97,4 +106,5 @@ def momentum(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside
         check_rate("momentum(learning_rate)", learning_rate),
         check_number("momentum(momentum)", momentum, "[0, 1]", "the usual value is 0.9; 0 is plain SGD"),
         rate_outside,
+        check_state_dtype("momentum(state_dtype)", state_dtype),
     )

@@ -18,10 +18,11 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments, read
 from jaxopt_notes.optimizers.momentum import Momentum, MomentumState
-from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, zeros_like
+from jaxopt_notes.trees import Tree, as_hyperparameter
 
 
 @record
@@ -39,7 +40,7 @@ class Nesterov(Momentum):
 
 
 def _moved(params: Tree, velocity: Tree, scale: Any) -> Tree:
-    (iterate,) = leafwise(_move, velocity, params, scale=scale)
+    (iterate,) = leafwise(_move, read(velocity), params, scale=scale)
     return jax.tree.map(lambda p, x: p if x is None else x, params, iterate)
 
 
@@ -64,7 +65,13 @@ def nesterov_step_rate_outside(g, p, v, *, rate, momentum, store=store_always):
     return -rate * (g + momentum * v), v
 
 
-def nesterov(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside: bool = False) -> Nesterov:
+def nesterov(
+    learning_rate: Rate = 1e-2,
+    momentum: Number = 0.9,
+    *,
+    rate_outside: bool = False,
+    state_dtype: Any = None,
+) -> Nesterov:
     """Nesterov's accelerated gradient, held at its look-ahead point.
 
         g = ∇f(θ̂),  θ̂ = θ − α·v            (θ̂ are the parameters held)
@@ -75,6 +82,7 @@ def nesterov(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside
         learning_rate: η ≥ 0, a number or a schedule.
         momentum: α in [0, 1].
         rate_outside: v ← α·v + g and θ̂ ← θ̂ − η·(g + α·v) instead.
+        state_dtype: precision of the velocity, as in `adam`.
 
     Returns:
         A `Nesterov` record. Its state holds one velocity; `evaluation_params(params, state)` is θ.
@@ -99,6 +107,7 @@ def nesterov(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, rate_outside
         check_rate("nesterov(learning_rate)", learning_rate),
         check_number("nesterov(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
         rate_outside,
+        check_state_dtype("nesterov(state_dtype)", state_dtype),
     )
 
 
@@ -108,9 +117,10 @@ class NesterovAccelerated(Transform):
 
     learning_rate: Rate
     momentum: Number | None
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> MomentumState:
-        return MomentumState(first_step(), zeros_like(params))
+        return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
         self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -135,7 +145,9 @@ class NesterovAccelerated(Transform):
         return _moved(params, state.velocity, self._momentum(state.count))
 
 
-def nesterov_accelerated(learning_rate: Rate = 1e-2, momentum: Number | None = None) -> NesterovAccelerated:
+def nesterov_accelerated(
+    learning_rate: Rate = 1e-2, momentum: Number | None = None, *, state_dtype: Any = None
+) -> NesterovAccelerated:
     """Nesterov's method with two iterates, and the momentum of the convex theory.
 
         x₊ = y − η·∇f(y)
@@ -146,6 +158,7 @@ def nesterov_accelerated(learning_rate: Rate = 1e-2, momentum: Number | None = N
     Arguments:
         learning_rate: η ≥ 0, a number or a schedule; 1/L for curvature at most L.
         momentum: β in [0, 1], or `None` for the growing one.
+        state_dtype: precision of the displacement, as in `adam`.
 
     Returns:
         A `NesterovAccelerated` record. Its state holds v = x₋₁ − x, and `evaluation_params(params,
@@ -168,4 +181,8 @@ def nesterov_accelerated(learning_rate: Rate = 1e-2, momentum: Number | None = N
     """
     if momentum is not None:
         check_number("nesterov_accelerated(momentum)", momentum, "[0, 1]", "None for (k − 1)/(k + 2)")
-    return NesterovAccelerated(check_rate("nesterov_accelerated(learning_rate)", learning_rate), momentum)
+    return NesterovAccelerated(
+        check_rate("nesterov_accelerated(learning_rate)", learning_rate),
+        momentum,
+        check_state_dtype("nesterov_accelerated(state_dtype)", state_dtype),
+    )

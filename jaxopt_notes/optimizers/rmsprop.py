@@ -13,11 +13,12 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.momentum import momentum_step
 from jaxopt_notes.optimizers.nesterov import nesterov_step
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, safe_divide, safe_sqrt, zeros_like
+from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, safe_divide, safe_sqrt
 
 
 class RMSPropState(NamedTuple):
@@ -42,11 +43,12 @@ class RMSProp(Transform):
     centered: bool = static()
     nesterov: bool = static()
     bias_correction: bool = static()
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> RMSPropState:
-        nu = jax.tree.map(lambda r: (r + self.initial_scale).astype(r.dtype), zeros_like(params, real=True))
-        mu = zeros_like(params) if self.centered else None
-        velocity = None if self.momentum is None else zeros_like(params)
+        (nu,) = moments(params, (2,), self.state_dtype, self.initial_scale)
+        (mu,) = moments(params, (1,), self.state_dtype) if self.centered else (None,)
+        (velocity,) = (None,) if self.momentum is None else moments(params, (1,), self.state_dtype)
         return RMSPropState(first_step(), nu, mu, velocity)
 
     def update(
@@ -111,6 +113,7 @@ def rmsprop(
     momentum: Number | None = None,
     nesterov: bool = False,
     bias_correction: bool = False,
+    state_dtype: Any = None,
 ) -> RMSProp:
     """RMSProp: rates divided by the root mean square of recent gradients.
 
@@ -133,6 +136,7 @@ def rmsprop(
         nesterov: Nesterov's form of that momentum.
         bias_correction: correct the averages for their start at 0. Together with `centered` the first
             variance is exactly 0, so the first step is as large as the clamp allows, about 2900·η.
+        state_dtype: precision of the averages and of the velocity, as in `adam`.
 
     Returns:
         An `RMSProp` record. Its state holds one average, and one more each for `centered` and
@@ -166,4 +170,5 @@ def rmsprop(
         centered,
         nesterov,
         bias_correction,
+        check_state_dtype("rmsprop(state_dtype)", state_dtype),
     )

@@ -12,8 +12,9 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Tree, as_hyperparameter, zeros_like
+from jaxopt_notes.trees import Tree, as_hyperparameter
 
 
 class TraceState(NamedTuple):
@@ -28,9 +29,10 @@ class Trace(Transform):
 
     decay: Number
     nesterov: bool = static()
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> TraceState:
-        return TraceState(zeros_like(params))
+        return TraceState(*moments(params, (1,), self.state_dtype))
 
     def update(
         self, updates: Tree, state: TraceState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -52,7 +54,7 @@ def trace_step_nesterov(g, p, v, *, decay, store=store_always):
     return decay * v + g, v
 
 
-def trace(decay: Number = 0.9, nesterov: bool = False) -> Trace:
+def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: Any = None) -> Trace:
     """A decaying sum of updates.
 
         v ← α·v + g
@@ -61,6 +63,7 @@ def trace(decay: Number = 0.9, nesterov: bool = False) -> Trace:
     Arguments:
         decay: α in [0, 1].
         nesterov: whether the step looks ahead.
+        state_dtype: precision of the trace, as in `adam`.
 
     Returns:
         A `Trace` record, to stand anywhere in `chain`: before `sgd(η)` it is momentum with the rate
@@ -83,7 +86,11 @@ def trace(decay: Number = 0.9, nesterov: bool = False) -> Trace:
 
     Elsewhere: `optax.trace`.
     """
-    return Trace(check_number("trace(decay)", decay, "[0, 1]", "the usual value is 0.9"), nesterov)
+    return Trace(
+        check_number("trace(decay)", decay, "[0, 1]", "the usual value is 0.9"),
+        nesterov,
+        check_state_dtype("trace(state_dtype)", state_dtype),
+    )
 
 
 class EmaState(NamedTuple):
@@ -99,9 +106,10 @@ class Ema(Transform):
 
     decay: Number
     debias: bool = static()
+    state_dtype: str | None = static()
 
     def init(self, params: Tree) -> EmaState:
-        return EmaState(first_step(), zeros_like(params))
+        return EmaState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
         self, updates: Tree, state: EmaState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -120,7 +128,7 @@ def ema_step(g, p, m, *, decay, correction, store=store_always):
     return m / correction, m
 
 
-def ema(decay: Number = 0.9, debias: bool = True) -> Ema:
+def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: Any = None) -> Ema:
     """The exponential moving average of updates, corrected for its start at zero.
 
         m ← d·m + (1 − d)·g
@@ -129,6 +137,7 @@ def ema(decay: Number = 0.9, debias: bool = True) -> Ema:
     Arguments:
         decay: d in [0, 1).
         debias: whether to divide by the weight that the average has seen so far.
+        state_dtype: precision of the average, as in `adam`.
 
     Returns:
         An `Ema` record, to stand anywhere in `chain`. Its state holds `count` and one average of the
@@ -151,4 +160,8 @@ def ema(decay: Number = 0.9, debias: bool = True) -> Ema:
 
     Elsewhere: `optax.ema`.
     """
-    return Ema(check_number("ema(decay)", decay, "[0, 1)", "the usual value is 0.9"), debias)
+    return Ema(
+        check_number("ema(decay)", decay, "[0, 1)", "the usual value is 0.9"),
+        debias,
+        check_state_dtype("ema(state_dtype)", state_dtype),
+    )

@@ -15,6 +15,8 @@ from benchmarks.shapes import one_leaf, resnet50, transformer
 
 FLOOR = {name: budget.cpu for name, budget in BUDGETS.items()}
 FLOOR["momentum + weight decay + schedule"] = FLOOR["momentum"]
+FLOOR["adam, bfloat16 state"] = 28
+FLOOR["adam, packed state"] = 24
 # The norm reads the gradient once. The compiler also counts the branch that reads it again after an
 # overflow or underflow, which is not taken otherwise.
 NORM, BRANCH = 4, 4
@@ -25,6 +27,7 @@ BEHIND_A_NORM = {
     "clip + adam": "adam",
     "clip + adamw + schedule": "adamw",
     "skip (clip + adamw)": "adamw",
+    "clip + adamw + schedule, packed state": "adam, packed state",
 }
 BUDGET = FLOOR | {name: FLOOR[bare] + NORM + BRANCH for name, bare in BEHIND_A_NORM.items()}
 BUDGET["skip (adam)"] = FLOOR["adam"] + 4  # whether all entries are finite is one pass without a branch
@@ -113,7 +116,8 @@ from benchmarks.counts import count, recipes, tpu_device
 from benchmarks.shapes import one_leaf
 floor = {name: budget.tpu for name, budget in BUDGETS.items()} | {
     "clip + adamw + schedule": 32, "skip (adam)": 32, "skip (clip + adamw)": 32,
-    "momentum + weight decay + schedule": 20,
+    "momentum + weight decay + schedule": 20, "adam, bfloat16 state": 20, "adam, packed state": 20,
+    "clip + adamw + schedule, packed state": 24,
 }
 device, params = tpu_device("v5e:2x2"), one_leaf(16384, 8192)
 for name, budget in floor.items():
@@ -124,4 +128,4 @@ print("counted", len(floor))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-2000:]
-    assert f"counted {len(BUDGETS) + 4}" in run.stdout
+    assert f"counted {len(BUDGETS) + 7}" in run.stdout
