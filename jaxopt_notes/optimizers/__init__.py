@@ -102,14 +102,13 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
 
 __all__ = [
     "ADOPT", "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta",
-    "AdaGrad", "Adam", "AdamW", "Adamax", "AdamaxW", "Chain",
-    "Momentum", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "RAdam", "RMSProp",
-    "Yogi", "accumulate_gradients", "adabelief", "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw",
-    "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates", "centralize", "chain",
-    "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "dynamic_loss_scale",
-    "ema", "ema_params", "evaluation_params", "freeze", "heavy_ball", "inspect", "label_paths",
-    "layerwise_rates", "lookahead", "masked", "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov",
-    "nesterov_accelerated", "normalize_by_norm", "partition", "polyak_average", "radam", "reduce_on_plateau",
-    "rmsprop", "scale_by_trust_ratio", "sgd", "skip_nonfinite", "static_loss_scale", "swa", "trace",
-    "weight_decay", "yogi",
+    "AdaGrad", "Adam", "AdamW", "Adamax", "AdamaxW", "Chain", "Momentum", "NAdam", "NAdamW", "Nesterov",
+    "NesterovAccelerated", "RAdam", "RMSProp", "Yogi", "accumulate_gradients", "adabelief", "adadelta",
+    "adagrad", "adam", "adamax", "adamaxw", "adamw", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix",
+    "adopt", "amsgrad", "apply_updates", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
+    "clip_by_norm", "clip_by_value", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params",
+    "freeze", "heavy_ball", "inspect", "label_paths", "layerwise_rates", "lookahead", "masked", "momentum",
+    "multiplicative_decay", "nadam", "nadamw", "nesterov", "nesterov_accelerated", "normalize_by_norm",
+    "partition", "polyak_average", "radam", "reduce_on_plateau", "rmsprop", "scale_by_trust_ratio", "sgd",
+    "skip_nonfinite", "static_loss_scale", "swa", "trace", "weight_decay", "yogi",
 ]  # fmt: skip
