@@ -7,7 +7,9 @@ is a pure record, `init(key, space) -> state`, `ask(state, key, n) -> (configs, 
 the three with a `Trainer` and returns `Results`.
 """
 
+from jaxopt_notes.search.asha import ASHA, asha
 from jaxopt_notes.search.choices import Choice, StaticChoice, choice, static_choice
+from jaxopt_notes.search.cma_es import CMAES, cma_es
 from jaxopt_notes.search.distributions import (
     Distribution,
     Integers,
@@ -20,17 +22,42 @@ from jaxopt_notes.search.distributions import (
     uniform,
 )  # fmt: skip
 from jaxopt_notes.search.grid_search import GridSearch, grid_search, grid_size
+from jaxopt_notes.search.hyperband import hyperband, hyperband_brackets
+from jaxopt_notes.search.median_stopping import MedianStopping, median_rule, median_stopping
 from jaxopt_notes.search.population import Report, population_map
+from jaxopt_notes.search.population_based_training import (
+    PopulationBasedTraining,
+    pbt_step,
+    population_based_training,
+)
 from jaxopt_notes.search.random_search import RandomSearch, random_search
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.space import dimensions, fill
+from jaxopt_notes.search.successive_halving import (
+    SuccessiveHalving,
+    equal_share_rungs,
+    geometric_rungs,
+    successive_halving,
+)
 from jaxopt_notes.search.sweep import sweep
 
-STRATEGIES = {"grid_search": grid_search, "random_search": random_search}
+STRATEGIES = {
+    "grid_search": grid_search,
+    "random_search": random_search,
+    "successive_halving": successive_halving,
+    "hyperband": hyperband,
+    "asha": asha,
+    "median_stopping": median_stopping,
+    "population_based_training": population_based_training,
+    "cma_es": cma_es,
+}
 
 __all__ = [
-    "STRATEGIES", "Choice", "Distribution", "GridSearch", "Integers", "LogUniform", "Normal",
-    "RandomSearch", "Report", "Results", "StaticChoice", "Uniform", "choice", "dimensions", "fill",
-    "grid_search", "grid_size", "integers", "log_uniform", "normal", "population_map",
-    "random_search", "static_choice", "sweep", "uniform",
+    "ASHA", "CMAES", "STRATEGIES", "Choice", "Distribution", "GridSearch", "Integers", "LogUniform",
+    "MedianStopping", "Normal", "PopulationBasedTraining", "RandomSearch", "Report", "Results",
+    "StaticChoice", "SuccessiveHalving", "Uniform", "asha", "choice", "cma_es", "dimensions",
+    "equal_share_rungs", "fill", "geometric_rungs", "grid_search", "grid_size", "hyperband",
+    "hyperband_brackets", "integers", "log_uniform", "median_rule", "median_stopping", "normal",
+    "pbt_step", "population_based_training", "population_map", "random_search", "static_choice",
+    "successive_halving", "sweep", "uniform",
 ]  # fmt: skip

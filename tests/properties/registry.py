@@ -100,7 +100,18 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     },
     "penalties": {"l1": call(0.1), "l2": call(0.1), "elastic_net": call(0.1, 0.3)},
     "metrics": {"top_k_accuracy": call(k=1.5)},
-    "strategies": {"random_search": call(6), "grid_search": call({"rate": 3, "depth": 2})},
+    "strategies": {
+        "random_search": call(6),
+        "grid_search": call({"rate": 3, "depth": 2}),
+        "successive_halving": call(6, max_epochs=4, eta=2),
+        "hyperband": call(6, eta=6),
+        "asha": call(6, batch=6, max_epochs=2, eta=2),
+        "median_stopping": call(6, 2, wave=6),
+        "population_based_training": call(6, 2),
+        "population_based_training-tournament": call(6, 2, selection="tournament"),
+        "cma_es": call(6, 6),
+        "cma_es-restart": call(6, 6, restart=True),
+    },
 }
 DEFAULTS = {"wrappers": call(adam(0.1))}
 RANDOM = ("add_noise",)

@@ -5,7 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.search.trials import RESERVED
 from tests.properties.registry import space, subjects
+
+FRESH = {"hyperband": 8}  # 6 in its first bracket, 2 in its last
 
 
 @pytest.fixture(params=subjects("strategies"), ids=str)
@@ -16,7 +19,7 @@ def strategy(request):
 def test_configurations_are_columns_within_the_space(strategy, key):
     state = strategy.init(key, space())
     configs, _ = strategy.ask(state, key, 5)
-    assert set(configs) == set(space())
+    assert set(configs) - set(RESERVED) == set(space())
     assert all(column.shape == (5,) for column in configs.values())
     assert ((configs["rate"] >= 1e-3 * (1 - 1e-6)) & (configs["rate"] <= 1e-1 * (1 + 1e-6))).all()
     assert jnp.issubdtype(configs["depth"].dtype, jnp.integer)
@@ -34,12 +37,19 @@ def test_it_is_a_function_of_its_arguments(strategy, key):
     assert jax.tree.structure(told) == jax.tree.structure(state)
 
 
-def test_what_remains_is_what_it_wants(strategy, key):
-    """Asked for all it wants, in batches, it ends at 0, and no two configurations are the same."""
-    state, found = strategy.init(key, space()), []
+def test_what_remains_is_what_it_wants(strategy, request, key):
+    """Asked for all it wants, in batches, it ends at 0, and no two fresh configurations are the same."""
+    state, found, epochs = strategy.init(key, space()), [], []
     while wanted := strategy.remaining(state):
         key, own = jax.random.split(key)
         configs, state = strategy.ask(state, own, min(wanted, 4))
         state = strategy.tell(state, configs, jnp.zeros(min(wanted, 4)))
-        found += zip(configs["rate"].tolist(), configs["depth"].tolist(), strict=True)
-    assert len(found) == len(set(found)) == 6
+        parents = configs.get("parent", jnp.full(len(configs["rate"]), -1)).tolist()
+        rows = zip(configs["rate"].tolist(), configs["depth"].tolist(), parents, strict=True)
+        found += [row for row in rows if row[2] < 0]
+        if "epochs" in configs:  # a run is continued: an earlier trial's, and for longer
+            goals = configs["epochs"].tolist()
+            before = [0 if parent < 0 else epochs[parent] for parent in parents]
+            assert all(now > then for now, then in zip(goals, before, strict=True))
+            epochs += goals
+    assert len(found) == len(set(found)) == FRESH.get(request.node.callspec.params["strategy"].name, 6)

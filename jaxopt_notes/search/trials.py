@@ -1,0 +1,126 @@
+"""The trials of a search that continues runs: a table of fixed size, filled in from the top.
+
+A batch of such a strategy has two columns beside the hyperparameters. `epochs` is the total number of
+epochs until which a row is trained, and `parent` the number of the earlier trial whose run it continues
+(−1 for a fresh one). Every row is a new trial, numbered in the order of asking. What a strategy knows is
+this table; what it wants next is a function of it, and so can be traced, checkpointed and replayed.
+
+A *rung* is the stage that a trial belongs to: a level of successive halving, a generation.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_notes.record import concrete
+from jaxopt_notes.search.distributions import Distribution
+from jaxopt_notes.search.random_search import RandomSearch, RandomState
+from jaxopt_notes.search.space import Configs, Space, dimensions
+from jaxopt_notes.trees import as_hyperparameter
+
+RESERVED = ("epochs", "parent")
+
+
+class Trials(NamedTuple):
+    """The trials asked for so far, in columns [capacity]; how many were asked for, and how many scored."""
+
+    dimensions: dict[str, Distribution]
+    configs: Configs
+    epochs: jax.Array
+    parent: jax.Array
+    rung: jax.Array  # −1 where nothing has been asked for yet
+    scores: jax.Array  # infinite where diverged or not yet known
+    asked: Any
+    told: Any
+
+
+def no_trials(where: str, space: Space, capacity: int) -> Trials:
+    """An empty table with room for `capacity` trials."""
+    found = dimensions(space)
+    if taken := sorted(set(RESERVED) & set(found)):
+        raise ValueError(f"{where}: the space has {taken[0]!r}, which is reserved: give it another name.")
+    like = jax.eval_shape(lambda key: _draw(found, key, capacity), jax.random.key(0))
+    nothing = jnp.full((capacity,), -1, jnp.result_type(int))
+    return Trials(
+        found,
+        {name: jnp.zeros(column.shape, column.dtype) for name, column in like.items()},
+        nothing, nothing, nothing, jnp.full((capacity,), jnp.inf, jnp.result_type(float)), 0, 0,
+    )  # fmt: skip
+
+
+def ask_trials(
+    trials: Trials, key: jax.Array, parent: jax.Array, epochs: jax.Array, rung: jax.Array
+) -> tuple[Configs, Trials]:
+    """The next trials: a fresh draw where `parent` is −1, else that trial's run with its configuration."""
+    fresh = _draw(trials.dimensions, key, len(parent))
+    configs = {
+        name: jnp.where(parent < 0, fresh[name], column[parent]) for name, column in trials.configs.items()
+    }
+    return record_trials(trials, configs, parent, epochs, rung)
+
+
+def record_trials(
+    trials: Trials, configs: Configs, parent: jax.Array, epochs: jax.Array, rung: jax.Array
+) -> tuple[Configs, Trials]:
+    """The next trials with these configurations, and the table with them in it."""
+    row = jnp.asarray(trials.asked, int) + jnp.arange(len(parent), dtype=jnp.result_type(int))
+
+    def put(column: jax.Array, values: jax.Array) -> jax.Array:
+        return column.at[row].set(values.astype(column.dtype), mode="drop")
+
+    table = trials._replace(
+        configs={name: put(column, configs[name]) for name, column in trials.configs.items()},
+        epochs=put(trials.epochs, epochs),
+        parent=put(trials.parent, parent),
+        rung=put(trials.rung, rung),
+        asked=trials.asked + len(parent),
+    )
+    reserved = {name: value.astype(jnp.result_type(int)) for name, value in
+                zip(RESERVED, (epochs, parent), strict=True)}  # fmt: skip
+    return {**configs, **reserved}, table
+
+
+def tell_trials(trials: Trials, scores: jax.Array) -> Trials:
+    """The table with the scores of the trials that came next in the order of asking."""
+    row = jnp.asarray(trials.told, int) + jnp.arange(len(scores), dtype=jnp.result_type(int))
+    known = trials.scores.at[row].set(diverged_last(scores).astype(trials.scores.dtype), mode="drop")
+    return trials._replace(scores=known, told=trials.told + len(scores))
+
+
+def diverged_last(scores: Any) -> jax.Array:
+    """Scores to be minimized, with infinity in place of all that are not finite, −∞ and NaN among them."""
+    scores = as_hyperparameter(scores)
+    return jnp.where(jnp.isfinite(scores), scores, jnp.inf)
+
+
+def rank_in_group(group: jax.Array, scores: jax.Array) -> jax.Array:
+    """The rank of each score within its group, 0 the least; of equal ones the first comes first.
+
+    Example:
+        >>> rank_in_group(jnp.array([0, 1, 0, 0]), jnp.array([3.0, 9.0, 2.0, 3.0]))
+        Array([1, 0, 0, 2], dtype=int32)
+    """
+    order = jnp.lexsort((scores, group))
+    place = jnp.zeros_like(order).at[order].set(jnp.arange(len(order), dtype=order.dtype))
+    sizes_before = jnp.searchsorted(jnp.sort(group), group).astype(order.dtype)
+    return place - sizes_before
+
+
+def count_by_rung(trials: Trials, chosen: jax.Array, rungs: int) -> jax.Array:
+    """How many of the chosen trials are in each of the rungs 0, 1, … [rungs]."""
+    inside = trials.rung[:, None] == jnp.arange(rungs, dtype=trials.rung.dtype)[None]
+    return jnp.sum(inside & chosen[:, None], axis=0, dtype=jnp.result_type(int))
+
+
+def check_batch(where: str, n: int, wanted: Any) -> None:
+    """Refuse to be asked for more configurations than are wanted, where that is known."""
+    if (found := concrete(wanted)) is not None and n > found:
+        raise ValueError(
+            f"{where}: asked for {n} configurations, {int(found)} are wanted now: ask for as many as "
+            "remaining(state) says, and tell their scores before asking for more."
+        )
+
+
+def _draw(axes: dict[str, Distribution], key: jax.Array, n: int) -> Configs:
+    return RandomSearch(n).ask(RandomState(axes, 0), key, n)[0]
