@@ -26,4 +26,14 @@ BUDGETS = {
     "rmsprop": Budget(28, 20),
     "adam": Budget(40, 28),
     "adamw": Budget(40, 28),
+    "amsgrad": Budget(52, 36),
+    "adamax": Budget(40, 28),
+    "adamaxw": Budget(40, 28),
+    "nadam": Budget(44, 28),  # the parameters' loop reads the gradient
+    "nadamw": Budget(44, 28),
+    "radam": Budget(40, 28),
+    "adabelief": Budget(44, 28),  # s reads the new m
+    "yogi": Budget(40, 28),
+    "adopt": Budget(44, 28),  # v reads the new m, to come after it
+    "ademamix": Budget(56, 36),
 }

@@ -45,9 +45,12 @@ class AdaBelief(Transform):
 
 
 def adabelief_step(g, p, m, s, *, rate, b1, b2, eps, eps_root, c1, c2, store=store_always):
-    """AdaBelief's update of one leaf; c1 and c2 are the bias corrections 1 − b1ᵗ and 1 − b2ᵗ."""
+    """AdaBelief's update of one leaf; c1 and c2 are the bias corrections 1 − b1ᵗ and 1 − b2ᵗ.
+
+    The brackets in s matter: a sum with a constant last is computed twice on CPU instead of read back.
+    """
     m = store(m, b1 * m + (1 - b1) * g)
-    s = store(s, b2 * s + (1 - b2) * abs_squared(g - m) + eps_root)
+    s = store(s, b2 * s + ((1 - b2) * abs_squared(g - m) + eps_root))
     return -rate * safe_divide(m / c1, safe_sqrt(s / c2) + eps), m, s
 
 

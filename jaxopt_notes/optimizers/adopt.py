@@ -52,11 +52,15 @@ class ADOPT(Transform):
 
 
 def adopt_step(g, p, m, v, *, rate, b1, b2, eps, clip_value, store=store_always):
-    """ADOPT's update of one leaf: the old v divides, the new one is stored."""
+    """ADOPT's update of one leaf: the old v divides, the new one is stored.
+
+    Where m is lost to NaN, v stays. That makes the new v depend on the new m: without it XLA does not know
+    that the old v has been read when its place is taken, and copies it.
+    """
     quotient = safe_divide(g, jnp.maximum(safe_sqrt(v), eps))
     quotient = clip_to(quotient, jnp.abs(quotient), clip_value, zero_nonfinite=False)
     m = store(m, b1 * m + (1 - b1) * quotient)
-    v = store(v, b2 * v + (1 - b2) * abs_squared(g))
+    v = store(v, jnp.where(jnp.isnan(m), v, b2 * v + (1 - b2) * abs_squared(g)))
     return -rate * m, m, v
 
 
