@@ -1,0 +1,91 @@
+"""Schedule-free AdamW: the average takes the place of Adam's first moment, and of a falling rate."""
+
+from typing import Any
+
+from jaxopt_notes.optimizers.chain import chain
+from jaxopt_notes.optimizers.moments import check_state_dtype
+from jaxopt_notes.optimizers.rmsprop import rmsprop
+from jaxopt_notes.optimizers.schedule_free import ScheduleFreeBase, check_average
+from jaxopt_notes.optimizers.weight_decay import weight_decay as decoupled_decay
+from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate
+from jaxopt_notes.trees import as_mask, weights_only
+
+
+@record
+class ScheduleFreeAdamW(ScheduleFreeBase):
+    """See `schedule_free_adamw`."""
+
+    learning_rate: Rate
+    b1: Number
+    b2: Number
+    eps: Number
+    weight_decay: Rate
+    weight_power: Number
+    mask: Any = static()
+    state_dtype: str | None = static()
+
+    def base(self) -> Any:
+        scaled = rmsprop(
+            self.learning_rate, self.b2, self.eps,
+            eps_in_sqrt=False, bias_correction=True, state_dtype=self.state_dtype,
+        )  # fmt: skip
+        return chain(scaled, decoupled_decay(self.weight_decay, self.learning_rate, self.mask))
+
+
+def schedule_free_adamw(
+    learning_rate: Rate = 0.0025,
+    b1: Number = 0.9,
+    b2: Number = 0.999,
+    eps: Number = 1e-8,
+    *,
+    weight_decay: Rate = 0.0,
+    weight_power: Number = 2.0,
+    mask: Any = weights_only,
+    state_dtype: Any = None,
+) -> ScheduleFreeAdamW:
+    """Schedule-free AdamW: averaging in place of Adam's first moment.
+
+        v ← b2·v + (1 − b2)·|g|²            v̂ = v/(1 − b2ᵗ),  g = ∇f(y)
+        z ← z − γ·(g/(√v̂ + eps) + λ·y)      c = γₜᵖ/(γ₁ᵖ + … + γₜᵖ)
+        x ← (1 − c)·x + c·z                 y ← β·x + (1 − β)·z          (y are the parameters held)
+
+    Arguments:
+        learning_rate: γ ≥ 0, a number or a warm-up; it does not have to fall.
+        b1, weight_power: β and p, as in `schedule_free`.
+        b2: decay of the second moment, in [0, 1).
+        eps: ≥ 0, outside the root.
+        weight_decay: λ ≥ 0, a number or a schedule; γ multiplies it.
+        mask: which leaves are decayed, as in `schedule_free_sgd`.
+        state_dtype: precision of v, as in `adam`; z stays in float32.
+
+    Returns:
+        A `ScheduleFreeAdamW` record; evaluation, state and needs as in `schedule_free`; v is in `inner`.
+
+    Raises:
+        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer = schedule_free_adamw(0.5)
+        >>> y = jnp.array([1.0, -3.0])
+        >>> update, state = optimizer.update(y, optimizer.init(y), y)
+        >>> print(y + update)
+        [ 0.5 -2.5]
+
+    Source: Defazio et al. 2024, section 4. The paper's listing multiplies γ by √(1 − b2ᵗ), which then is
+    in the weights c too; here, as in the authors' code, it divides v.
+
+    Elsewhere: `optax.contrib.schedule_free_adamw`, `schedulefree.AdamWScheduleFree`; see `schedule_free_sgd`.
+    """
+    b1, weight_power = check_average("schedule_free_adamw", b1, weight_power)
+    return ScheduleFreeAdamW(
+        check_rate("schedule_free_adamw(learning_rate)", learning_rate),
+        b1,
+        check_number("schedule_free_adamw(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        check_number("schedule_free_adamw(eps)", eps, "[0, inf)"),
+        check_rate("schedule_free_adamw(weight_decay)", weight_decay),
+        weight_power,
+        as_mask(mask),
+        check_state_dtype("schedule_free_adamw(state_dtype)", state_dtype),
+    )

@@ -1,0 +1,74 @@
+"""Schedule-free gradient descent: a constant rate, and an average that needs no horizon."""
+
+from typing import Any
+
+from jaxopt_notes.optimizers.chain import chain
+from jaxopt_notes.optimizers.schedule_free import ScheduleFreeBase, check_average
+from jaxopt_notes.optimizers.sgd import sgd
+from jaxopt_notes.optimizers.weight_decay import add_l2
+from jaxopt_notes.record import Number, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate
+from jaxopt_notes.trees import as_mask, weights_only
+
+
+@record
+class ScheduleFreeSGD(ScheduleFreeBase):
+    """See `schedule_free_sgd`."""
+
+    learning_rate: Rate
+    b1: Number
+    weight_decay: Rate
+    weight_power: Number
+    mask: Any = static()
+
+    def base(self) -> Any:
+        return chain(add_l2(self.weight_decay, self.mask), sgd(self.learning_rate))
+
+
+def schedule_free_sgd(
+    learning_rate: Rate = 1.0,
+    b1: Number = 0.9,
+    *,
+    weight_decay: Rate = 0.0,
+    weight_power: Number = 2.0,
+    mask: Any = weights_only,
+) -> ScheduleFreeSGD:
+    """Schedule-free gradient descent.
+
+        z ← z − γ·(∇f(y) + λ·y)             c = γₜᵖ/(γ₁ᵖ + … + γₜᵖ)
+        x ← (1 − c)·x + c·z                 y ← β·x + (1 − β)·z          (y are the parameters held)
+
+    Arguments:
+        learning_rate: γ ≥ 0, a number or a warm-up; it does not have to fall.
+        b1, weight_power: β and p, as in `schedule_free`.
+        weight_decay: λ ≥ 0, a number or a schedule.
+        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+            all, a function of the parameters, or a tree of bools.
+
+    Returns:
+        A `ScheduleFreeSGD` record; evaluation, state and needs as in `schedule_free`.
+
+    Raises:
+        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer = schedule_free_sgd(0.5)
+        >>> y = jnp.array(1.0)
+        >>> update, state = optimizer.update(y, optimizer.init(y), y)
+        >>> print(y + update, optimizer.evaluation_params(y + update, state))
+        0.5 0.5
+
+    Source: Defazio et al. 2024, equations 1–3, section 4 (the weights).
+
+    Elsewhere: `optax.contrib.schedule_free_sgd`, `schedulefree.SGDScheduleFree`: the same at a constant rate,
+    and both decay all leaves. With `warmup_steps` the first asks for the rate of the weights a step early.
+    """
+    b1, weight_power = check_average("schedule_free_sgd", b1, weight_power)
+    return ScheduleFreeSGD(
+        check_rate("schedule_free_sgd(learning_rate)", learning_rate),
+        b1,
+        check_rate("schedule_free_sgd(weight_decay)", weight_decay),
+        weight_power,
+        as_mask(mask),
+    )
