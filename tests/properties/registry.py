@@ -63,6 +63,13 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "adagrad-inside": call(eps_in_sqrt=True),
         "rmsprop-centered": call(eps_in_sqrt=False, centered=True, momentum=0.9, nesterov=True),
         "rmsprop-corrected": call(bias_correction=True),
+        "amsgrad-before": call(correction="before"),
+        "amsgrad-none": call(correction="none"),
+        "nadam-constant": call(momentum_decay=float("inf")),
+        "radam-rectified": call(threshold=4.2),
+        "yogi-uncorrected": call(bias_correction=False),
+        "adopt-clipped": call(clip_value=0.7),
+        "ademamix-warmed": call(b3=0.97, warmup_steps=3.7),
     },
     "transforms": {
         "clip_by_global_norm-keep": call(nonfinite="keep"),
