@@ -23,6 +23,8 @@ from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
 from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
 from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from jaxopt_notes.optimizers.dadapt import DAdaptAdam, DAdaptSGD, dadapt_adam, dadapt_sgd
+from jaxopt_notes.optimizers.dog import DoG, DoWG, dog, dowg
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
@@ -35,9 +37,13 @@ from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.noise import add_noise
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
+from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
 from jaxopt_notes.optimizers.radam import RAdam, radam
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
+from jaxopt_notes.optimizers.schedule_free import schedule_free
+from jaxopt_notes.optimizers.schedule_free_adamw import ScheduleFreeAdamW, schedule_free_adamw
+from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_free_sgd
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.trace_ema import ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
@@ -65,6 +71,13 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "yogi": yogi,
     "adopt": adopt,
     "ademamix": ademamix,
+    "schedule_free_sgd": schedule_free_sgd,
+    "schedule_free_adamw": schedule_free_adamw,
+    "prodigy": prodigy,
+    "dadapt_sgd": dadapt_sgd,
+    "dadapt_adam": dadapt_adam,
+    "dog": dog,
+    "dowg": dowg,
 }
 
 TRANSFORMS: dict[str, Callable[..., Any]] = {
@@ -98,17 +111,21 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "dynamic_loss_scale": dynamic_loss_scale,
     "lookahead": lookahead,
     "inspect": inspect,
+    "schedule_free": schedule_free,
 }
 
 __all__ = [
-    "ADOPT", "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta",
-    "AdaGrad", "Adam", "AdamW", "Adamax", "AdamaxW", "Chain", "Momentum", "NAdam", "NAdamW", "Nesterov",
-    "NesterovAccelerated", "RAdam", "RMSProp", "Yogi", "accumulate_gradients", "adabelief", "adadelta",
-    "adagrad", "adam", "adamax", "adamaxw", "adamw", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix",
-    "adopt", "amsgrad", "apply_updates", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
-    "clip_by_norm", "clip_by_value", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params",
-    "freeze", "heavy_ball", "inspect", "label_paths", "layerwise_rates", "lookahead", "masked", "momentum",
-    "multiplicative_decay", "nadam", "nadamw", "nesterov", "nesterov_accelerated", "normalize_by_norm",
-    "partition", "polyak_average", "radam", "reduce_on_plateau", "rmsprop", "scale_by_trust_ratio", "sgd",
-    "skip_nonfinite", "static_loss_scale", "swa", "trace", "weight_decay", "yogi",
+    "ADOPT", "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief",
+    "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "AdamaxW", "Chain", "DAdaptAdam", "DAdaptSGD",
+    "DoG", "DoWG", "Momentum", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Prodigy", "RAdam",
+    "RMSProp", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Yogi", "accumulate_gradients", "adabelief",
+    "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adaptive_grad_clip", "add_l2",
+    "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates", "centralize", "chain",
+    "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "dadapt_adam",
+    "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params",
+    "freeze", "heavy_ball", "inspect", "label_paths", "layerwise_rates", "lookahead", "masked",
+    "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov", "nesterov_accelerated",
+    "normalize_by_norm", "partition", "polyak_average", "prodigy", "radam", "reduce_on_plateau",
+    "rmsprop", "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw", "schedule_free_sgd",
+    "sgd", "skip_nonfinite", "static_loss_scale", "swa", "trace", "weight_decay", "yogi",
 ]  # fmt: skip
