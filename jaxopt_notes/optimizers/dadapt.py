@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.distance import absolute_sum, distance, inner_product, starting_point
+from jaxopt_notes.optimizers.distance import absolute_sum, after, distance, inner_product, starting_point
 from jaxopt_notes.optimizers.inner import select, widened
 from jaxopt_notes.optimizers.leafwise import (
     Transform,
@@ -69,10 +69,11 @@ class DAdaptSGD(Transform):
         norm = as_hyperparameter(global_norm(updates))
         first_norm = jnp.where(state.first_norm > 0, state.first_norm, norm)  # of the first that is not 0
         weight = safe_divide(state.estimate * rate_at(self.learning_rate, state.count), first_norm)
-        numerator = state.numerator + weight * inner_product(updates, state.grad_sum)
+        growth = inner_product(updates, state.grad_sum)
+        numerator = state.numerator + weight * growth
         updates, grad_sum, start = leafwise(
             dual_averaging_step, updates, params, state.grad_sum, state.start,
-            accept=accept, weight=weight, momentum=self.momentum,
+            accept=accept, weight=after(growth, weight), momentum=self.momentum,
         )  # fmt: skip
         bound = safe_divide(2 * numerator, distance(grad_sum, jax.tree.map(jnp.zeros_like, grad_sum)))
         new = (jnp.maximum(state.estimate, bound), numerator, first_norm)
@@ -165,11 +166,13 @@ class DAdaptAdam(Transform):
             rate = rate * safe_sqrt(bias_correction(self.b2, count)) / bias_correction(self.b1, count)
         slots = (state.mu, state.nu, state.grad_sum)
         (scaled, *_) = leafwise(scaled_sum, widened(updates), None, *slots, eps=self.eps)
-        numerator = root * state.numerator + (1 - root) * rate * inner_product(updates, scaled)
+        growth = inner_product(updates, scaled)
+        numerator = root * state.numerator + (1 - root) * rate * growth
         amount = rate * rate_at(self.weight_decay, state.count)
         updates, mu, nu, grad_sum = leafwise(
             dadapt_adam_step, updates, params, *slots,
-            accept=accept, rate=rate, b1=self.b1, b2=self.b2, root=root, eps=self.eps,
+            accept=accept, rate=rate, b1=self.b1, eps=self.eps,
+            b2=after(growth, self.b2), root=after(growth, root),
         )  # fmt: skip
         bound = safe_divide(numerator, (1 - root) * absolute_sum(read(grad_sum)))
         new = (jnp.maximum(state.estimate, bound), numerator)

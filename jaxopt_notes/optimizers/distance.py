@@ -66,6 +66,15 @@ def absolute_sum(tree: Tree) -> jax.Array:
     return _sum(lambda x, _: jnp.abs(x), tree, tree)
 
 
+def after(total: jax.Array, number: Any) -> jax.Array:
+    """The number, known only when the sum is: NaN if that is NaN, else itself.
+
+    What a sum reads must not be updated in place before it is read. An update by a number that waits for the
+    sum comes after it; without, the compiler saves a copy of the whole leaf for the sum to read.
+    """
+    return jnp.where(jnp.isnan(total), total, as_hyperparameter(number))
+
+
 def _sum(term: Callable[[jax.Array, jax.Array], jax.Array], tree: Tree, other: Tree) -> jax.Array:
     def total(a: Any, b: Any) -> jax.Array | None:
         if not (is_float(a) and is_float(b)):

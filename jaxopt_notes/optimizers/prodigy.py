@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.distance import absolute_sum, inner_product, starting_point
+from jaxopt_notes.optimizers.distance import absolute_sum, after, inner_product, starting_point
 from jaxopt_notes.optimizers.inner import select
 from jaxopt_notes.optimizers.leafwise import (
     Transform,
@@ -82,12 +82,13 @@ class Prodigy(Transform):
             rate = rate * safe_sqrt(bias_correction(self.b2, count)) / bias_correction(self.b1, count)
         part = d / as_hyperparameter(self.d0)  # so that no number gets too small
         came = jax.tree.map(lambda s, p: None if s is None else s - p, state.start, params, is_leaf=is_none)
-        numerator = b3 * state.numerator + part * rate * inner_product(updates, came)
+        advance = inner_product(updates, came)
+        numerator = b3 * state.numerator + part * rate * advance
         amount = rate * rate_at(self.weight_decay, state.count)
         updates, mu, nu, grad_sum = leafwise(
             prodigy_step, updates, params, state.mu, state.nu, state.grad_sum,
-            accept=accept, d=d, rate=rate, weight=part * (d if self.safeguard_warmup else rate),
-            b1=self.b1, b2=self.b2, b3=b3, eps=self.eps,
+            accept=accept, b1=self.b1, b2=self.b2, b3=b3, eps=self.eps, d=d,
+            rate=after(advance, rate), weight=part * (d if self.safeguard_warmup else rate),
         )  # fmt: skip
         bound = as_hyperparameter(self.d_coef) * safe_divide(numerator, absolute_sum(read(grad_sum)))
         scalars = select(accept, (jnp.maximum(d, bound), numerator), (d, state.numerator))

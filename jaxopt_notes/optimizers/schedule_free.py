@@ -43,7 +43,7 @@ class ScheduleFreeState(NamedTuple):
 
 
 class ScheduleFreeBase(Transform):
-    """What all forms share; each has a `base` optimizer, which moves z."""
+    """What all forms share; each has a `base` optimizer that moves z, or its own `rate` and `advance`."""
 
     b1: Number
     weight_power: Number
@@ -51,9 +51,24 @@ class ScheduleFreeBase(Transform):
     def base(self) -> Any:
         raise NotImplementedError
 
+    def base_init(self, params: Tree) -> Any:
+        return self.base().init(params)
+
+    def rate(self, state: ScheduleFreeState) -> jax.Array:
+        """The rate of the base optimizer's next step, NaN if it has none."""
+        return rate_of(self.base(), state.inner)
+
+    def advance(
+        self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Any, extra: dict
+    ) -> tuple[Tree, Any, Tree]:
+        """Updates of y for a new z of weight c, the state of the base optimizer, and z; all in float32."""
+        steps, inner = update_inner(self.base(), updates, state.inner, params, accept, extra)
+        steps, z = leafwise(interpolate, steps, params, state.z, c=c, b1=self.b1, accept=accept)
+        return steps, inner, z
+
     def init(self, params: Tree) -> ScheduleFreeState:
         zeros = [as_hyperparameter(0.0) for _ in range(2)]
-        return ScheduleFreeState(self.base().init(params), first_step(), starting_point(params), *zeros)
+        return ScheduleFreeState(self.base_init(params), first_step(), starting_point(params), *zeros)
 
     def update(
         self,
@@ -65,15 +80,12 @@ class ScheduleFreeBase(Transform):
         **extra: Any,
     ) -> tuple[Tree, ScheduleFreeState]:
         held = widened(require_params("schedule_free", params))
-        rate = rate_of(self.base(), state.inner)
+        rate = self.rate(state)
         max_rate = jnp.maximum(state.max_rate, jnp.where(jnp.isnan(rate), 1, rate))
         weight = power(max_rate, as_hyperparameter(self.weight_power))
         weight_sum = state.weight_sum + weight
-        steps, inner = update_inner(self.base(), widened(updates), state.inner, held, accept, extra)
-        steps, z = leafwise(
-            interpolate, steps, held, state.z,
-            accept=accept, c=safe_divide(weight, weight_sum), b1=self.b1,
-        )  # fmt: skip
+        c = safe_divide(weight, weight_sum)
+        steps, inner, z = self.advance(widened(updates), state, held, c, accept, extra)
         numbers = select(accept, (max_rate, weight_sum), (state.max_rate, state.weight_sum))
         return narrowed(steps, params), ScheduleFreeState(inner, increment(state.count, accept), z, *numbers)
 
@@ -87,7 +99,12 @@ class ScheduleFreeBase(Transform):
 def interpolate(u, y, z, *, c, b1, store=store_always):
     """The update of y and the new z of one leaf, for a step u of the base optimizer."""
     z = store(z, z + u)
-    return c * (z - y) + (1 - c) * (1 - b1) * u, z
+    return interpolation(u, y, z, c=c, b1=b1), z
+
+
+def interpolation(u, y, z, *, c, b1):
+    """y₊ − y for a step u that has led to z₊."""
+    return c * (z - y) + (1 - c) * (1 - b1) * u
 
 
 def _beyond(z, y, *, ratio):

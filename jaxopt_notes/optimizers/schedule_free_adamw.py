@@ -2,14 +2,21 @@
 
 from typing import Any
 
-from jaxopt_notes.optimizers.chain import chain
-from jaxopt_notes.optimizers.moments import check_state_dtype
-from jaxopt_notes.optimizers.rmsprop import rmsprop
-from jaxopt_notes.optimizers.schedule_free import ScheduleFreeBase, check_average
-from jaxopt_notes.optimizers.weight_decay import weight_decay as decoupled_decay
+import jax
+from jax import lax
+
+from jaxopt_notes.optimizers.leafwise import bias_correction, increment, leafwise, store_always
+from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.schedule_free import (
+    ScheduleFreeBase,
+    ScheduleFreeState,
+    check_average,
+    interpolation,
+)
+from jaxopt_notes.optimizers.weight_decay import add_multiple
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.schedule import Rate, check_rate
-from jaxopt_notes.trees import as_mask, weights_only
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.trees import Tree, abs_squared, as_mask, safe_divide, safe_sqrt, weights_only, zeros_like
 
 
 @record
@@ -25,12 +32,36 @@ class ScheduleFreeAdamW(ScheduleFreeBase):
     mask: Any = static()
     state_dtype: str | None = static()
 
-    def base(self) -> Any:
-        scaled = rmsprop(
-            self.learning_rate, self.b2, self.eps,
-            eps_in_sqrt=False, bias_correction=True, state_dtype=self.state_dtype,
+    def base_init(self, params: Tree) -> Tree:
+        (nu,) = moments(params, (2,), self.state_dtype)
+        return nu
+
+    def rate(self, state: ScheduleFreeState) -> jax.Array:
+        return rate_at(self.learning_rate, state.count)
+
+    def advance(
+        self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Any, extra: dict
+    ) -> tuple[Tree, Tree, Tree]:
+        decay = add_multiple(zeros_like(params), params, rate_at(self.weight_decay, state.count), self.mask)
+        steps, nu, z, _ = leafwise(
+            schedule_free_adamw_step, updates, params, state.inner, state.z, decay,
+            accept=accept, rate=self.rate(state), c=c, b1=self.b1, b2=self.b2, eps=self.eps,
+            c2=bias_correction(self.b2, increment(state.count)),
         )  # fmt: skip
-        return chain(scaled, decoupled_decay(self.weight_decay, self.learning_rate, self.mask))
+        return steps, nu, z
+
+
+def schedule_free_adamw_step(g, y, v, z, decay, *, rate, c, b1, b2, eps, c2, store=store_always):
+    """The update of y, the second moment and z of one leaf, for its decay λ·y (0 if it has none)."""
+    v = store(v, b2 * v + (1 - b2) * abs_squared(g))
+    z = store(z, z - rate * (_direction(g, v, c2, eps) + decay))
+    # Behind a barrier the direction is computed once more, where XLA would otherwise store it for both uses.
+    step = -rate * (_direction(*lax.optimization_barrier((g, v)), c2, eps) + decay)
+    return interpolation(step, y, z, c=c, b1=b1), v, z, decay
+
+
+def _direction(g, v, c2, eps):
+    return safe_divide(g, safe_sqrt(v / c2) + eps)
 
 
 def schedule_free_adamw(
