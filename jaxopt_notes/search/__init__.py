@@ -24,14 +24,16 @@ from jaxopt_notes.search.distributions import (
 from jaxopt_notes.search.grid_search import GridSearch, grid_search, grid_size
 from jaxopt_notes.search.hyperband import hyperband, hyperband_brackets
 from jaxopt_notes.search.median_stopping import MedianStopping, median_rule, median_stopping
-from jaxopt_notes.search.population import Report, population_map
+from jaxopt_notes.search.population import population_map
 from jaxopt_notes.search.population_based_training import (
     PopulationBasedTraining,
     pbt_step,
     population_based_training,
 )
+from jaxopt_notes.search.programs import Programs
 from jaxopt_notes.search.random_search import RandomSearch, random_search
 from jaxopt_notes.search.results import Results
+from jaxopt_notes.search.running import Report
 from jaxopt_notes.search.space import dimensions, fill
 from jaxopt_notes.search.successive_halving import (
     SuccessiveHalving,
@@ -54,7 +56,7 @@ STRATEGIES = {
 
 __all__ = [
     "ASHA", "CMAES", "STRATEGIES", "Choice", "Distribution", "GridSearch", "Integers", "LogUniform",
-    "MedianStopping", "Normal", "PopulationBasedTraining", "RandomSearch", "Report", "Results",
+    "MedianStopping", "Normal", "PopulationBasedTraining", "Programs", "RandomSearch", "Report", "Results",
     "StaticChoice", "SuccessiveHalving", "Uniform", "asha", "choice", "cma_es", "dimensions",
     "equal_share_rungs", "fill", "geometric_rungs", "grid_search", "grid_size", "hyperband",
     "hyperband_brackets", "integers", "log_uniform", "median_rule", "median_stopping", "normal",

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_notes.search.population import layout, population_map
+from jaxopt_notes.search.layout import layout
+from jaxopt_notes.search.population import population_map
 
 
 def train(config, key):

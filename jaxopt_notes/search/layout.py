@@ -1,0 +1,101 @@
+"""How members are laid out: in groups that are vectorized, chunks of groups, and lanes that take chunks.
+
+A *lane* is what works on its own: a core of a CPU host, or a device. A *group* is a few members in one
+vectorized step. Groups are fixed by the number of members alone: group g holds members g·batch, …, whoever
+runs it and when. So a member has the same neighbours, and the same bits, whatever chunks, lanes or hosts
+there are, and after a resume. A program has room for a *share* of members on each device; how many groups of
+it are in use is data, so one program serves chunks of any length and nothing is spent on padding.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+
+class Layout(NamedTuple):
+    """What a compiled program has room for, and who calls it.
+
+    Arguments:
+        share: members on one device in one call at most, a multiple of `batch`.
+        batch: members vectorized together.
+        devices: JAX devices that a call is spread over.
+        workers: threads that call.
+    """
+
+    share: int
+    batch: int
+    devices: tuple
+    workers: int
+
+    @property
+    def lanes(self) -> int:
+        """What works at the same time."""
+        return max(self.workers, len(self.devices))
+
+
+def layout(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple[int, int]:
+    """How many members one lane takes at a time, and vectorized in groups of how many.
+
+    Few members are spread over all lanes; many go in rounds that fill them. The share is a multiple of
+    the batch.
+
+    Example:
+        >>> layout(256, 2, 32, 8), layout(6, 2, 32, 8), layout(96, 2, 32, 8)
+        ((32, 8), (3, 3), (24, 8))
+    """
+    batch = min(batch_size, chunk_size, -(-members // lanes))
+    groups = -(-members // batch)
+    rounds = -(-groups // (chunk_size // batch * lanes))
+    return batch * -(-groups // (rounds * lanes)), batch
+
+
+def deal(groups: Sequence[int], where: Layout) -> list[np.ndarray]:
+    """Groups dealt into chunks: as few rounds as the program's room allows, all lanes busy in each.
+
+    Example:
+        >>> where = Layout(share=32, batch=8, devices=("cpu",), workers=2)
+        >>> [chunk.tolist() for chunk in deal(range(6), where)]
+        [[0, 1, 2], [3, 4, 5]]
+    """
+    todo = np.asarray(groups, int)
+    if not len(todo):
+        return []
+    callers = -(-where.lanes // len(where.devices))  # one call serves all devices
+    room = where.share // where.batch * len(where.devices)
+    rounds = -(-len(todo) // (room * callers))
+    size = -(-len(todo) // (rounds * callers))
+    return [todo[i : i + size] for i in range(0, len(todo), size)]
+
+
+class Slots(NamedTuple):
+    """A chunk's place in a program: the member in each slot, which slots count, groups on each device."""
+
+    member: np.ndarray
+    counts: np.ndarray
+    groups: np.ndarray
+
+
+def slots(groups: np.ndarray, members: int, where: Layout) -> Slots:
+    """The slots [devices · share] of some groups, spread evenly over the devices.
+
+    Slots beyond the last member hold copies of it; unused ones hold member 0 and are not computed.
+    """
+    devices, room = len(where.devices), where.share // where.batch
+    per = -(-len(groups) // devices)
+    member = np.zeros((devices, room, where.batch), int)
+    counts = np.zeros((devices, room, where.batch), bool)
+    used = np.zeros(devices, np.int32)
+    for d in range(devices):
+        mine = groups[d * per : (d + 1) * per]
+        rows = mine[:, None] * where.batch + np.arange(where.batch)
+        member[d, : len(mine)] = np.minimum(rows, members - 1)
+        counts[d, : len(mine)] = rows < members
+        used[d] = len(mine)
+    return Slots(member.reshape(-1), counts.reshape(-1), used)
+
+
+def default_sizes(device: jax.Device) -> tuple[int, int | None]:
+    """The chunk and batch size that were measured to be good: on CPU larger ones leave the cache."""
+    return (32, 8) if device.platform == "cpu" else (1024, None)

@@ -1,0 +1,221 @@
+"""A folder that holds an unfinished run, so that nothing finished is lost.
+
+Every part is a file of arrays, written beside its place, flushed to the disk and renamed: it is there whole
+or not at all, whenever the process is killed. A part begins with a checksum of itself; one that does not
+fit is set aside as "….damaged" and computed again. `run.json` says what the parts are a function of, and
+another run is refused. A lock that dies with its process keeps a second one out.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import pathlib
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+SUFFIX = ".part"
+
+
+class Store:
+    """The parts of one run in a folder.
+
+    Arguments:
+        folder: made if it does not exist.
+        settings: what the run is a function of, text by name. Those of an earlier run must be the same.
+        leader: whether this process is the one that writes `run.json` and sets damaged parts aside, and
+            holds the lock: of several processes of one run the first.
+
+    Raises:
+        BlockingIOError: another process is at work in the folder. ValueError: it holds another run.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder, Store(folder, {"epochs": "3"}) as store:
+        ...     store.write("scores", {"loss": np.arange(3.0)})
+        ...     store.names(), store.read("scores")["loss"]
+        (['scores'], array([0., 1., 2.]))
+    """
+
+    def __init__(self, folder: Any, settings: Mapping[str, str], leader: bool = True):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._stack = contextlib.ExitStack()
+        try:
+            if leader:
+                self._stack.enter_context(locked(self.folder / "run.lock"))
+                _agree(self.folder / "run.json", dict(settings))
+        except BaseException:
+            self._stack.close()
+            raise
+        self.leader = leader
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._stack.close()
+
+    def names(self, prefix: str = "") -> list[str]:
+        """The parts whose names begin so, in alphabetical order."""
+        found = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
+        return sorted(name for name in found if name.startswith(prefix))
+
+    def write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write a part, whole or not at all."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for entry, array in arrays.items():
+                with archive.open(zipfile.ZipInfo(entry), "w", force_zip64=True) as file:
+                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
+        content = buffer.getvalue()
+        write_whole(self._path(name), _checksum(content) + content)
+
+    def read(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a part; `None` if there is none, or if it was damaged, and then it is set aside."""
+        try:
+            content = self._path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+        head, body = content[:65], content[65:]
+        if head != _checksum(body):
+            self.set_aside(name)
+            return None
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            return {
+                entry: np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)
+                for entry in archive.namelist()
+            }
+
+    def set_aside(self, name: str) -> None:
+        """Rename a part so that it is computed again."""
+        path = self._path(name)
+        with contextlib.suppress(FileNotFoundError):  # another process of the run was first
+            path.replace(path.with_name(path.name + ".damaged"))
+
+    def remove(self, prefix: str) -> None:
+        """Remove all parts whose names begin so."""
+        for name in self.names(prefix):
+            self._path(name).unlink(missing_ok=True)
+
+    def shelf(self, prefix: str) -> "Shelf":
+        """The parts under a prefix, for one population."""
+        return Shelf(self, prefix)
+
+    def _path(self, name: str) -> pathlib.Path:
+        return self.folder / (name + SUFFIX)
+
+
+class Shelf:
+    """The finished members of one population: the chunks on it, and where to put more.
+
+    A chunk is the numbers of its members and the leaves of their results.
+    """
+
+    def __init__(self, store: Store, prefix: str):
+        self.store, self.prefix = store, prefix
+
+    def put(self, index: np.ndarray, leaves: list[np.ndarray]) -> None:
+        """Keep a chunk."""
+        arrays = {"index": index, **{f"{i:03d}": leaf for i, leaf in enumerate(leaves)}}
+        self.store.write(f"{self.prefix}-{int(index[0]):08d}", arrays)
+
+    def names(self) -> list[str]:
+        """The chunks that are there."""
+        return self.store.names(self.prefix + "-")
+
+    def get(self, name: str) -> tuple[np.ndarray | None, list[np.ndarray]]:
+        """The members and leaves of a chunk; `(None, [])` if it was damaged."""
+        arrays = self.store.read(name)
+        if arrays is None:
+            return None, []
+        index = arrays.pop("index")
+        return index, [arrays[entry] for entry in sorted(arrays)]
+
+
+def write_whole(path: pathlib.Path, content: bytes) -> None:
+    """Write a file beside its place, flush it to the disk, rename it, and flush the folder."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    if hasattr(os, "O_DIRECTORY"):
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def locked(path: pathlib.Path) -> Iterator[None]:
+    """Hold a lock file while inside; the system releases it when the process ends, however it ends.
+
+    Raises:
+        BlockingIOError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise BlockingIOError(
+                f"{str(path.parent)!r} is in use by process {file.read().strip() or '?'}: wait until it has "
+                "finished, stop it, or name another folder."
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _agree(path: pathlib.Path, settings: dict[str, str]) -> None:
+    """Write the settings, or make sure that they are those of the run in the folder."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        saved = dict(found["settings"])
+    except FileNotFoundError:
+        write_whole(path, (json.dumps({"settings": settings}, indent=2) + "\n").encode())
+        return
+    except (ValueError, LookupError, TypeError):
+        raise ValueError(
+            f"{str(path)!r} is no record of a run: remove the folder, or name another."
+        ) from None
+    if difference := differences(saved, settings):
+        raise ValueError(
+            f"{str(path.parent)!r} holds another run; what differs: {difference}. "
+            "Name another folder, or remove this one."
+        )
+
+
+def differences(saved: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What differs between two runs, in words.
+
+    Example:
+        >>> differences({"epochs": "3", "jax": "0.10"}, {"epochs": "4", "jax": "0.10", "seeds": "2"})
+        'epochs was 3 and is 4; seeds was nothing and is 2'
+    """
+    names = [*saved, *(name for name in now if name not in saved)]
+    return "; ".join(
+        f"{name} was {saved.get(name, 'nothing')} and is {now.get(name, 'nothing')}"
+        for name in names
+        if saved.get(name) != now.get(name)
+    )
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.sha256(content).hexdigest().encode() + b"\n"
