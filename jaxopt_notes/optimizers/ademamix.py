@@ -82,11 +82,10 @@ def warmup_share(count: jax.Array, steps: Any) -> jax.Array:
 def slowed(b1: Any, b3: Any, share: Any) -> jax.Array:
     """From b1 (share 0) to b3 (share 1) so that 1/ln β, the length of the average, changes linearly."""
     b1, b3 = as_hyperparameter(b1), as_hyperparameter(b3)
-    during = (share < 1) & (b3 > 0)
-    inverse = [1 / jnp.log(jnp.where(during & (b > 0), b, 0.5)) for b in (b1, b3)]
-    start = jnp.where(b1 > 0, inverse[0], 0)
-    length = jnp.where(during, (1 - share) * start + share * inverse[1], -1)
-    return jnp.where(during, jnp.minimum(jnp.exp(1 / length), b3), b3)
+    first, last = (jnp.where(b > 0, 1 / jnp.log(jnp.where(b > 0, b, 0.5)), 0) for b in (b1, b3))
+    length = (1 - share) * first + share * last  # 0 for no memory at all
+    decay = jnp.where(length < 0, jnp.exp(1 / jnp.where(length < 0, length, -1)), 0)
+    return jnp.where(share < 1, jnp.minimum(decay, b3), b3)
 
 
 def ademamix(
