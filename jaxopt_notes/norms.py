@@ -1,20 +1,19 @@
 """The Euclidean norm of a whole tree, right wherever it can be represented, in one pass.
 
 A sum of squares overflows for entries above 1e19 and underflows below 1e-19. Both happen in training
-and both must not turn a gradient into infinity or into nothing. On GPU and TPU three sums are taken
-in one pass: of the squares of large, of moderate and of small entries, the large and the small ones
-scaled (Blue 1978). A CPU would not vectorize that; there the plain sum is taken, and only if it left
-the safe range it is taken a second time, of scaled entries.
+and both must not turn a gradient into infinity or into nothing. A CPU adds the squares of float32
+entries up in float64, where neither can happen, whether or not x64 is switched on. On GPU and TPU three
+sums are taken in one pass: of the squares of large, of moderate and of small entries, the large and the
+small ones scaled (Blue 1978).
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jax.custom_batching import custom_vmap
 
 from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, real_dtype
 
@@ -49,7 +48,8 @@ def global_norm(tree: Tree) -> jax.Array:
 
 @jax.custom_jvp
 def _norm(leaves: list) -> jax.Array:
-    return _batched_norm(0)(leaves)
+    on_cpu = _norm_in_double if _dtype(leaves) == jnp.float32 else _norm_of_scaled
+    return lax.platform_dependent(leaves, cpu=on_cpu, default=_norm_in_three_sums)
 
 
 @_norm.defjvp
@@ -64,60 +64,46 @@ def _norm_jvp(primals: tuple, tangents: tuple) -> tuple:
     return norm, functools.reduce(jnp.add, slopes)
 
 
-def _batched_norm(batch: int) -> Callable[[list], jax.Array]:
-    """The norm over all axes but the first `batch` ones; `vmap` of it has one batch axis more.
-
-    So the branch for extreme values is taken for a whole population at once, or not at all, where
-    `vmap` of a `cond` would compute both sides always.
-    """
-
-    @custom_vmap
-    def norm(leaves: list) -> jax.Array:
-        cpu, other = (functools.partial(form, batch) for form in (_norm_in_two_passes, _norm_in_three_sums))
-        return lax.platform_dependent(leaves, cpu=cpu, default=other)
-
-    @norm.def_vmap
-    def _(size: int, is_batched: tuple, leaves: list) -> tuple:
-        (flags,) = is_batched
-        leaves = [
-            leaf if flag else jnp.broadcast_to(leaf[None], (size, *leaf.shape))
-            for leaf, flag in zip(leaves, flags, strict=True)
-        ]
-        return _batched_norm(batch + 1)(leaves), True
-
-    return norm
-
-
 def _dtype(leaves: list) -> Any:
     return real_dtype(leaves[0].dtype)
 
 
-def _norm_in_two_passes(batch: int, leaves: list) -> jax.Array:
-    total = _sum_of_squares(batch, leaves)
-    info = jnp.finfo(total.dtype)
-    # Squares of which each may have been rounded to zero must not have counted; the largest is finite.
-    count = sum(leaf.size for leaf in leaves) // max(total.size, 1)
-    low = float(info.smallest_normal) / float(info.eps) * count
-    in_range = (total >= low) & (total <= float(info.max))
-
-    def again(leaves: list) -> jax.Array:
-        return jnp.where(in_range, jnp.sqrt(total), _rescaled_norm(batch, total, leaves))
-
-    return lax.cond(jnp.all(in_range), lambda leaves: jnp.sqrt(total), again, leaves)
+def _norm_in_double(leaves: list) -> jax.Array:
+    with jax.enable_x64(True):
+        total = _total([_sum_in_double(leaf) for leaf in leaves])
+        return lax.convert_element_type(jnp.sqrt(total), jnp.float32)
 
 
-def _rescaled_norm(batch: int, total: jax.Array, leaves: list) -> jax.Array:
-    """The norm of entries brought into the safe range by a power of two, which rounds nothing."""
-    power = _edge(total.dtype) ** 2
-    down, up = (jnp.full_like(total, x) for x in (1 / power, power))
-    factor, inverse = jnp.where(total > 1, down, up), jnp.where(total > 1, up, down)
+@jax.jit
+def _sum_in_double(leaf: jax.Array) -> jax.Array:
+    parts = (leaf.real, leaf.imag) if jnp.iscomplexobj(leaf) else (leaf,)
+    wide = [lax.convert_element_type(part, np.dtype("float64")) for part in parts]
+    return functools.reduce(jnp.add, [jnp.sum(part * part, keepdims=True).reshape(1) for part in wide])
 
-    def scaled(leaf: jax.Array) -> jax.Array:
-        # A factor of its own: leaves of one shape would share, and store, its broadcast.
-        leaf, own = lax.optimization_barrier((leaf, factor))
-        return leaf * jnp.expand_dims(own.astype(leaf.dtype), tuple(range(batch, leaf.ndim)))
 
-    return inverse * jnp.sqrt(_sum_of_squares(batch, [scaled(leaf) for leaf in leaves]))
+def _norm_of_scaled(leaves: list) -> jax.Array:
+    """In units of the largest entry, which takes a pass of its own: float64 knows no wider type."""
+    largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in leaves]))
+    unit = jnp.where((largest > 0) & jnp.isfinite(largest), largest, jnp.ones_like(largest))
+    return unit * jnp.sqrt(_total([_sum_of_squares(leaf / unit.astype(leaf.dtype)) for leaf in leaves]))
+
+
+@jax.jit
+def _sum_of_squares(leaf: jax.Array) -> jax.Array:
+    return jnp.sum(abs_squared(leaf)).reshape(1)
+
+
+def _total(sums: list) -> jax.Array:
+    return jnp.sum(lax.concatenate(sums, 0))
+
+
+def _norm_in_three_sums(leaves: list) -> jax.Array:
+    small, moderate, large = (_total(list(sums)) for sums in zip(*map(_three_sums, leaves), strict=True))
+    scale = _edge(moderate.dtype) ** 2
+    from_large = jnp.sqrt(large + moderate / scale / scale) * scale
+    from_moderate = jnp.sqrt(moderate + small / scale / scale)
+    otherwise = jnp.where(moderate == 0, jnp.sqrt(small) / scale, from_moderate)
+    return jnp.where(large > 0, from_large, otherwise)
 
 
 def _edge(dtype: Any) -> float:
@@ -125,29 +111,11 @@ def _edge(dtype: Any) -> float:
     return 2.0 ** (jnp.finfo(dtype).maxexp * 2 // 5)
 
 
-def _sum_of_squares(batch: int, leaves: list) -> jax.Array:
-    # Behind the barrier the squares are nobody else's: shared with a second moment they would be stored.
-    leaves = [lax.optimization_barrier(leaf) for leaf in leaves]
-    sums = [jnp.sum(abs_squared(leaf), axis=tuple(range(batch, leaf.ndim))) for leaf in leaves]
-    return functools.reduce(jnp.add, [total.astype(_dtype(leaves)) for total in sums])
-
-
-def _norm_in_three_sums(batch: int, leaves: list) -> jax.Array:
-    dtype = _dtype(leaves)
-    edge = _edge(dtype)
-    scale = edge * edge
-    bins = [_three_sums(batch, leaf, edge) for leaf in leaves]
-    columns = [[part.astype(dtype) for part in column] for column in zip(*bins, strict=True)]
-    small, moderate, large = (functools.reduce(jnp.add, column) for column in columns)
-    from_large = jnp.sqrt(large + moderate / scale / scale) * scale
-    from_moderate = jnp.sqrt(moderate + small / scale / scale)
-    otherwise = jnp.where(moderate == 0, jnp.sqrt(small) / scale, from_moderate)
-    return jnp.where(large > 0, from_large, otherwise)
-
-
-def _three_sums(batch: int, leaf: jax.Array, edge: float) -> tuple:
+@jax.jit
+def _three_sums(leaf: jax.Array) -> tuple:
     """Sums of squares of the small entries times edge², of the moderate ones, of the large ones / edge²."""
     size = jnp.abs(leaf)
+    edge = _edge(size.dtype)
     is_small, is_large = size < 1 / edge, size > edge
     zero = jnp.zeros_like(size)
     parts = (
@@ -157,4 +125,5 @@ def _three_sums(batch: int, leaf: jax.Array, edge: float) -> tuple:
     )
     start = (jnp.zeros((), size.dtype),) * 3
     add = lambda a, b: tuple(x + y for x, y in zip(a, b, strict=True))  # noqa: E731
-    return lax.reduce(tuple(part * part for part in parts), start, add, tuple(range(batch, leaf.ndim)))
+    sums = lax.reduce(tuple(part * part for part in parts), start, add, tuple(range(leaf.ndim)))
+    return tuple(part.reshape(1) for part in sums)
