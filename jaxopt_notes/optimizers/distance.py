@@ -56,6 +56,16 @@ def inner_product(grads: Tree, other: Tree) -> jax.Array:
     return _sum(lambda g, x: jnp.real(jnp.conj(g) * x), grads, other)
 
 
+def gain(grads: Tree, start: Tree, params: Tree) -> jax.Array:
+    """Re⟨g, θ₀ − θ⟩: how much lower the parameters lie than the start, to first order.
+
+    Example:
+        >>> print(gain(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0]), jnp.array([3.0, 3.0])))
+        2.0
+    """
+    return _sum(lambda g, s, p: jnp.real(jnp.conj(g) * (s - p)), grads, start, params)
+
+
 def absolute_sum(tree: Tree) -> jax.Array:
     """‖x‖₁ = Σ|xᵢ| over all leaves.
 
@@ -63,7 +73,7 @@ def absolute_sum(tree: Tree) -> jax.Array:
         >>> print(absolute_sum({"a": jnp.array([1.0, -2.0]), "b": jnp.array(3 + 4j)}))
         8.0
     """
-    return _sum(lambda x, _: jnp.abs(x), tree, tree)
+    return _sum(jnp.abs, tree)
 
 
 def after(total: jax.Array, number: Any) -> jax.Array:
@@ -75,12 +85,12 @@ def after(total: jax.Array, number: Any) -> jax.Array:
     return jnp.where(jnp.isnan(total), total, as_hyperparameter(number))
 
 
-def _sum(term: Callable[[jax.Array, jax.Array], jax.Array], tree: Tree, other: Tree) -> jax.Array:
-    def total(a: Any, b: Any) -> jax.Array | None:
-        if not (is_float(a) and is_float(b)):
+def _sum(term: Callable[..., jax.Array], *trees: Tree) -> jax.Array:
+    def total(*leaves: Any) -> jax.Array | None:
+        if not all(map(is_float, leaves)):
             return None
-        kind = compute_dtype(a, b)
-        return as_hyperparameter(jnp.sum(term(jnp.asarray(a).astype(kind), jnp.asarray(b).astype(kind))))
+        kind = compute_dtype(*leaves)
+        return as_hyperparameter(jnp.sum(term(*(jnp.asarray(leaf).astype(kind) for leaf in leaves))))
 
-    sums = jax.tree.leaves(jax.tree.map(total, tree, other, is_leaf=is_none))
+    sums = jax.tree.leaves(jax.tree.map(total, *trees, is_leaf=is_none))
     return functools.reduce(jnp.add, sums, as_hyperparameter(0.0))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.distance import absolute_sum, after, inner_product, starting_point
+from jaxopt_notes.optimizers.distance import absolute_sum, after, gain, starting_point
 from jaxopt_notes.optimizers.inner import select
 from jaxopt_notes.optimizers.leafwise import (
     Transform,
@@ -30,7 +30,6 @@ from jaxopt_notes.trees import (
     abs_squared,
     as_hyperparameter,
     as_mask,
-    is_none,
     safe_divide,
     safe_sqrt,
     weights_only,
@@ -81,8 +80,7 @@ class Prodigy(Transform):
         if self.bias_correction:
             rate = rate * safe_sqrt(bias_correction(self.b2, count)) / bias_correction(self.b1, count)
         part = d / as_hyperparameter(self.d0)  # so that no number gets too small
-        came = jax.tree.map(lambda s, p: None if s is None else s - p, state.start, params, is_leaf=is_none)
-        advance = inner_product(updates, came)
+        advance = gain(updates, state.start, params)
         numerator = b3 * state.numerator + part * rate * advance
         amount = rate * rate_at(self.weight_decay, state.count)
         updates, mu, nu, grad_sum = leafwise(

@@ -70,6 +70,11 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "yogi-uncorrected": call(bias_correction=False),
         "adopt-clipped": call(clip_value=0.7),
         "ademamix-warmed": call(b3=0.97, warmup_steps=3.7),
+        "prodigy": call(b2=0.98, d0=0.1),
+        "prodigy-corrected": call(b2=0.98, d0=0.1, bias_correction=True, safeguard_warmup=True, weight_decay=0.1),
+        "dadapt_sgd-momentum": call(momentum=0.5, d0=0.1),
+        "dadapt_adam-corrected": call(b2=0.98, d0=0.1, bias_correction=True, weight_decay=0.1),
+        "dog": call(1.2, r_eps=0.1),  # at a rate of 1 the first step ends at the first distance: a corner
     },
     "transforms": {
         "clip_by_global_norm-keep": call(nonfinite="keep"),
@@ -122,6 +127,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
 }
 DEFAULTS = {"wrappers": call(adam(0.1))}
 RANDOM = ("add_noise",)
+OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
 
