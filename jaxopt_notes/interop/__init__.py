@@ -19,8 +19,11 @@ program, and another learning rate is another compilation. Passed to your own fu
 record is data. Nothing is lost by doing so: in the other direction `chain` takes transforms of optax, and
 every rate takes a schedule of optax. Made of closures, they are structure too: build them once, because a
 chain rebuilt around new closures is traced again.
+
+`optuna_search` makes a search strategy of any sampler of Optuna, its trials in any of Optuna's storages.
 """
 
 from jaxopt_notes.interop.optax import to_optax
+from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
 
-__all__ = ["to_optax"]
+__all__ = ["OptunaSearch", "optuna_search", "to_optax"]
