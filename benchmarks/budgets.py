@@ -36,4 +36,15 @@ BUDGETS = {
     "yogi": Budget(40, 28),
     "adopt": Budget(44, 28),  # v reads the new m, to come after it
     "ademamix": Budget(56, 36),
+    "lamb": Budget(52, 40),  # one pass more over both moments and the parameters, for two norms
+    "lars": Budget(36, 28),  # two norms, and the velocity's loop reads the parameters
+    "lion": Budget(28, 20),
+    "signum": Budget(24, 20),
+    "sign_sgd": Budget(12, 12),
+    "adan": Budget(76, 44),  # of four slots the last gradient comes after n, which it reads on CPU
+    "novograd": Budget(32, 24),
+    "adafactor": Budget(28.02, 24.02),  # no slot of its size; row and column means, and two norms
+    "sm3": Budget(44.02, 20),  # on CPU the accumulators are stored for the maxima: a leaf of temporaries
+    "rprop": Budget(28, 22),  # signs in a byte
+    "fromage": Budget(20, 20),
 }

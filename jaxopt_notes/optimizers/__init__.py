@@ -10,10 +10,12 @@ from typing import Any
 from jaxopt_notes.optimizers.accumulation import accumulate_gradients
 from jaxopt_notes.optimizers.adabelief import AdaBelief, adabelief
 from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
+from jaxopt_notes.optimizers.adafactor import Adafactor, adafactor
 from jaxopt_notes.optimizers.adagrad import AdaGrad, adagrad
 from jaxopt_notes.optimizers.adam import Adam, adam
 from jaxopt_notes.optimizers.adamax import Adamax, AdamaxW, adamax, adamaxw
 from jaxopt_notes.optimizers.adamw import AdamW, adamw
+from jaxopt_notes.optimizers.adan import Adan, adan
 from jaxopt_notes.optimizers.adaptive_clipping import adaptive_grad_clip, clip_by_block_rms
 from jaxopt_notes.optimizers.ademamix import AdEMAMix, ademamix
 from jaxopt_notes.optimizers.adopt import ADOPT, adopt
@@ -27,8 +29,12 @@ from jaxopt_notes.optimizers.dadapt import DAdaptAdam, DAdaptSGD, dadapt_adam, d
 from jaxopt_notes.optimizers.dog import DoG, DoWG, dog, dowg
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite
+from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.inspect import inspect
+from jaxopt_notes.optimizers.lamb import LAMB, lamb
+from jaxopt_notes.optimizers.lars import LARS, lars
+from jaxopt_notes.optimizers.lion import Lion, lion
 from jaxopt_notes.optimizers.lookahead import lookahead
 from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
 from jaxopt_notes.optimizers.masking import masked
@@ -36,15 +42,19 @@ from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.noise import add_noise
+from jaxopt_notes.optimizers.novograd import NovoGrad, novograd
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
 from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
 from jaxopt_notes.optimizers.radam import RAdam, radam
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
+from jaxopt_notes.optimizers.rprop import Rprop, rprop
 from jaxopt_notes.optimizers.schedule_free import schedule_free
 from jaxopt_notes.optimizers.schedule_free_adamw import ScheduleFreeAdamW, schedule_free_adamw
 from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_free_sgd
 from jaxopt_notes.optimizers.sgd import SGD, sgd
+from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
+from jaxopt_notes.optimizers.sm3 import SM3, sm3
 from jaxopt_notes.optimizers.trace_ema import ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
@@ -78,6 +88,17 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "dadapt_adam": dadapt_adam,
     "dog": dog,
     "dowg": dowg,
+    "lamb": lamb,
+    "lars": lars,
+    "lion": lion,
+    "signum": signum,
+    "sign_sgd": sign_sgd,
+    "adan": adan,
+    "novograd": novograd,
+    "adafactor": adafactor,
+    "sm3": sm3,
+    "rprop": rprop,
+    "fromage": fromage,
 }
 
 TRANSFORMS: dict[str, Callable[..., Any]] = {
@@ -115,17 +136,19 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
 }
 
 __all__ = [
-    "ADOPT", "OPTIMIZERS", "SGD", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief",
-    "AdaDelta", "AdaGrad", "Adam", "AdamW", "Adamax", "AdamaxW", "Chain", "DAdaptAdam", "DAdaptSGD",
-    "DoG", "DoWG", "Momentum", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Prodigy", "RAdam",
-    "RMSProp", "ScheduleFreeAdamW", "ScheduleFreeSGD", "Yogi", "accumulate_gradients", "adabelief",
-    "adadelta", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adaptive_grad_clip", "add_l2",
-    "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates", "centralize", "chain",
-    "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value", "dadapt_adam",
-    "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params",
-    "freeze", "heavy_ball", "inspect", "label_paths", "layerwise_rates", "lookahead", "masked",
-    "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov", "nesterov_accelerated",
-    "normalize_by_norm", "partition", "polyak_average", "prodigy", "radam", "reduce_on_plateau",
-    "rmsprop", "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw", "schedule_free_sgd",
-    "sgd", "skip_nonfinite", "static_loss_scale", "swa", "trace", "weight_decay", "yogi",
+    "ADOPT", "LAMB", "LARS", "OPTIMIZERS", "SGD", "SM3", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix",
+    "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam", "AdamW", "Adamax", "AdamaxW", "Adan",
+    "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage", "Lion", "Momentum", "NAdam", "NAdamW",
+    "Nesterov", "NesterovAccelerated", "NovoGrad", "Prodigy", "RAdam", "RMSProp", "Rprop",
+    "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi", "accumulate_gradients",
+    "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan",
+    "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates",
+    "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value",
+    "dadapt_adam", "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params",
+    "evaluation_params", "freeze", "fromage", "heavy_ball", "inspect", "label_paths", "lamb", "lars",
+    "layerwise_rates", "lion", "lookahead", "masked", "momentum", "multiplicative_decay", "nadam",
+    "nadamw", "nesterov", "nesterov_accelerated", "normalize_by_norm", "novograd", "partition",
+    "polyak_average", "prodigy", "radam", "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio",
+    "schedule_free", "schedule_free_adamw", "schedule_free_sgd", "sgd", "sign_sgd", "signum",
+    "skip_nonfinite", "sm3", "static_loss_scale", "swa", "trace", "weight_decay", "yogi",
 ]  # fmt: skip
