@@ -31,6 +31,7 @@ from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite
 from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
+from jaxopt_notes.optimizers.hypergradient import Hypergradient, hypergradient
 from jaxopt_notes.optimizers.inspect import inspect
 from jaxopt_notes.optimizers.lamb import LAMB, lamb
 from jaxopt_notes.optimizers.lars import LARS, lars
@@ -132,21 +133,22 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "dynamic_loss_scale": dynamic_loss_scale,
     "lookahead": lookahead,
     "inspect": inspect,
+    "hypergradient": hypergradient,
     "schedule_free": schedule_free,
 }
 
 __all__ = [
     "ADOPT", "LAMB", "LARS", "OPTIMIZERS", "SGD", "SM3", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix",
     "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam", "AdamW", "Adamax", "AdamaxW", "Adan",
-    "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage", "Lion", "Momentum", "NAdam", "NAdamW",
-    "Nesterov", "NesterovAccelerated", "NovoGrad", "Prodigy", "RAdam", "RMSProp", "Rprop",
+    "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage", "Hypergradient", "Lion", "Momentum",
+    "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "NovoGrad", "Prodigy", "RAdam", "RMSProp", "Rprop",
     "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi", "accumulate_gradients",
     "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan",
     "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates",
     "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value",
     "dadapt_adam", "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params",
-    "evaluation_params", "freeze", "fromage", "heavy_ball", "inspect", "label_paths", "lamb", "lars",
-    "layerwise_rates", "lion", "lookahead", "masked", "momentum", "multiplicative_decay", "nadam",
+    "evaluation_params", "freeze", "fromage", "heavy_ball", "hypergradient", "inspect", "label_paths", "lamb",
+    "lars", "layerwise_rates", "lion", "lookahead", "masked", "momentum", "multiplicative_decay", "nadam",
     "nadamw", "nesterov", "nesterov_accelerated", "normalize_by_norm", "novograd", "partition",
     "polyak_average", "prodigy", "radam", "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio",
     "schedule_free", "schedule_free_adamw", "schedule_free_sgd", "sgd", "sign_sgd", "signum",

@@ -71,10 +71,12 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "adopt-clipped": call(clip_value=0.7),
         "ademamix-warmed": call(b3=0.97, warmup_steps=3.7),
         "prodigy": call(b2=0.98, d0=0.1),
-        "prodigy-corrected": call(b2=0.98, d0=0.1, bias_correction=True, safeguard_warmup=True, weight_decay=0.1),
+        "prodigy-corrected": call(
+            b2=0.98, d0=0.1, bias_correction=True, safeguard_warmup=True, weight_decay=0.1
+        ),
         "dadapt_sgd-momentum": call(momentum=0.5, d0=0.1),
         "dadapt_adam-corrected": call(b2=0.98, d0=0.1, bias_correction=True, weight_decay=0.1),
-        "dog": call(1.2, r_eps=0.1),  # at a rate of 1 the first step ends at the first distance: a corner
+        "dog": call(learning_rate=1.2, r_eps=0.1),  # at a rate of 1 the first step ends at the first distance: a corner
         "lars-nesterov": call(nesterov=True),
         "adafactor-factored": call(min_dim_size_to_factor=2, momentum=0.9, relative_step=False),
     },
@@ -82,7 +84,12 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "clip_by_global_norm-keep": call(nonfinite="keep"),
         "reduce_on_plateau": call(plateau(0.7, patience=1.5, atol=5.0)),
     },
-    "wrappers": {"masked-raw": call(adam(0.1), outside="raw")},
+    "wrappers": {
+        "masked-raw": call(adam(0.1), outside="raw"),
+        "hypergradient-multiplicative": call(
+            adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"
+        ),
+    },
     "schedules": {
         "constant": call(0.3),
         "piecewise": call((2.5, 6.2), (1.0, 0.5, 0.2)),
