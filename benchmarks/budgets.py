@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 
 class Budget(NamedTuple):
-    """Bytes accessed per float32 parameter of one large leaf."""
+    """Bytes accessed per float32 parameter of one large leaf; of temporaries on CPU."""
 
     cpu: float
     tpu: float
+    temporaries: float = 0
 
 
 BUDGETS = {
@@ -43,8 +44,15 @@ BUDGETS = {
     "sign_sgd": Budget(12, 12),
     "adan": Budget(76, 44),  # of four slots the last gradient comes after n, which it reads on CPU
     "novograd": Budget(32, 24),
-    "adafactor": Budget(28.02, 24.02),  # no slot of its size; row and column means, and two norms
-    "sm3": Budget(44.02, 20),  # on CPU the accumulators are stored for the maxima: a leaf of temporaries
+    "adafactor": Budget(28.02, 24.02, 0.01),  # no slot of its size; row and column means, and two norms
+    "sm3": Budget(44.02, 20, 4.01),  # on CPU the accumulators are stored for the maxima: a leaf of temporaries
     "rprop": Budget(28, 22),  # signs in a byte
     "fromage": Budget(20, 20),
+    "schedule_free_sgd": Budget(32, 20),  # both loops read gradient and parameters
+    "schedule_free_adamw": Budget(52, 28),  # the direction is computed twice, not stored
+    "prodigy": Budget(68, 40),  # three slots and the start; two sums
+    "dadapt_sgd": Budget(44, 32),  # a slot and the start; two sums and a norm
+    "dadapt_adam": Budget(76, 36, 4.01),  # three slots, two sums; on CPU the terms of one are stored
+    "dog": Budget(28, 24),  # the start; a sum and a norm
+    "dowg": Budget(28, 24),
 }

@@ -87,8 +87,9 @@ def dog(learning_rate: Rate = 1.0, r_eps: Number = 1e-6, eps: Number = 1e-8) -> 
 
     Arguments:
         learning_rate: η ≥ 0, a factor or a schedule; 1 in the paper.
-        r_eps: rε > 0, the first distance as a share of 1 + ‖θ₀‖: small enough for a first step that does
-            no harm. The authors take 1e-4 for networks with batch normalization.
+        r_eps: rε > 0, the first distance as a share of 1 + ‖θ₀‖ (of all leaves, frozen ones too): small
+            enough for a first step that does no harm, large enough not to be rounded away. The authors
+            take 1e-4 for networks with batch normalization.
         eps: inside the root, ≥ 0.
 
     Returns:

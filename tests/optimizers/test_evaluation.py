@@ -8,7 +8,7 @@ import pytest
 from jaxopt_notes.optimizers import OPTIMIZERS, chain, evaluation_params
 from tests.optimizers.runs import follow, random_grads, random_params
 
-OWN = ["nesterov", "nesterov_accelerated"]
+OWN = ["nesterov", "nesterov_accelerated", "schedule_free_sgd", "schedule_free_adamw"]
 
 
 @pytest.mark.notes("S2-33", "S1-63")

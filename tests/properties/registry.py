@@ -76,7 +76,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         ),
         "dadapt_sgd-momentum": call(momentum=0.5, d0=0.1),
         "dadapt_adam-corrected": call(b2=0.98, d0=0.1, bias_correction=True, weight_decay=0.1),
-        "dog": call(learning_rate=1.2, r_eps=0.1),  # at a rate of 1 the first step ends at the first distance: a corner
+        "dog": call(learning_rate=1.2, r_eps=0.1),  # at 1 the first step ends at the first distance: a corner
         "lars-nesterov": call(nesterov=True),
         "adafactor-factored": call(min_dim_size_to_factor=2, momentum=0.9, relative_step=False),
     },
