@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.trees import (
     Tree,
@@ -77,12 +78,17 @@ def absolute_sum(tree: Tree) -> jax.Array:
 
 
 def after(total: jax.Array, number: Any) -> jax.Array:
-    """The number, known only when the sum is: NaN if that is NaN, else itself.
+    """The number; on CPU known only when the sum is, and NaN if that is NaN.
 
-    What a sum reads must not be updated in place before it is read. An update by a number that waits for the
-    sum comes after it; without, the compiler saves a copy of the whole leaf for the sum to read.
+    What a sum reads must not be updated in place before it is read. On CPU, an update by a number that waits
+    for the sum comes after it; without, the compiler saves a copy of the whole leaf for the sum to read. On
+    GPU and TPU sum and update are one pass, which a number that waits would cut in two.
     """
-    return jnp.where(jnp.isnan(total), total, as_hyperparameter(number))
+    return lax.platform_dependent(
+        total, as_hyperparameter(number),
+        cpu=lambda total, number: jnp.where(jnp.isnan(total), total, number),
+        default=lambda total, number: number,
+    )  # fmt: skip
 
 
 def _sum(term: Callable[..., jax.Array], *trees: Tree) -> jax.Array:

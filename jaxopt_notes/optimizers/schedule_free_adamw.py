@@ -55,8 +55,11 @@ def schedule_free_adamw_step(g, y, v, z, decay, *, rate, c, b1, b2, eps, c2, sto
     """The update of y, the second moment and z of one leaf, for its decay λ·y (0 if it has none)."""
     v = store(v, b2 * v + (1 - b2) * abs_squared(g))
     z = store(z, z - rate * (_direction(g, v, c2, eps) + decay))
-    # Behind a barrier the direction is computed once more, where XLA would otherwise store it for both uses.
-    step = -rate * (_direction(*lax.optimization_barrier((g, v)), c2, eps) + decay)
+    # Behind a barrier the direction is computed once more, where on CPU XLA would store it for both uses.
+    g, v_again = lax.platform_dependent(
+        g, v, cpu=lambda *x: lax.optimization_barrier(x), default=lambda *x: x
+    )
+    step = -rate * (_direction(g, v_again, c2, eps) + decay)
     return interpolation(step, y, z, c=c, b1=b1), v, z, decay
 
 
