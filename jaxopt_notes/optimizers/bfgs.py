@@ -72,6 +72,7 @@ class BFGS(Transform):
         return moved(step, updates, params, accept), select(accept, new, state)
 
 
+@jax.jit
 def learn(h: jax.Array, s: jax.Array, y: jax.Array) -> jax.Array:
     """The inverse Hessian nearest to `h` that maps y to s: Vᵀ·H·V + ρ·ssᵀ, multiplied out in n² steps."""
     curvature = jnp.vdot(s, y)

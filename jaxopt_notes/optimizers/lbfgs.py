@@ -86,7 +86,7 @@ class LBFGS(Transform):
         else:
             scale = jnp.ones_like(scale)
 
-        rows = (ravel_rows(restrict(memory, here), here) for memory in (steps, turns))
+        rows = (ravel_rows(restrict(memory, here), self.memory_size) for memory in (steps, turns))
         p = two_loops(g, *rows, weights.astype(g.dtype), scale.astype(g.dtype), pairs)
         step = unravel(-rate_at(self.learning_rate, state.count).astype(g.dtype) * p)
         new = LBFGSState(
@@ -96,6 +96,7 @@ class LBFGS(Transform):
         return moved(step, updates, params, accept), select(accept, new, state)
 
 
+@jax.jit
 def two_loops(
     g: jax.Array, s: jax.Array, y: jax.Array, weights: jax.Array, scale: jax.Array, pairs: jax.Array
 ) -> jax.Array:
@@ -107,7 +108,7 @@ def two_loops(
         scale: γ, the first inverse Hessian is γI.
         pairs: the number of pairs ever stored: pair i is in row i mod m.
     """
-    oldest_first = (pairs + jnp.arange(len(weights))) % len(weights)
+    oldest_first = (pairs + jnp.arange(len(weights), dtype=pairs.dtype)) % len(weights)
 
     def backward(q: jax.Array, i: jax.Array) -> tuple:
         alpha = weights[i] * jnp.vdot(s[i], q)

@@ -39,6 +39,7 @@ def jacobian(residuals: Callable, x: jax.Array) -> jax.Array:
     return (jax.jacrev if rows < x.size else jax.jacfwd)(residuals)(x)
 
 
+@jax.jit
 def damped_step(jac: jax.Array, r: jax.Array, damping: jax.Array, scale: jax.Array) -> jax.Array:
     """−(JᵀJ + λD²)⁻¹·Jᵀr, as the least-squares solution of [J; √λ·D]·d = [−r; 0].
 

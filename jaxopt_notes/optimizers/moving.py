@@ -75,9 +75,11 @@ def ravel(tree: Tree) -> tuple[jax.Array, Callable[[jax.Array], Tree]]:
     return vector, unravel
 
 
-def ravel_rows(tree: Tree, like: Tree) -> jax.Array:
-    """A moving tree whose leaves have one more leading axis, as rows [m, n]."""
-    return jax.vmap(lambda x: ravel(restrict(x, like))[0])(tree)
+def ravel_rows(tree: Tree, count: int) -> jax.Array:
+    """A moving tree whose leaves have one more leading axis, as rows [count, n]."""
+    if not jax.tree.leaves(tree):
+        return jnp.zeros((count, 0))
+    return jax.vmap(lambda row: ravel(row)[0])(tree)
 
 
 def objective(

@@ -21,7 +21,7 @@ from jaxopt_notes.penalties.l2 import L2
 from jaxopt_notes.projections import soft_threshold
 from jaxopt_notes.record import as_leaf, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, compute_dtype, is_float, is_none, real_dtype
+from jaxopt_notes.trees import Tree, as_hyperparameter, compute_dtype, is_float, is_none
 
 
 @functools.singledispatch
@@ -61,7 +61,7 @@ def _(penalty: ElasticNet, params: Tree, step: jax.Array) -> Tree:
 
 
 def _shrink(x: jax.Array, amount: jax.Array) -> jax.Array:
-    return x / (1 + amount).astype(real_dtype(x.dtype))
+    return x / (1 + amount).astype(x.dtype)
 
 
 def _chosen(function: Any, penalty: Any, params: Tree, amount: jax.Array) -> Tree:
@@ -107,7 +107,7 @@ class ProximalGradient(Transform):
         rate = rate_at(self.learning_rate, state.count)
 
         def descend(y: jax.Array, g: jax.Array) -> jax.Array:
-            return y - rate.astype(real_dtype(y.dtype)) * g
+            return y - rate.astype(y.dtype) * g
 
         iterate = proximal_step(self.penalty, jax.tree.map(descend, here, grads), rate)
         count = increment(state.count)
@@ -118,7 +118,7 @@ class ProximalGradient(Transform):
             momentum = (state.t - 1) / t
 
             def extrapolate(x: jax.Array, last: jax.Array) -> jax.Array:
-                return x + momentum.astype(real_dtype(x.dtype)) * (x - last)
+                return x + momentum.astype(x.dtype) * (x - last)
 
             target = jax.tree.map(extrapolate, iterate, restrict(state.iterate, here))
             new = ProximalState(count, t, merge(iterate, state.iterate))
