@@ -1,4 +1,8 @@
-"""Steps that are not finite must not be taken: neither parameters nor state may see them."""
+"""Gradients that are not finite: neither parameters nor state may see them.
+
+`skip_nonfinite` around an optimizer leaves out the whole step, which is the rule; `zero_nonfinite` before one
+leaves out single entries, where the others are known to be right. Both count.
+"""
 
 import functools
 from typing import Any, NamedTuple
@@ -11,7 +15,8 @@ from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.chain import Chain, as_transform
 from jaxopt_notes.optimizers.clipping import ClipByGlobalNorm
 from jaxopt_notes.optimizers.evaluation import evaluation_params
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment
+from jaxopt_notes.optimizers.inner import select, update_inner
+from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.record import record
 from jaxopt_notes.trees import Tree, is_float
 
@@ -44,12 +49,7 @@ class SkipNonfinite(Transform):
     ) -> tuple[Tree, SkipNonfiniteState]:
         finite = _all_finite(updates, self.optimizer)
         accept = finite if accept is None else finite & accept
-        if getattr(self.optimizer, "gated", False):
-            updates, inner = self.optimizer.update(updates, state.inner, params, accept=accept, **extra)
-        else:
-            updates, inner = self.optimizer.update(updates, state.inner, params, **extra)
-            updates = jax.tree.map(lambda u: jnp.where(accept, u, jnp.zeros_like(u)), updates)
-            inner = jax.tree.map(lambda new, old: jnp.where(accept, new, old), inner, state.inner)
+        updates, inner = update_inner(self.optimizer, updates, state.inner, params, accept, extra)
         skipped = increment(state.skipped, ~finite)
         return updates, SkipNonfiniteState(inner, skipped, finite)
 
@@ -96,3 +96,60 @@ def skip_nonfinite(optimizer: Any) -> SkipNonfinite:
     after a number of failures in a row.
     """
     return SkipNonfinite(as_transform(optimizer))
+
+
+class ZeroNonfiniteState(NamedTuple):
+    """Steps in which something was zeroed, and how many entries in the last step."""
+
+    zeroed_steps: jax.Array
+    last_zeroed: jax.Array
+
+
+@record
+class ZeroNonfinite(Transform):
+    """See `zero_nonfinite`."""
+
+    def init(self, params: Tree) -> ZeroNonfiniteState:
+        return ZeroNonfiniteState(first_step(), first_step())
+
+    def update(
+        self,
+        updates: Tree,
+        state: ZeroNonfiniteState,
+        params: Tree = None,
+        *,
+        accept: Any = None,
+        **extra: Any,
+    ) -> tuple[Tree, ZeroNonfiniteState]:
+        counts = [jnp.sum(~jnp.isfinite(g), dtype=jnp.int32) for g in jax.tree.leaves(updates) if is_float(g)]
+        number = functools.reduce(jnp.add, counts, jnp.zeros((), jnp.int32))
+        (updates,) = leafwise(finite_or_zero, updates, params, accept=accept)
+        new = ZeroNonfiniteState(increment(state.zeroed_steps, number > 0), number)
+        return updates, select(accept, new, state)
+
+
+def finite_or_zero(g, p):
+    """The gradient of one leaf, 0 in place of what is infinite or NaN."""
+    return jnp.where(jnp.isfinite(g), g, jnp.zeros_like(g))
+
+
+def zero_nonfinite() -> ZeroNonfinite:
+    """Replace infinite and NaN entries by 0, and count them; the rest of the step is taken.
+
+        gᵢ ← gᵢ if |gᵢ| < ∞, else 0
+
+    Returns:
+        A `ZeroNonfinite` record, to stand first in `chain`; its state holds `zeroed_steps` and
+        `last_zeroed` (int32).
+
+    Example:
+        >>> transform = zero_nonfinite()
+        >>> updates, state = transform.update(jnp.array([jnp.nan, 1.0]), transform.init(jnp.zeros(2)))
+        >>> print(updates, state.zeroed_steps, state.last_zeroed)
+        [0. 1.] 1 1
+
+    Source: row S3-48 of the notes.
+
+    Elsewhere: `optax.zero_nans`, which leaves infinite entries and remembers which leaves had a NaN.
+    """
+    return ZeroNonfinite()

@@ -36,13 +36,13 @@ class AddNoise(Transform):
         age = 1 + as_hyperparameter(state.count)
         stddev = safe_sqrt(as_hyperparameter(self.eta) / age ** as_hyperparameter(self.gamma))
         # In at least float32, so that a draw of half precision is a draw of single precision, rounded.
-        (noisy,) = leafwise(_add, widened(updates), _draws(state, updates), stddev=stddev, accept=accept)
+        (noisy,) = leafwise(_add, widened(updates), draws(state, updates), stddev=stddev, accept=accept)
         return narrowed(noisy, updates if params is None else params), NoiseState(
             increment(state.count, accept), state.key
         )
 
 
-def _draws(state: NoiseState, tree: Tree) -> Tree:
+def draws(state: NoiseState, tree: Tree) -> Tree:
     """A draw for every leaf from a key of its path: other leaves, come or gone, do not change it."""
     key = jax.random.fold_in(state.key, state.count)
 

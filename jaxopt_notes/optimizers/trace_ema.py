@@ -1,4 +1,4 @@
-"""Memory of past updates: a decaying sum of them, or their exponential moving average."""
+"""Memory of past updates: a decaying sum, an exponential moving average, the correction for its start."""
 
 from typing import Any, NamedTuple
 
@@ -165,3 +165,64 @@ def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: Any = None) ->
         debias,
         check_state_dtype("ema(state_dtype)", state_dtype),
     )
+
+
+class CorrectBiasState(NamedTuple):
+    """Steps made."""
+
+    count: jax.Array
+
+
+@record
+class CorrectBias(Transform):
+    """See `correct_bias`."""
+
+    decay: Number
+
+    def init(self, params: Tree) -> CorrectBiasState:
+        return CorrectBiasState(first_step())
+
+    def update(
+        self, updates: Tree, state: CorrectBiasState, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, CorrectBiasState]:
+        count = increment(state.count, accept)
+        (updates,) = leafwise(
+            _divide, updates, params, correction=bias_correction(self.decay, count), accept=accept
+        )
+        return updates, CorrectBiasState(count)
+
+
+def _divide(m, p, *, correction):
+    return m / correction
+
+
+def correct_bias(decay: Number = 0.9) -> CorrectBias:
+    """Divide by the weight that an exponential moving average started at 0 has seen: bias correction.
+
+        u = m / (1 − dᵗ)                    (t = 1 at the first update)
+
+    Arguments:
+        decay: d in [0, 1), that of the average; 0 changes nothing.
+
+    Returns:
+        A `CorrectBias` record, to stand after what averages without correction: after
+        `ema(d, debias=False)` it makes `ema(d)`. Its state holds `count`.
+
+    Raises:
+        ValueError: d outside [0, 1). TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> transform = correct_bias(0.5)
+        >>> state = transform.init(jnp.zeros(()))
+        >>> for m in (0.5, 0.75):  # the averages of 1, 1
+        ...     update, state = transform.update(jnp.array(m), state)
+        ...     print(update)
+        1.0
+        1.0
+
+    Source: Kingma & Ba 2015, section 3; row S2-49 of the notes.
+
+    Elsewhere: `optax.tree.bias_correction`, a function of the step.
+    """
+    return CorrectBias(check_number("correct_bias(decay)", decay, "[0, 1)", "that of the average"))
