@@ -23,6 +23,7 @@ from jaxopt_notes.search.distributions import (
 )  # fmt: skip
 from jaxopt_notes.search.grid_search import GridSearch, grid_search, grid_size
 from jaxopt_notes.search.hyperband import hyperband, hyperband_brackets
+from jaxopt_notes.search.hypergradient_search import hypergradient_search, training_score
 from jaxopt_notes.search.median_stopping import MedianStopping, median_rule, median_stopping
 from jaxopt_notes.search.population import population_map
 from jaxopt_notes.search.population_based_training import (
@@ -59,7 +60,7 @@ __all__ = [
     "MedianStopping", "Normal", "PopulationBasedTraining", "Programs", "RandomSearch", "Report", "Results",
     "StaticChoice", "SuccessiveHalving", "Uniform", "asha", "choice", "cma_es", "dimensions",
     "equal_share_rungs", "fill", "geometric_rungs", "grid_search", "grid_size", "hyperband",
-    "hyperband_brackets", "integers", "log_uniform", "median_rule", "median_stopping", "normal",
-    "pbt_step", "population_based_training", "population_map", "random_search", "static_choice",
-    "successive_halving", "sweep", "uniform",
+    "hyperband_brackets", "hypergradient_search", "integers", "log_uniform", "median_rule",
+    "median_stopping", "normal", "pbt_step", "population_based_training", "population_map", "random_search", "static_choice",
+    "successive_halving", "sweep", "training_score", "uniform",
 ]  # fmt: skip
