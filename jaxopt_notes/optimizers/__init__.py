@@ -1,7 +1,8 @@
 """Optimizers and gradient transforms: records with `init(params)` and `update(updates, state, params)`.
 
 `OPTIMIZERS` are whole optimizers, `TRANSFORMS` stand before or after one in a `chain`, `WRAPPERS`
-take an optimizer. Every factory here works without arguments but for the wrapped optimizer.
+take an optimizer, `AGGREGATIONS` make one gradient of those of single examples. Every factory here works
+without arguments but for the wrapped optimizer.
 """
 
 from collections.abc import Callable
@@ -25,10 +26,11 @@ from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
 from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
 from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from jaxopt_notes.optimizers.conditionally import conditionally
 from jaxopt_notes.optimizers.dadapt import DAdaptAdam, DAdaptSGD, dadapt_adam, dadapt_sgd
 from jaxopt_notes.optimizers.dog import DoG, DoWG, dog, dowg
 from jaxopt_notes.optimizers.evaluation import evaluation_params
-from jaxopt_notes.optimizers.finite import skip_nonfinite
+from jaxopt_notes.optimizers.finite import skip_nonfinite, zero_nonfinite
 from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.hypergradient import Hypergradient, hypergradient
@@ -45,6 +47,7 @@ from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nest
 from jaxopt_notes.optimizers.noise import add_noise
 from jaxopt_notes.optimizers.novograd import NovoGrad, novograd
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
+from jaxopt_notes.optimizers.private_clipping import clip_per_example
 from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
 from jaxopt_notes.optimizers.radam import RAdam, radam
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
@@ -56,7 +59,8 @@ from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_
 from jaxopt_notes.optimizers.sgd import SGD, sgd
 from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
 from jaxopt_notes.optimizers.sm3 import SM3, sm3
-from jaxopt_notes.optimizers.trace_ema import ema, trace
+from jaxopt_notes.optimizers.snapshots import snapshots
+from jaxopt_notes.optimizers.trace_ema import correct_bias, ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
 from jaxopt_notes.optimizers.yogi import Yogi, yogi
@@ -120,6 +124,8 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
     "trace": trace,
     "ema": ema,
     "add_noise": add_noise,
+    "zero_nonfinite": zero_nonfinite,
+    "correct_bias": correct_bias,
 }
 
 WRAPPERS: dict[str, Callable[..., Any]] = {
@@ -135,22 +141,29 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "inspect": inspect,
     "hypergradient": hypergradient,
     "schedule_free": schedule_free,
+    "conditionally": conditionally,
+    "snapshots": snapshots,
+}
+
+AGGREGATIONS: dict[str, Callable[..., Any]] = {
+    "clip_per_example": clip_per_example,
 }
 
 __all__ = [
-    "ADOPT", "LAMB", "LARS", "OPTIMIZERS", "SGD", "SM3", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix",
-    "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam", "AdamW", "Adamax", "AdamaxW", "Adan",
-    "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage", "Hypergradient", "Lion", "Momentum",
-    "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "NovoGrad", "Prodigy", "RAdam", "RMSProp", "Rprop",
-    "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi", "accumulate_gradients",
-    "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw", "adamw", "adan",
-    "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad", "apply_updates",
-    "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm", "clip_by_value",
-    "dadapt_adam", "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params",
-    "evaluation_params", "freeze", "fromage", "heavy_ball", "hypergradient", "inspect", "label_paths", "lamb",
-    "lars", "layerwise_rates", "lion", "lookahead", "masked", "momentum", "multiplicative_decay", "nadam",
-    "nadamw", "nesterov", "nesterov_accelerated", "normalize_by_norm", "novograd", "partition",
-    "polyak_average", "prodigy", "radam", "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio",
-    "schedule_free", "schedule_free_adamw", "schedule_free_sgd", "sgd", "sign_sgd", "signum",
-    "skip_nonfinite", "sm3", "static_loss_scale", "swa", "trace", "weight_decay", "yogi",
+    "ADOPT", "AGGREGATIONS", "LAMB", "LARS", "OPTIMIZERS", "SGD", "SM3", "TRANSFORMS", "WRAPPERS",
+    "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam", "AdamW", "Adamax",
+    "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage", "Hypergradient",
+    "Lion", "Momentum", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "NovoGrad", "Prodigy",
+    "RAdam", "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi",
+    "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw",
+    "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad",
+    "apply_updates", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm",
+    "clip_by_value", "clip_per_example", "conditionally", "correct_bias", "dadapt_adam", "dadapt_sgd",
+    "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params", "freeze", "fromage",
+    "heavy_ball", "hypergradient", "inspect", "label_paths", "lamb", "lars", "layerwise_rates", "lion",
+    "lookahead", "masked", "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov",
+    "nesterov_accelerated", "normalize_by_norm", "novograd", "partition", "polyak_average", "prodigy",
+    "radam", "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio", "schedule_free",
+    "schedule_free_adamw", "schedule_free_sgd", "sgd", "sign_sgd", "signum", "skip_nonfinite", "sm3",
+    "snapshots", "static_loss_scale", "swa", "trace", "weight_decay", "yogi", "zero_nonfinite",
 ]  # fmt: skip
