@@ -61,6 +61,6 @@ __all__ = [
     "StaticChoice", "SuccessiveHalving", "Uniform", "asha", "choice", "cma_es", "dimensions",
     "equal_share_rungs", "fill", "geometric_rungs", "grid_search", "grid_size", "hyperband",
     "hyperband_brackets", "hypergradient_search", "integers", "log_uniform", "median_rule",
-    "median_stopping", "normal", "pbt_step", "population_based_training", "population_map", "random_search", "static_choice",
-    "successive_halving", "sweep", "training_score", "uniform",
+    "median_stopping", "normal", "pbt_step", "population_based_training", "population_map",
+    "random_search", "static_choice", "successive_halving", "sweep", "training_score", "uniform",
 ]  # fmt: skip
