@@ -3,6 +3,9 @@
 `OPTIMIZERS` are whole optimizers, `TRANSFORMS` stand before or after one in a `chain`, `WRAPPERS`
 take an optimizer, `AGGREGATIONS` make one gradient of those of single examples. Every factory here works
 without arguments but for the wrapped optimizer.
+
+`SOLVERS` are the methods for losses without noise: of second order, with a line search, for penalties
+with corners and for constraints. Most need `value_fn=`, the loss itself, in `update`.
 """
 
 from collections.abc import Callable
@@ -23,6 +26,7 @@ from jaxopt_notes.optimizers.adopt import ADOPT, adopt
 from jaxopt_notes.optimizers.amsgrad import AMSGrad, amsgrad
 from jaxopt_notes.optimizers.apply_updates import apply_updates
 from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
+from jaxopt_notes.optimizers.bfgs import BFGS, bfgs
 from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
 from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
@@ -35,8 +39,17 @@ from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.hypergradient import Hypergradient, hypergradient
 from jaxopt_notes.optimizers.inspect import inspect
+from jaxopt_notes.optimizers.iterative_hard_thresholding import iterative_hard_thresholding
 from jaxopt_notes.optimizers.lamb import LAMB, lamb
 from jaxopt_notes.optimizers.lars import LARS, lars
+from jaxopt_notes.optimizers.lbfgs import LBFGS, lbfgs
+from jaxopt_notes.optimizers.levenberg_marquardt import (
+    GaussNewton,
+    LevenbergMarquardt,
+    gauss_newton,
+    levenberg_marquardt,
+)
+from jaxopt_notes.optimizers.line_search import LineSearch, line_search, value_and_grad_from_state
 from jaxopt_notes.optimizers.lion import Lion, lion
 from jaxopt_notes.optimizers.lookahead import lookahead
 from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
@@ -44,11 +57,14 @@ from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
+from jaxopt_notes.optimizers.newton import Newton, NewtonCG, newton, newton_cg
 from jaxopt_notes.optimizers.noise import add_noise
 from jaxopt_notes.optimizers.novograd import NovoGrad, novograd
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
 from jaxopt_notes.optimizers.private_clipping import clip_per_example
 from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
+from jaxopt_notes.optimizers.projected_gradient import projected_gradient
+from jaxopt_notes.optimizers.proximal_gradient import ProximalGradient, proximal_gradient, proximal_step
 from jaxopt_notes.optimizers.radam import RAdam, radam
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
@@ -64,6 +80,7 @@ from jaxopt_notes.optimizers.trace_ema import correct_bias, ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
 from jaxopt_notes.optimizers.yogi import Yogi, yogi
+from jaxopt_notes.optimizers.zoom import Zoom, zoom
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sgd": sgd,
@@ -149,21 +166,38 @@ AGGREGATIONS: dict[str, Callable[..., Any]] = {
     "clip_per_example": clip_per_example,
 }
 
+SOLVERS: dict[str, Callable[..., Any]] = {
+    "newton": newton,
+    "newton_cg": newton_cg,
+    "gauss_newton": gauss_newton,
+    "levenberg_marquardt": levenberg_marquardt,
+    "bfgs": bfgs,
+    "lbfgs": lbfgs,
+    "line_search": line_search,
+    "proximal_gradient": proximal_gradient,
+    "iterative_hard_thresholding": iterative_hard_thresholding,
+    "projected_gradient": projected_gradient,
+}
+
 __all__ = [
-    "ADOPT", "AGGREGATIONS", "LAMB", "LARS", "OPTIMIZERS", "SGD", "SM3", "TRANSFORMS", "WRAPPERS",
-    "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam", "AdamW", "Adamax",
-    "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage", "Hypergradient",
-    "Lion", "Momentum", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "NovoGrad", "Prodigy",
-    "RAdam", "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi",
+    "ADOPT", "AGGREGATIONS", "BFGS", "LAMB", "LARS", "LBFGS", "OPTIMIZERS", "SGD", "SM3", "SOLVERS",
+    "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam",
+    "AdamW", "Adamax", "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage",
+    "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion", "Momentum", "NAdam", "NAdamW",
+    "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG", "NovoGrad", "Prodigy", "ProximalGradient",
+    "RAdam", "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi", "Zoom",
     "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw",
     "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad",
-    "apply_updates", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm", "clip_by_norm",
-    "clip_by_value", "clip_per_example", "conditionally", "correct_bias", "dadapt_adam", "dadapt_sgd",
-    "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params", "freeze", "fromage",
-    "heavy_ball", "hypergradient", "inspect", "label_paths", "lamb", "lars", "layerwise_rates", "lion",
+    "apply_updates", "bfgs", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
+    "clip_by_norm", "clip_by_value", "clip_per_example", "conditionally", "correct_bias", "dadapt_adam",
+    "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params", "freeze",
+    "fromage", "gauss_newton", "heavy_ball", "hypergradient", "inspect", "iterative_hard_thresholding",
+    "label_paths", "lamb", "lars", "layerwise_rates", "lbfgs", "levenberg_marquardt", "line_search", "lion",
     "lookahead", "masked", "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov",
-    "nesterov_accelerated", "normalize_by_norm", "novograd", "partition", "polyak_average", "prodigy",
-    "radam", "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio", "schedule_free",
-    "schedule_free_adamw", "schedule_free_sgd", "sgd", "sign_sgd", "signum", "skip_nonfinite", "sm3",
-    "snapshots", "static_loss_scale", "swa", "trace", "weight_decay", "yogi", "zero_nonfinite",
+    "nesterov_accelerated", "newton", "newton_cg", "normalize_by_norm", "novograd", "partition",
+    "polyak_average", "prodigy", "projected_gradient", "proximal_gradient", "proximal_step", "radam",
+    "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw",
+    "schedule_free_sgd", "sgd", "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots",
+    "static_loss_scale", "swa", "trace", "value_and_grad_from_state", "weight_decay", "yogi",
+    "zero_nonfinite", "zoom",
 ]  # fmt: skip

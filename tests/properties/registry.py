@@ -21,7 +21,10 @@ from jax.tree_util import Partial
 
 from jaxopt_notes.activations import tanh
 from jaxopt_notes.layers import batch_norm, dense, dropout
-from jaxopt_notes.optimizers import adam, apply_updates
+from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
+from jaxopt_notes.optimizers.moving import moving
+from jaxopt_notes.penalties import elastic_net, l1
+from jaxopt_notes.projections import project_l2_ball
 from jaxopt_notes.schedules import cosine, plateau
 from jaxopt_notes.search import integers, log_uniform
 
@@ -29,6 +32,7 @@ REGISTRIES = {
     "optimizers": "jaxopt_notes.optimizers.OPTIMIZERS",
     "transforms": "jaxopt_notes.optimizers.TRANSFORMS",
     "wrappers": "jaxopt_notes.optimizers.WRAPPERS",
+    "solvers": "jaxopt_notes.optimizers.SOLVERS",
     "schedules": "jaxopt_notes.schedules.SCHEDULES",
     "initializers": "jaxopt_notes.initializers.INITIALIZERS",
     "layers": "jaxopt_notes.layers.LAYERS",
@@ -38,7 +42,7 @@ REGISTRIES = {
     "metrics": "jaxopt_notes.metrics.METRICS",
     "strategies": "jaxopt_notes.search.STRATEGIES",
 }
-GRADIENT_TRANSFORMS = ("optimizers", "transforms", "wrappers")
+GRADIENT_TRANSFORMS = ("optimizers", "transforms", "wrappers", "solvers")
 FUNCTIONS = ("losses", "activations", "metrics")
 
 
@@ -89,6 +93,25 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "hypergradient-multiplicative": call(
             adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"
         ),
+    },
+    # Undamped, Newton's method is at the bottom of the bowl in one step, and nothing depends on its numbers.
+    "solvers": {
+        "newton": call(learning_rate=0.5, damping=0.1),
+        "newton_cg": call(learning_rate=0.5, damping=0.1),
+        "gauss_newton": call(learning_rate=0.5, damping=0.1),
+        "levenberg_marquardt": call(damping=300.0),
+        "levenberg_marquardt-columns": call(damping=300.0, scaling="columns"),
+        "bfgs": call(linesearch=zoom(max_learning_rate=30.3)),  # at 1 the first guess would be a corner
+        "bfgs-bare": call(learning_rate=0.1, scale_init_precond=False, linesearch=None),
+        "lbfgs": call(linesearch=zoom(max_learning_rate=30.3)),
+        "lbfgs-bare": call(learning_rate=0.1, memory_size=3, linesearch=None),
+        "lbfgs-short": call(memory_size=1, linesearch=zoom(3, curv_rtol=0.1, max_learning_rate=30.3)),
+        "line_search": call(sgd(0.05), zoom(max_learning_rate=30.3)),
+        "line_search-keep": call(adam(0.1), zoom(max_learning_rate=30.3), initial_guess_strategy="keep"),
+        "proximal_gradient": call(learning_rate=0.1, penalty=l1(0.3)),
+        "proximal_gradient-ista": call(penalty=elastic_net(0.3, mask=None), accelerated=False),
+        "iterative_hard_thresholding": call(learning_rate=0.1, k=2.0),
+        "projected_gradient": call(learning_rate=0.1, projection=project_l2_ball, radius=2.0),
     },
     "schedules": {
         "constant": call(0.3),
@@ -225,12 +248,43 @@ def loss(tree: Any) -> jax.Array:
     return sum((jnp.vdot(x * jnp.linspace(0.5, 1.5, x.size), x) for x in wide), 0.0)
 
 
+def residuals(tree: Any) -> Any:
+    """The same bowl as half a sum of squares."""
+    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+    wide = [leaf.astype(jnp.result_type(float)).reshape(-1) - 0.3 for leaf in leaves]
+    return [x * jnp.sqrt(2 * jnp.linspace(0.5, 1.5, x.size)) for x in wide]
+
+
+def update(subject: Subject, record: Any, grads: Any, state: Any, tree: Any = None, **extra: Any) -> Any:
+    """`record.update`; a solver is given a loss whose gradient at the tree is the given one.
+
+    It is a parabola of a curvature of its own in every direction, and turns with the complex plane.
+    """
+    if subject.family != "solvers" or tree is None:
+        return record.update(grads, state, tree, **extra)
+
+    def parts(x: Any) -> list:
+        """Of every leaf that has a gradient: the gradient, the way from the tree, the curvatures."""
+        slopes, start, here = (jax.tree.leaves(part) for part in (*moving(grads, tree), moving(grads, x)[1]))
+        curvatures = [jnp.linspace(1.0, 1.5, p.size, dtype=jnp.real(p).dtype).reshape(p.shape) for p in start]
+        return [(g, q - p, c) for g, p, q, c in zip(slopes, start, here, curvatures, strict=True)]
+
+    def value_fn(x: Any) -> Any:
+        sums = [jnp.sum(jnp.real(jnp.conj(d) * (g + c.astype(d.dtype) / 2 * d))) for g, d, c in parts(x)]
+        return sum((part.astype(jnp.result_type(float)) for part in sums), jnp.zeros(()))
+
+    def residual_fn(x: Any) -> Any:
+        return [(g / (root := jnp.sqrt(c).astype(d.dtype))) + root * d for g, d, c in parts(x)]
+
+    return record.update(grads, state, tree, value_fn=value_fn, residual_fn=residual_fn, **extra)
+
+
 def step(subject: Subject, record: Any, tree: Any, state: Any) -> tuple[Any, Any]:
     """One step of training. What is no optimizer is given a step to transform, not a gradient."""
     value, grads = jax.value_and_grad(loss)(tree)
     if subject.family == "transforms":
         grads = jax.tree.map(lambda g: (-0.5 * g).astype(g.dtype), grads)
-    extra = {"value": value, "grad": grads, "value_fn": loss}  # optax's names, for those who need them
+    extra = {"value": value, "grad": grads, "value_fn": loss, "residual_fn": residuals}  # optax's names
     updates, state = record.update(grads, state, tree, **extra)
     return apply_updates(tree, updates), state
 

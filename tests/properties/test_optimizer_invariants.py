@@ -23,6 +23,7 @@ from tests.properties.registry import (
     step,
     subjects,
     types,
+    update,
 )
 
 TREES = {
@@ -98,11 +99,11 @@ def test_types_are_stable_in_loops_and_branches(subject, kind):
 def test_python_and_numpy_leaves_need_no_jit(subject):
     record, tree = subject.build(), {"kernel": 1.5, "bias": np.array([-2.0, 0.5], np.float32)}
     grads = {"kernel": 0.5, "bias": np.array([1.5, 0.0], np.float32)}
-    updates, state = record.update(grads, record.init(tree), tree)
+    updates, state = update(subject, record, grads, record.init(tree), tree)
     assert types(updates) == types(tree)
     assert types(state) == types(record.init(tree))
     arrays = jax.tree.map(jnp.asarray, (grads, tree))
-    expected, _ = record.update(arrays[0], record.init(arrays[1]), arrays[1])
+    expected, _ = update(subject, record, arrays[0], record.init(arrays[1]), arrays[1])
     np.testing.assert_allclose(updates["kernel"], expected["kernel"], rtol=1e-6)
     np.testing.assert_allclose(updates["bias"], expected["bias"], rtol=1e-6)
 
@@ -111,8 +112,8 @@ def test_python_and_numpy_leaves_need_no_jit(subject):
 def test_half_precision_is_single_precision_rounded_once(subject, kind):
     record, tree = subject.build(), TREES[kind]
     wide = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (gradients(tree), tree))
-    updates, state = record.update(gradients(tree), record.init(tree), tree)
-    expected, wide_state = record.update(wide[0], record.init(wide[1]), wide[1])
+    updates, state = update(subject, record, gradients(tree), record.init(tree), tree)
+    expected, wide_state = update(subject, record, wide[0], record.init(wide[1]), wide[1])
     assert types(state) == types(wide_state)
     for a, b in zip(*map(jax.tree.leaves, plain((state, wide_state))), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
@@ -130,7 +131,7 @@ def test_zero_gradients_are_no_danger_in_half_precision(subject):
 
     def run(record):
         def body(carry, _):
-            updates, state = record.update(grads, carry[1], carry[0])
+            updates, state = update(subject, record, grads, carry[1], carry[0])
             return (apply_updates(carry[0], updates), state), None
 
         after, state = lax.scan(body, (tree, record.init(tree)), length=3)[0]
@@ -157,21 +158,21 @@ def test_odd_trees(subject):
         odd_grads = {"none": None, "empty": odd["empty"], "count": whole[0], "flag": whole[1], "frozen": None}
         grads = {"odd": odd_grads, "nested": gradients(tree["nested"])}
         state = record.init(tree)
-        updates, state_after = record.update(grads, state, tree)
+        updates, state_after = update(subject, record, grads, state, tree)
         assert types(state_after) == types(state)
         after = apply_updates(tree, updates)
         assert types(after) == types(tree)
         jax.tree.map(np.testing.assert_array_equal, after["odd"], odd)
         if subject.name in OF_ALL_LEAVES:
             continue
-        alone, _ = record.update({"nested": grads["nested"]}, record.init(plain), plain)
+        alone, _ = update(subject, record, {"nested": grads["nested"]}, record.init(plain), plain)
         jax.tree.map(np.testing.assert_array_equal, updates["nested"], alone["nested"])
 
 
 @pytest.mark.parametrize("tree", [{}, (), [None, {"a": ()}]], ids=str)
 def test_empty_trees(subject, tree):
     record = subject.build()
-    updates, state = record.update(tree, record.init(tree), tree)
+    updates, state = update(subject, record, tree, record.init(tree), tree)
     assert updates == tree
     assert types(state) == types(record.init(tree))
 
@@ -185,9 +186,9 @@ def test_complex_leaves_turn_with_the_plane(subject):
     turned = jax.tree.map(lambda leaf: leaf.astype(jnp.complex64) * turn, tree)
     state, turned_state = record.init(tree), record.init(turned)
     for _ in range(2):
-        updates, state = record.update(gradients(tree), state, tree)
+        updates, state = update(subject, record, gradients(tree), state, tree)
         grads = jax.tree.map(lambda g: g.astype(jnp.complex64) * turn, gradients(tree))
-        turned_updates, turned_state = record.update(grads, turned_state, turned)
+        turned_updates, turned_state = update(subject, record, grads, turned_state, turned)
         assert types(turned_updates) == types(turned)
         for a, b in zip(jax.tree.leaves(turned_updates), jax.tree.leaves(updates), strict=True):
             np.testing.assert_allclose(a, np.asarray(b) * turn, rtol=1e-5, atol=1e-6)
@@ -239,10 +240,10 @@ def test_a_step_that_is_not_accepted_changes_nothing(subject):
     if not getattr(record, "gated", False):
         return
     state = record.init(tree)
-    expected = record.update(gradients(tree), state, tree)
-    accepted = record.update(gradients(tree), state, tree, accept=jnp.array(True))
+    expected = update(subject, record, gradients(tree), state, tree)
+    accepted = update(subject, record, gradients(tree), state, tree, accept=jnp.array(True))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *plain((accepted, expected)))
-    updates, after = record.update(gradients(tree), state, tree, accept=jnp.array(False))
+    updates, after = update(subject, record, gradients(tree), state, tree, accept=jnp.array(False))
     jax.tree.map(lambda u: np.testing.assert_array_equal(u, 0), updates)
     jax.tree.map(np.testing.assert_array_equal, *plain((after, state)))
 
@@ -250,9 +251,9 @@ def test_a_step_that_is_not_accepted_changes_nothing(subject):
 def test_without_parameters_it_works_the_same_or_says_that_it_needs_them(subject):
     record, tree = subject.build(), params(jnp.float32)
     state = record.init(tree)
-    expected = record.update(gradients(tree), state, tree)
+    expected = update(subject, record, gradients(tree), state, tree)
     try:
-        found = record.update(gradients(tree), state)
+        found = update(subject, record, gradients(tree), state)
     except ValueError as error:
         message = str(error)
     else:
