@@ -67,10 +67,9 @@ class Adafactor(Transform):
 
     def init(self, params: Tree) -> AdafactorState:
         def means(x: jax.Array, which: int) -> jax.Array:
-            axes = factored_axes(x.shape) if self.factored else None
-            if axes is None or x.shape[axes[1]] < self.min_dim_size_to_factor:
+            if not self.factored or sorted((0, 0, *x.shape))[-2] < self.min_dim_size_to_factor:
                 return x if which == 0 else jnp.zeros(0, x.dtype)
-            return jnp.zeros(np.delete(x.shape, axes[which]), x.dtype)
+            return jnp.zeros(np.delete(x.shape, factored_axes(x.shape)[which]), x.dtype)
 
         whole = zeros_like(params, real=True)
         rows, columns = (jax.tree.map(lambda x, i=i: means(x, i), whole) for i in (0, 1))
@@ -105,10 +104,8 @@ class Adafactor(Transform):
         return updates, AdafactorState(increment(state.count, accept), rows, columns, mu)
 
 
-def factored_axes(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The largest axis of a tensor and the second largest (of equals the later ones); None for a vector."""
-    if len(shape) < 2:
-        return None
+def factored_axes(shape: tuple[int, ...]) -> tuple[int, int]:
+    """The largest axis of a tensor of rank ≥ 2 and the second largest; of equals the later ones."""
     *_, second, first = np.argsort(shape, kind="stable")
     return int(first), int(second)
 

@@ -36,7 +36,8 @@ class SM3(Transform):
             return x if x.ndim < 2 else jnp.zeros(sum(x.shape), x.dtype)
 
         maxima = jax.tree.map(slices, zeros_like(params, real=True))
-        return SM3State(first_step(), *moments(params, (1,), self.state_dtype), maxima)
+        (mu,) = moments(params, (1,), self.state_dtype)
+        return SM3State(first_step(), mu, maxima)
 
     def update(
         self, updates: Tree, state: SM3State, params: Tree = None, *, accept: Any = None, **extra: Any
