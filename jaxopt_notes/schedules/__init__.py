@@ -13,7 +13,12 @@ from jaxopt_notes.schedules.exponential import Exponential, exponential
 from jaxopt_notes.schedules.inverse_time import InverseTime, inverse_time
 from jaxopt_notes.schedules.join import Join, join
 from jaxopt_notes.schedules.linear import linear
-from jaxopt_notes.schedules.linear_cosine import LinearCosine, linear_cosine
+from jaxopt_notes.schedules.linear_cosine import (
+    LinearCosine,
+    NoisyLinearCosine,
+    linear_cosine,
+    noisy_linear_cosine,
+)
 from jaxopt_notes.schedules.natural_exponential import NaturalExponential, natural_exponential
 from jaxopt_notes.schedules.noam import Noam, noam
 from jaxopt_notes.schedules.one_cycle import OneCycle, one_cycle
@@ -41,6 +46,7 @@ SCHEDULES = {
         linear,
         cosine,
         linear_cosine,
+        noisy_linear_cosine,
         sgdr,
         triangular,
         one_cycle,
@@ -62,6 +68,7 @@ __all__ = [
     "LinearCosine",
     "NaturalExponential",
     "Noam",
+    "NoisyLinearCosine",
     "OneCycle",
     "Piecewise",
     "Plateau",
@@ -80,6 +87,7 @@ __all__ = [
     "linear_cosine",
     "natural_exponential",
     "noam",
+    "noisy_linear_cosine",
     "one_cycle",
     "piecewise",
     "plateau",

@@ -1,4 +1,4 @@
-"""Linear cosine decay: a cosine under a falling line."""
+"""Linear cosine decay: a cosine under a falling line, or under one that trembles."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import fraction, numbers
+from jaxopt_notes.trees import safe_sqrt
 
 
 @record
@@ -20,10 +21,16 @@ class LinearCosine:
     beta: Number
 
     def __call__(self, step: Any) -> jax.Array:
-        init_value, periods, alpha, beta = numbers(self.init_value, self.num_periods, self.alpha, self.beta)
-        share = fraction(step, self.decay_steps)
-        wave = 0.5 * (1 + jnp.cos(2 * jnp.pi * periods * share))
-        return init_value * ((alpha + 1 - share) * wave + beta)
+        return _under_a_line(self, step, 0.0)
+
+
+def _under_a_line(schedule: Any, step: Any, noise: Any) -> jax.Array:
+    """η₀·((α + 1 − t/T + noise)·½(1 + cos(2πn·t/T)) + β)."""
+    init_value, alpha, beta, noise = numbers(schedule.init_value, schedule.alpha, schedule.beta, noise)
+    share = fraction(step, schedule.decay_steps)
+    (periods,) = numbers(schedule.num_periods)
+    wave = 0.5 * (1 + jnp.cos(2 * jnp.pi * periods * share))
+    return init_value * ((alpha + 1 - share + noise) * wave + beta)
 
 
 def linear_cosine(
@@ -63,4 +70,88 @@ def linear_cosine(
         check_number("linear_cosine(num_periods)", num_periods, "[0, inf)"),
         check_number("linear_cosine(alpha)", alpha),
         check_number("linear_cosine(beta)", beta),
+    )
+
+
+@record
+class NoisyLinearCosine:
+    """See `noisy_linear_cosine`."""
+
+    init_value: Number
+    decay_steps: Number
+    initial_variance: Number
+    variance_decay: Number
+    num_periods: Number
+    alpha: Number
+    beta: Number
+    seed: Any
+
+    def __call__(self, step: Any) -> jax.Array:
+        variance, decay, t, T = numbers(self.initial_variance, self.variance_decay, step, self.decay_steps)
+        age = 1 + jnp.clip(t, 0, T)
+        noise = safe_sqrt(variance) * age ** (-decay / 2) * _draw(self.seed, t)
+        return _under_a_line(self, step, noise)
+
+
+def _draw(seed: Any, step: jax.Array) -> jax.Array:
+    """A standard normal number for each whole step, a function of the seed alone."""
+    is_key = jnp.issubdtype(jnp.asarray(seed).dtype, jax.dtypes.prng_key)
+    key = seed if is_key else jax.random.key(jnp.asarray(seed).astype(jnp.uint32))
+    whole = jax.lax.stop_gradient(jnp.maximum(step, 0)).astype(jnp.int32)
+
+    def draw(i: jax.Array) -> jax.Array:
+        return jax.random.normal(jax.random.fold_in(key, i), (), step.dtype)
+
+    return jnp.vectorize(draw)(whole)
+
+
+def noisy_linear_cosine(
+    init_value: Number,
+    decay_steps: Number,
+    initial_variance: Number = 1.0,
+    variance_decay: Number = 0.55,
+    num_periods: Number = 0.5,
+    alpha: Number = 0.0,
+    beta: Number = 0.001,
+    seed: Any = 0,
+) -> NoisyLinearCosine:
+    """Linear cosine decay with noise on the line, annealed.
+
+        η(t) = η₀·((α + 1 − t/T + εₜ)·½(1 + cos(2πn·t/T)) + β)       εₜ ~ N(0, σ²/(1 + t)^γ)
+
+    Arguments:
+        init_value: η₀.
+        decay_steps: T ≥ 0; t stays at T from there on, 0 switches the decay off.
+        initial_variance: σ² ≥ 0, the variance at step 0 as a share of η₀²; 0 is `linear_cosine`. With
+            TensorFlow's 1 the first rates are often negative.
+        variance_decay: γ ≥ 0; 0 keeps the variance constant.
+        num_periods, alpha, beta: n, α and β, as in `linear_cosine`.
+        seed: a whole number or a typed random key. The noise of a step is a function of it and of the step
+            alone, so a run can be resumed, and members of a population have their own.
+
+    Returns:
+        A `NoisyLinearCosine` record, called with the step.
+
+    Raises:
+        ValueError: a number outside its interval. TypeError: no number.
+
+    Example:
+        >>> schedule = noisy_linear_cosine(1.0, decay_steps=10, beta=0.0, initial_variance=0.0)
+        >>> [round(float(schedule(step)), 3) for step in (0, 5, 10)]
+        [1.0, 0.25, 0.0]
+
+    Source: Bello et al. 2017; row S4-22b of the notes. Elsewhere: TensorFlow 1's noisy_linear_cosine_decay,
+    which draws anew at each call.
+    """
+    where = "noisy_linear_cosine"
+    is_key = hasattr(seed, "dtype") and jnp.issubdtype(seed.dtype, jax.dtypes.prng_key)
+    return NoisyLinearCosine(
+        check_number(f"{where}(init_value)", init_value),
+        check_number(f"{where}(decay_steps)", decay_steps, "[0, inf)"),
+        check_number(f"{where}(initial_variance)", initial_variance, "[0, inf)", "0 switches the noise off"),
+        check_number(f"{where}(variance_decay)", variance_decay, "[0, inf)"),
+        check_number(f"{where}(num_periods)", num_periods, "[0, inf)"),
+        check_number(f"{where}(alpha)", alpha),
+        check_number(f"{where}(beta)", beta),
+        seed if is_key else check_number(f"{where}(seed)", seed, "[0, inf)"),
     )

@@ -90,6 +90,8 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     },
     "wrappers": {
         "masked-raw": call(adam(0.1), outside="raw"),
+        "conditionally-often": call(adam(0.1), lambda step: step % 2 == 0, outside="zero"),
+        "snapshots-growing": call(adam(0.1), 1.3, 2, 1.4),
         "hypergradient-multiplicative": call(
             adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"
         ),
@@ -124,6 +126,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "linear": call(1.0, 0.1, 6.2),
         "cosine": call(1.0, 6.2),
         "linear_cosine": call(1.0, 6.2),
+        "noisy_linear_cosine": call(1.0, 6.2),
         "sgdr": call(1.0, 2.3),
         "triangular": call(0.1, 1.0, 2.3),
         "one_cycle": call(8.2, 1.0),

@@ -35,6 +35,7 @@ ARGUMENTS = {
     "linear": [{"init_value": 1.0, "end_value": 0.1, "transition_steps": 8}],
     "cosine": [{"init_value": 1.0, "decay_steps": 8, "alpha": 0.1, "exponent": 0.5}],
     "linear_cosine": [{"init_value": 1.0, "decay_steps": 8, "num_periods": 1.5}],
+    "noisy_linear_cosine": [{"init_value": 1.0, "decay_steps": 8, "initial_variance": 0.01, "beta": 0.1}],
     "sgdr": [{"init_value": 1.0, "decay_steps": 4, "t_mul": 1.5, "m_mul": 0.9, "alpha": 0.1}],
     "triangular": [{"init_value": 0.1, "peak_value": 1.0, "transition_steps": 4, "m_mul": 0.5}],
     "one_cycle": [{"transition_steps": 10, "peak_value": 1.0}],
