@@ -53,6 +53,11 @@ class Engine:
         )  # fmt: skip
         return self._fit(members, *measured)
 
+    def full(self) -> int:
+        """Members that make one group on each core: fewer would be a layout, and a program, of their own."""
+        cpu = self.devices[0].platform == "cpu" and self.chunk_size != "measure"
+        return self._lanes() * (self.batch_size or 1) if cpu else 1
+
     def place(self, shared: tuple) -> tuple:
         """The arguments that all members share, one copy on each device."""
         mesh = Mesh(np.array(self.devices), ("members",))
@@ -69,6 +74,7 @@ class Engine:
         """Members a second, with one group on each lane at the same time."""
         where = self._fit(members, *sizes)
         program, rows, shared = program_for(where)
+        members = len(rows.arrays[-1])
         groups = -(-members // where.batch)
         chunks = [slots(chunk, members, where) for chunk in deal(range(min(where.lanes, groups)), where)]
         seconds = []

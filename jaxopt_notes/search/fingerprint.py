@@ -45,7 +45,7 @@ def of_tree(tree: Tree) -> str:
         True
     """
     leaves, treedef = jax.tree.flatten(tree)
-    digest = hashlib.sha256(_without_addresses(str(treedef)))
+    digest = hashlib.sha256(without_addresses(str(treedef)).encode())
     for leaf in leaves:
         array = as_numpy(leaf)
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
@@ -106,9 +106,16 @@ def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
         leaves, treedef = jax.tree.flatten(value)
         if leaves and leaves[0] is not value:  # a record: its numbers
             _update(digest, leaves, seen)
-        digest.update(_without_addresses(str(treedef)) + type(value).__qualname__.encode())
+        digest.update(without_addresses(str(treedef)).encode() + type(value).__qualname__.encode())
 
 
-def _without_addresses(text: str) -> bytes:
+def in_words(value: Any) -> str:
+    """A constant, a distribution or a strategy as text that says what it is."""
+    if hasattr(value, "dtype"):
+        return of_tree(value)
+    return of_function(value) if callable(value) else without_addresses(repr(value))
+
+
+def without_addresses(text: str) -> str:
     """A text without the addresses of objects, which differ from process to process."""
-    return re.sub(r"0x[0-9a-f]+", "", text).encode()
+    return re.sub(r"0x[0-9a-f]+", "", text)

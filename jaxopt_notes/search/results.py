@@ -122,6 +122,13 @@ class Results:
             is_leaf=lambda leaf: isinstance(leaf, Distribution),
         )
 
+    def lineage(self, trial: int) -> list[int]:
+        """The trials whose runs a trial continues, from the first one to itself."""
+        line = [int(trial)]
+        while "parent" in self.columns and (parent := int(self.columns["parent"][line[0]])) >= 0:
+            line.insert(0, parent)
+        return line
+
     def top(self, k: int) -> list[dict[str, Any]]:
         """The k best, each as `best`."""
         chosen = self.order[: check_count("Results.top(k)", k, 1)]

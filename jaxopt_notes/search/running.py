@@ -23,7 +23,7 @@ from jaxopt_notes.trees import Tree
 
 
 class Report(NamedTuple):
-    """How a population was run: the layout, the seconds spent, and the memory that it was to need."""
+    """How a population was run: the layout, the seconds spent, and the memory that was reckoned with."""
 
     members: int
     chunks: int
@@ -36,6 +36,11 @@ class Report(NamedTuple):
     device_bytes: int = 0
     host_bytes: int = 0
     restored: int = 0
+
+    @property
+    def layout(self) -> Layout:
+        """The layout of the program that served."""
+        return Layout(self.chunk_size // len(self.devices), self.batch_size, self.devices, self.workers)
 
 
 class Hooks(NamedTuple):
@@ -55,27 +60,43 @@ def run_population(
     shelf: Shelf | None = None,
     where: Layout | None = None,
     measure_with: tuple | None = None,
+    room_for: int = 1,
 ) -> tuple[Tree, Report]:
-    """What `population_map` does, on an engine; with a layout of an earlier call its program serves again."""
+    """What `population_map` does, on an engine.
+
+    Arguments:
+        train, shared: as there.
+        rows: configurations and keys.
+        machine: the engine.
+        hooks: what is called on the way.
+        shelf: finished chunks of this population, and the layout that it was begun with.
+        where: the layout of an earlier call, whose program then serves again.
+        measure_with: the shared arguments to measure sizes with, where that is less work.
+        room_for: lay out for so many members at least.
+
+    Returns:
+        The results and a `Report`.
+    """
     members = len(rows.arrays[-1])
     shared = machine.place(shared)
     compile_seconds = 0.0
 
     def program_for(where: Layout) -> Program:
         nonlocal compile_seconds
-        key = (
-            rows.signature(),
-            where,
-            jax.tree.structure(shared),
-            tuple(map(_aval, jax.tree.leaves(shared))),
-        )
+        leaves, treedef = jax.tree.flatten(shared)
+        key = (rows.signature(), where, treedef, tuple(map(_aval, leaves)))
         made = lambda: _compile(train, rows, shared, where, hooks)  # noqa: E731
         program, new = machine.programs.get(train, key, made)
         compile_seconds += program.seconds if new else 0.0
         return program
 
-    where = where or machine.layout(members, lambda where: (program_for(where), rows, machine.place(
-        measure_with or shared)), (train, rows.signature()))  # fmt: skip
+    def fitting() -> Layout:
+        def measured(where: Layout) -> tuple:
+            return program_for(where), rows, machine.place(measure_with or shared)
+
+        return machine.layout(max(members, room_for), measured, (train, rows.signature()))
+
+    where = where or (fitting() if shelf is None else _kept_layout(shelf, machine, fitting))
     saved = [] if shelf is None else shelf.names()
     traced: Any = Traced(train, rows, shared, where.batch) if saved else program_for(where)
     results = _Results(members, traced)
@@ -118,6 +139,18 @@ def run_population(
                     where.workers, compile_seconds, time.perf_counter() - compiled, *memory,
                     restored)  # fmt: skip
     return results.tree(), report
+
+
+def _kept_layout(shelf: Shelf, machine: Engine, fitting: Callable[[], Layout]) -> Layout:
+    """The layout that a run was begun with, so that it goes on with the same groups; a new one at first."""
+    kept = shelf.layout()
+    if kept is not None:
+        return Layout(*kept, machine.devices, machine.workers)
+    where = fitting()
+    hosts.meet("layout")  # all have looked before the first of them writes
+    if hosts.is_leader():
+        shelf.put_layout(where.share, where.batch)
+    return where
 
 
 def _compile(train: Callable, rows: Rows, shared: tuple, where: Layout, hooks: Hooks) -> Program:

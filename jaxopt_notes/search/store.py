@@ -102,9 +102,9 @@ class Store:
         for name in self.names(prefix):
             self._path(name).unlink(missing_ok=True)
 
-    def shelf(self, prefix: str) -> "Shelf":
-        """The parts under a prefix, for one population."""
-        return Shelf(self, prefix)
+    def shelf(self, prefix: str, kind: str = "all") -> "Shelf":
+        """The parts under a prefix, for one population; those of one kind have one layout."""
+        return Shelf(self, prefix, kind)
 
     def _path(self, name: str) -> pathlib.Path:
         return self.folder / (name + SUFFIX)
@@ -116,8 +116,17 @@ class Shelf:
     A chunk is the numbers of its members and the leaves of their results.
     """
 
-    def __init__(self, store: Store, prefix: str):
-        self.store, self.prefix = store, prefix
+    def __init__(self, store: Store, prefix: str, kind: str):
+        self.store, self.prefix, self.kind = store, prefix, kind
+
+    def layout(self) -> tuple[int, int] | None:
+        """The share and batch that populations of this kind were begun with, if any was."""
+        found = self.store.read(f"layout-{self.kind}")
+        return None if found is None else (int(found["share"]), int(found["batch"]))
+
+    def put_layout(self, share: int, batch: int) -> None:
+        """Keep the share and batch for all populations of this kind."""
+        self.store.write(f"layout-{self.kind}", {"share": np.int64(share), "batch": np.int64(batch)})
 
     def put(self, index: np.ndarray, leaves: list[np.ndarray]) -> None:
         """Keep a chunk."""

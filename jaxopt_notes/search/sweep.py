@@ -1,25 +1,33 @@
 """Sweeps: a search strategy, a function from hyperparameters to a training run, and the engine.
 
-`build(h)` makes a `Trainer` from one configuration. All configurations × seeds are members of one
-population, trained by one compiled program; only what changes the structure (a `static_choice`: a
-width, a batch size, an activation) makes a program of its own.
+`build(h)` makes a `Trainer` from one configuration. All configurations × seeds of a batch are members of
+one population, trained by one compiled program; only what changes the structure (a `static_choice`: a
+width, a batch size, an activation) makes a program of its own. A strategy that wants more after a batch is
+asked again, and may continue runs that it has seen (`rounds.py`).
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.data import SealedTestSet
 from jaxopt_notes.record import check_choice, check_count
-from jaxopt_notes.search.choices import StaticChoice
-from jaxopt_notes.search.population import population_map
-from jaxopt_notes.search.progress import Progress, progress_bar
+from jaxopt_notes.search import fingerprint, hosts
+from jaxopt_notes.search.distributions import Distribution
+from jaxopt_notes.search.engine import engine as make_engine
+from jaxopt_notes.search.programs import Programs
+from jaxopt_notes.search.progress import Progress, Watcher
 from jaxopt_notes.search.results import Results
-from jaxopt_notes.search.space import Configs, Space, dimensions, fill
-from jaxopt_notes.trees import Tree
+from jaxopt_notes.search.rounds import Rounds, Rule, blank, values
+from jaxopt_notes.search.segments import Task
+from jaxopt_notes.search.space import Configs, Space, dimensions
+from jaxopt_notes.search.store import Store
+from jaxopt_notes.search.table import Table, check_rounds
+from jaxopt_notes.search.trials import RESERVED
+from jaxopt_notes.trees import Tree, path_name
 
 
 def sweep(
@@ -34,12 +42,16 @@ def sweep(
     monitor: str = "valid_loss",
     mode: str = "min",
     at: str = "best",
+    segment: int | None = None,
+    folder: Any = None,
     progress: Progress = None,
     on_chunk: Callable[[np.ndarray, Configs, Tree], None] | None = None,
+    logger: Any = None,
     **engine: Any,
 ) -> Results:
     """Train configurations × seeds in one compiled program per structure, on every core and device.
 
+        until remaining(state) = 0:   configs ← ask,   scores ← train,   state ← tell(configs, ± mean score)
         score[i, s] = best over epochs of history[monitor] of build(configs[i]) with key s
 
     Arguments:
@@ -47,29 +59,40 @@ def sweep(
             to a `Trainer`.
         space: a dict (or any pytree) of distributions and constants.
         data: `(train, validation)`, each a pair (x, y), or a `Split`, whose test set is not looked at.
-        strategy: such as `random_search(256)`.
+        strategy: such as `random_search(256)`, or `successive_halving(27)`.
         seeds: members per configuration. Seed s has the same key in every configuration, so that
             configurations are compared on equal initial parameters and orders.
-        epochs: epochs per member.
+        epochs: epochs per member, where the strategy does not say it.
         key: a typed random key; the results are a function of it.
-        monitor: the score, a name of the history: "valid_loss", "valid_accuracy", "loss", …
+        monitor: the score, a name of the history: "valid_loss", "valid_accuracy", "loss", … A member
+            whose monitor is not finite after an epoch has diverged and is trained no further.
         mode: "min" if less is better, "max" if more is.
-        at: the score is taken at the "best" epoch or at the "last".
+        at: the score is taken at the "best" epoch of the whole run, with the epochs of the runs that it
+            continues, or at the "last".
+        segment: train in segments of so many epochs, and leave those that have stopped or diverged out of
+            the next: they then cost nothing, and the results stay the same. `None` for one piece, which is
+            quicker where few stop.
+        folder: keep what is finished there. A killed sweep that is started again with the same arguments
+            trains only the rest, and returns what it would have returned. Otherwise nothing is written.
         progress: True, False, None (a bar on a terminal or in a notebook), or a function called as
             `progress(done, members)`.
         on_chunk: called in this thread as members finish, with their numbers, their configurations
             and their results `{"score": …, "history": …}`, all [k, …]. Member i·seeds + s is
-            configuration i with seed s.
-        engine: further arguments of `population_map`: `chunk_size`, `batch_size`, `devices`, …
+            configuration i with seed s. Those that the folder holds come first.
+        logger: such as `csv_logger(path)`, or several; each is told of every member that has finished.
+        engine: further arguments of `population_map`: `chunk_size`, `batch_size`, `devices`, `programs`, …
+            The results do not depend on them but for rounding.
 
     Returns:
-        `Results`.
+        `Results`. Those of a strategy that continues runs have the columns `epochs` and `parent`.
 
     Raises:
         TypeError: a sealed test set among the data. ValueError: a monitor that the history has not,
-            or a wrong argument.
+            a wrong argument, or a folder that holds another sweep. BlockingIOError: another process is at
+            work in the folder. MemoryError: it would not fit.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> import jaxopt_notes as jn
         >>> x = jnp.linspace(-1, 1, 32)[:, None]
         >>> def build(h):
@@ -84,101 +107,71 @@ def sweep(
     Elsewhere: scikit-learn's RandomizedSearchCV and Ray Tune run one process a trial; with optax,
     `jax.vmap` over a function that builds the optimizer inside does the same on one device.
     """
-    check_choice("sweep(mode)", mode, ("min", "max"))
+    rule = Rule(monitor, check_choice("sweep(mode)", mode, ("min", "max")), at)
     check_choice("sweep(at)", at, ("best", "last"))
     seeds, epochs = check_count("sweep(seeds)", seeds, 1), check_count("sweep(epochs)", epochs, 1)
-    train_data, valid_data = _check_data(data)
-    strategy_key, ask_key, seed_key = jax.random.split(key, 3)
-    configs, _ = strategy.ask(state := strategy.init(strategy_key, space), ask_key, strategy.remaining(state))
-    axes = dimensions(space)
-    configs = {name: np.asarray(column) for name, column in configs.items()}
-    n = len(next(iter(configs.values()))) if configs else 1
-    keys = jax.random.split(seed_key, seeds)
-    member_config, member_seed = np.divmod(np.arange(n * seeds), seeds)
+    if segment is not None:
+        check_count("sweep(segment)", segment, 1, "None trains in one piece")
+    if taken := sorted(set(RESERVED) & set(dimensions(space))):
+        raise ValueError(f"sweep(space) has {taken[0]!r}, which is reserved: give it another name.")
+    parts = _check_data(data)
+    machine = make_engine("sweep", **{"programs": Programs(64), **engine})
+    strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
 
-    scores = np.full(n * seeds, np.nan)
-    history: dict[str, np.ndarray] = {}
-    reports = []
-    bar = progress_bar(False if callable(progress) else progress, n * seeds, "members")
-    done = 0
-    with bar:
-        for static, group in _groups(configs, axes, n):
-            members = np.flatnonzero(np.isin(member_config, group))
-            rows = {
-                name: column[member_config[members]] for name, column in configs.items() if name not in static
-            }
-            train = _member(build, space, static, epochs, monitor, mode, at)
-
-            def deliver(index: np.ndarray, out: Tree, members: np.ndarray = members) -> None:
-                nonlocal done
-                found = members[index]
-                scores[found] = out["score"]
-                for name, curve in out["history"].items():
-                    history.setdefault(name, np.empty((n * seeds, *curve.shape[1:]), curve.dtype))[found] = (
-                        curve
-                    )
-                done += len(index)
-                if on_chunk is not None:
-                    on_chunk(
-                        found, {name: column[member_config[found]] for name, column in configs.items()}, out
-                    )
-                if callable(progress):
-                    progress(done, n * seeds)
-                bar.update(len(index))
-                if (finite := scores[np.isfinite(scores)]).size:
-                    best = finite.max() if mode == "max" else finite.min()
-                    bar.set_postfix_str(f"best {monitor} {best:.4f}")
-
-            _, report = population_map(
-                train, rows, keys[member_seed[members]],
-                shared=(train_data, valid_data), on_chunk=deliver, return_report=True, **engine,
+    watcher = Watcher(progress, on_chunk, logger, seeds, monitor, mode)
+    with contextlib.ExitStack() as stack:
+        stack.callback(watcher.close)
+        store = None
+        if folder is not None:
+            settings = _settings(
+                build, space, strategy, parts, key, seeds=seeds, epochs=epochs, monitor=monitor, mode=mode,
+                at=at, segment=segment, batch_size=engine.get("batch_size"),
             )  # fmt: skip
-            reports.append(report)
-
-    columns = {name: _values(axes[name], column) for name, column in configs.items()}
-    curves = {name: curve.reshape(n, seeds, *curve.shape[1:]) for name, curve in history.items()}
-    return Results(columns, scores.reshape(n, seeds), monitor, mode, curves, tuple(reports), space)
-
-
-def _member(
-    build: Callable, space: Space, static: dict[str, int], epochs: int, monitor: str, mode: str, at: str
-) -> Callable:
-    """What `population_map` trains: one configuration with one key, on the data of all."""
-
-    def train(config: Configs, key: jax.Array, train_data: tuple, valid_data: tuple) -> dict[str, Tree]:
-        trainer = build(fill(space, {**config, **static}))
-        state = trainer.init(key, train_data)
-        _, history = trainer.advance(state, train_data, valid_data, epochs)
-        if monitor not in history:
-            raise ValueError(f"sweep(monitor) is {monitor!r}, expected one of {', '.join(sorted(history))}.")
-        curve = history[monitor]
-        best = jnp.max(curve) if mode == "max" else jnp.min(curve)
-        return {"score": best if at == "best" else curve[-1], "history": history}
-
-    return train
+            store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
+            if store.leader:
+                check_rounds(store)
+            hosts.meet("sweep")
+        task = Task(machine, machine.place(parts), segment, store, 1, watcher.compiling)
+        rounds = Rounds(
+            build, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
+        )
+        table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
+    return _results(table, rounds.reports, rule, space)
 
 
-def _groups(configs: Configs, axes: dict[str, Any], n: int) -> list[tuple[dict[str, int], np.ndarray]]:
-    """Configurations with equal static choices: those choices, and the numbers of the configurations."""
-    names = [name for name, axis in axes.items() if isinstance(axis, StaticChoice)]
-    if not names:
-        return [({}, np.arange(n))]
-    table = np.stack([configs[name] for name in names], axis=1)
-    choices, where = np.unique(table, axis=0, return_inverse=True)
-    where = where.reshape(-1)
-    return [
-        (dict(zip(names, map(int, row), strict=True)), np.flatnonzero(where == i))
-        for i, row in enumerate(choices)
-    ]
+def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
+    """All rounds as one table."""
+    axes = dimensions(space)
+    columns: dict[str, list] = {}
+    curves: dict[str, list] = {}
+    longest = max(batch.history[rule.monitor].shape[2] for batch in table.rounds)
+    for batch in table.rounds:
+        for name, column in {**batch.configs, **batch.reserved()}.items():
+            columns.setdefault(name, []).append(values(axes.get(name), column))
+        for name, curve in batch.history.items():
+            rest = (*curve.shape[:2], longest - curve.shape[2], *curve.shape[3:])
+            curves.setdefault(name, []).append(np.concatenate([curve, blank(rest, curve.dtype)], axis=2))
+    return Results(
+        {name: np.concatenate(parts) for name, parts in columns.items()},
+        np.concatenate([batch.scores for batch in table.rounds]), rule.monitor, rule.mode,
+        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(reports), space,
+    )  # fmt: skip
 
 
-def _values(axis: Any, column: np.ndarray) -> np.ndarray:
-    """A column for people: the values of static choices instead of their positions."""
-    if not isinstance(axis, StaticChoice):
-        return column
-    values = np.empty(len(column), object)
-    values[:] = [axis.values[int(position)] for position in column]
-    return values
+def _settings(
+    build: Callable, space: Space, strategy: Any, parts: tuple, key: jax.Array, **others: Any
+) -> dict:
+    """What a sweep is a function of, in words: one entry for each dimension and constant of the space."""
+    leaves = jax.tree.leaves_with_path(space, is_leaf=lambda leaf: isinstance(leaf, Distribution))
+    return {
+        "build": fingerprint.of_function(build),
+        **{f"space {path_name(path)}": fingerprint.in_words(leaf) for path, leaf in leaves},
+        "data": fingerprint.of_tree(parts),
+        "strategy": fingerprint.in_words(strategy),
+        "key": fingerprint.of_tree(key),
+        **{name: str(value) for name, value in others.items()},
+        **fingerprint.library(),
+    }
 
 
 def _check_data(data: Any) -> tuple[Any, Any]:

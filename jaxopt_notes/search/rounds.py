@@ -1,0 +1,218 @@
+"""The rounds of a sweep: ask, train, tell, until the strategy wants no more.
+
+A batch is a dict of columns with two reserved ones that a strategy may add: `epochs`, the total number of
+epochs until which a trial is trained, and `parent`, the number of the earlier trial whose run it continues
+(−1 for a fresh one; its hyperparameters may be others). Strategies minimize; scores are told with the sign
+for that, and as NaN where a seed has diverged.
+
+With a folder every finished round is a part of it, with the strategy's state; inside a round every finished
+chunk is. What is there is not trained again, and the rest comes out the same: it is a function of the key.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_notes.search.choices import StaticChoice
+from jaxopt_notes.search.progress import Watcher
+from jaxopt_notes.search.runs import Runs
+from jaxopt_notes.search.segments import Curves, Task, take, train_members
+from jaxopt_notes.search.space import Configs, Space, dimensions
+from jaxopt_notes.search.table import Round, Table
+from jaxopt_notes.search.trials import RESERVED
+
+
+class Rule(NamedTuple):
+    """What is a good score; see `sweep`."""
+
+    monitor: str
+    mode: str
+    at: str
+
+    def scores(self, curves: Curves) -> np.ndarray:
+        """The scores of members [k] from their histories; NaN for those that have diverged."""
+        curve = curves[self.monitor]
+        best = curve.max(axis=1) if self.mode == "max" else curve.min(axis=1)
+        return np.where(np.isfinite(curve[:, -1]), curve[:, -1] if self.at == "last" else best, np.nan)
+
+    def told(self, scores: np.ndarray) -> jax.Array:
+        """What a strategy, which minimizes, is told of trials [n] with these scores [n, seeds]."""
+        mean = np.where(
+            np.isfinite(scores).all(axis=1), np.where(np.isfinite(scores), scores, 0).mean(1), np.nan
+        )
+        return jnp.asarray(-mean if self.mode == "max" else mean)
+
+
+class Group(NamedTuple):
+    """Trials of a round that one program trains for the same epochs: their rows, and what they share."""
+
+    rows: np.ndarray
+    static: dict[str, int]
+    before: int
+    epochs: int
+
+
+class Rounds:
+    """A sweep on its way.
+
+    Arguments:
+        build, space, strategy: as in `sweep`.
+        task: engine, data, segment and folder.
+        keys: a typed key for each seed.
+        epochs: of trials of a strategy that does not say how many.
+        rule: what a good score is.
+        watcher: is told of everything.
+    """
+
+    def __init__(
+        self, build: Callable, space: Space, strategy: Any, task: Task, keys: jax.Array, epochs: int,
+        rule: Rule, watcher: Watcher,
+    ):  # fmt: skip
+        self.build, self.space, self.strategy, self.task = build, space, strategy, task
+        self.keys, self.epochs, self.rule, self.watcher = keys, epochs, rule, watcher
+        self.axes = dimensions(space)
+        self.table = Table(len(keys), task.store)
+        self.layouts: dict[str, Any] = {}
+        self.reports: list = []
+
+    def run(self, strategy_key: jax.Array, ask_key: Callable[[int], jax.Array]) -> Table:
+        """All rounds, each from the folder if it is there."""
+        state = first = self.strategy.init(strategy_key, self.space)
+        while n := self.strategy.remaining(state):
+            number = len(self.table.rounds)
+            batch, restored = self.table.restore(number, first)
+            if batch is not None:
+                self.watcher.asked(batch.scores.size)
+                self._show(batch)
+            if restored is None:
+                configs, state = self.strategy.ask(state, ask_key(number), n)
+                new = batch is None
+                batch = self._train(number, configs) if batch is None else batch
+                state = self.strategy.tell(state, configs, self.rule.told(batch.scores))
+                if new:
+                    self.table.save(number, batch, state)
+            else:
+                state = restored
+            self.table.rounds.append(batch)
+        return self.table
+
+    def _train(self, number: int, asked: Configs) -> Round:
+        """Train one batch."""
+        columns = {name: np.asarray(column) for name, column in asked.items()}
+        n = max(map(len, columns.values()), default=1)
+        keep = "parent" in columns
+        given = tuple(name for name in RESERVED if name in columns)
+        epochs = np.asarray(columns.pop("epochs", np.full(n, self.epochs)), int)
+        parent = np.asarray(columns.pop("parent", np.full(n, -1)), int)
+        seeds, longest = len(self.keys), int(epochs.max())
+        batch = Round(
+            len(self.table), columns, epochs, parent, np.zeros(n, int), np.full((n, seeds), np.nan), {}, given
+        )
+        self.watcher.asked(n * seeds)
+        for g, group in enumerate(self._groups(columns, parent, epochs)):
+            batch.group[group.rows] = g
+            curves = self._train_group(number, g, group, batch, keep)
+            for name, curve in curves.items():
+                whole = curve.reshape(len(group.rows), seeds, *curve.shape[1:])
+                if name not in batch.history:
+                    batch.history[name] = blank((n, seeds, longest, *curve.shape[2:]), curve.dtype)
+                batch.history[name][group.rows, :, : group.epochs] = whole
+            batch.scores[group.rows] = self.rule.scores(curves).reshape(-1, seeds)
+        return batch
+
+    def _train_group(self, number: int, g: int, group: Group, batch: Round, keep: bool) -> Curves:
+        """Train a group's members; returns their whole histories."""
+        seeds, rows, more = len(self.keys), group.rows, group.epochs - group.before
+        columns = {n: np.repeat(c[rows], seeds) for n, c in batch.configs.items() if n not in group.static}
+        segment = self.task.segment
+        whole = -(-more // 64) * 64 if batch.given else more  # one program for all rungs
+        runs = Runs(self.build, self.space, group.static, self.rule.monitor, segment or whole)
+        start, old = None, {}
+        if group.before:
+            like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
+            old = self.table.curves_of(batch.parent[rows], group.before)
+            start = self.table.start_of(batch.parent[rows], group.before, like)
+
+        def finished(index: np.ndarray, new: Curves) -> None:
+            curves = _join(take(old, index), new)
+            self._tell(batch, rows[index // seeds], index % seeds, curves, self.rule.scores(curves))
+
+        if more == 0:
+            finished(np.arange(len(rows) * seeds), {})
+            curves, state = old, start.state if start else None
+        else:
+            kind = "-".join(map(str, group.static.values())) or "all"
+            machine = self.task.machine
+            task = self.task._replace(room_for=machine.full() if keep else 1)
+            trained = train_members(
+                task, runs, columns, self.keys[np.arange(len(rows) * seeds) % seeds], start, more, keep=keep,
+                prefix=f"chunk-{number:04d}-{g:03d}", kind=kind, where=self.layouts.get(kind),
+                on_finished=finished,
+            )  # fmt: skip
+            self.layouts[kind] = trained.layout
+            self.reports += trained.reports
+            curves, state = _join(old, trained.history), trained.state
+        if keep:
+            self.table.keep(number, g, state)
+        return curves
+
+    def _groups(self, columns: Configs, parent: np.ndarray, epochs: np.ndarray) -> list[Group]:
+        """Trials with equal static choices, equal epochs before and after."""
+        names = [name for name, axis in self.axes.items() if isinstance(axis, StaticChoice)]
+        before = self.table.epochs_of(parent)
+        wrong = np.flatnonzero(epochs < np.maximum(before, 1))
+        if len(wrong):
+            raise ValueError(
+                f"the strategy wants a trial until {epochs[wrong[0]]} epochs in all that has had "
+                f"{before[wrong[0]]}, expected no fewer, and at least 1."
+            )
+        kinds = np.stack([*(columns[name] for name in names), before, epochs], axis=1)
+        found, where = np.unique(kinds, axis=0, return_inverse=True)
+        return [
+            Group(
+                np.flatnonzero(where.reshape(-1) == i),
+                dict(zip(names, map(int, kind), strict=False)), int(kind[-2]), int(kind[-1]),
+            )
+            for i, kind in enumerate(found)
+        ]  # fmt: skip
+
+    def _show(self, batch: Round) -> None:
+        """Tell of a round from the folder."""
+        seeds = batch.scores.shape[1]
+        for epochs in np.unique(batch.epochs):
+            rows = np.flatnonzero(batch.epochs == epochs)
+            place = np.arange(len(rows) * seeds)
+            curves = {
+                name: curve[rows][:, :, :epochs].reshape(len(place), epochs, *curve.shape[3:])
+                for name, curve in batch.history.items()
+            }
+            self._tell(batch, rows[place // seeds], place % seeds, curves, batch.scores[rows].reshape(-1))
+
+    def _tell(
+        self, batch: Round, rows: np.ndarray, seed: np.ndarray, curves: Curves, scores: np.ndarray
+    ) -> None:
+        configs = take({**batch.configs, **batch.reserved()}, rows)
+        shown = {name: values(self.axes.get(name), column) for name, column in configs.items()}
+        members = (batch.first + rows) * batch.scores.shape[1] + seed
+        self.watcher.finished(members, configs, shown, {"score": scores, "history": curves})
+
+
+def values(axis: Any, column: np.ndarray) -> np.ndarray:
+    """A column for people: the values of static choices instead of their positions."""
+    if not isinstance(axis, StaticChoice):
+        return column
+    found = np.empty(len(column), object)
+    found[:] = [axis.values[int(position)] for position in column]
+    return found
+
+
+def blank(shape: tuple, dtype: Any) -> np.ndarray:
+    """Epochs that a run did not have: NaN, or 0 for whole numbers."""
+    return np.full(shape, np.nan if np.issubdtype(dtype, np.floating) else 0, dtype)
+
+
+def _join(old: Curves, new: Curves) -> Curves:
+    return {n: np.concatenate([c[n] for c in (old, new) if n in c], axis=1) for n in (old or new)}
