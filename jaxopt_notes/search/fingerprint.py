@@ -85,8 +85,9 @@ def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
         _update(digest, value.__code__, seen)
         for part in (value.__defaults__, value.__kwdefaults__):
             _update(digest, part, seen)
-        inside = inspect.getclosurevars(value) if value.__closure__ else None
-        _update(digest, dict(inside.nonlocals) if inside else None, seen)
+        inside = inspect.getclosurevars(value)
+        near = {name: part for name, part in inside.globals.items() if _is_near(part, value)}
+        _update(digest, {**inside.nonlocals, **near}, seen)
     elif isinstance(value, types.CodeType):
         digest.update(value.co_code + repr(value.co_names).encode())
         for part in value.co_consts:
@@ -98,8 +99,8 @@ def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
         for name, part in value.items():
             _update(digest, str(name), seen)
             _update(digest, part, seen)
-    elif isinstance(value, type | types.ModuleType):
-        digest.update(f"{value.__module__ if isinstance(value, type) else ''}.{value.__name__}".encode())
+    elif isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+        digest.update(f"{getattr(value, '__module__', '')}.{value.__name__}".encode())
     elif hasattr(value, "shape") and hasattr(value, "dtype"):
         digest.update(of_tree(value).encode())
     else:
@@ -107,6 +108,13 @@ def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
         if leaves and leaves[0] is not value:  # a record: its numbers
             _update(digest, leaves, seen)
         digest.update(without_addresses(str(treedef)).encode() + type(value).__qualname__.encode())
+
+
+def _is_near(part: Any, function: types.FunctionType) -> bool:
+    """Whether a global that a function refers to belongs to its code: of its module, or a plain value."""
+    if isinstance(part, types.FunctionType):
+        return part.__module__ == function.__module__
+    return isinstance(part, bool | int | float | complex | str | bytes | tuple) or hasattr(part, "dtype")
 
 
 def in_words(value: Any) -> str:
