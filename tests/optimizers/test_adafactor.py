@@ -1,5 +1,7 @@
 """Adafactor: the formula, which axes are factored, and when factoring changes nothing."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -85,7 +87,7 @@ def test_a_step_is_a_share_of_the_size_of_the_weights(x64):
     grads[5] *= 1e6
     path, _ = follow(adafactor(0.1, 2), theta, grads)
     points = np.concatenate([theta[None], path])
-    shares = [rms(b - a) / rms(a) for a, b in zip(points, points[1:], strict=False)]
+    shares = [rms(b - a) / rms(a) for a, b in itertools.pairwise(points)]
     assert max(shares) == pytest.approx(0.1, rel=1e-9)
 
 
