@@ -71,7 +71,7 @@ def chain(*transforms: Any) -> Chain:
 
 
 def as_transform(transform: Any) -> Any:
-    """The transform itself if it is a record; one of another library held as structure."""
+    """The transform itself if it is a record; functions of another library held as structure."""
     if not (callable(getattr(transform, "init", None)) and callable(getattr(transform, "update", None))):
         raise TypeError(
             f"{transform!r} is no gradient transform: expected an object with init(params) and "
@@ -82,7 +82,28 @@ def as_transform(transform: Any) -> Any:
     )
     if jax.tree_util.all_leaves([transform]) or has_bare_functions:
         return Foreign(transform.init, transform.update)
-    return transform
+    return transform if _takes_extra(transform.update) else WithoutExtra(transform)
+
+
+def _takes_extra(update: Callable) -> bool:
+    kinds = {parameter.kind for parameter in inspect.signature(update).parameters.values()}
+    return inspect.Parameter.VAR_KEYWORD in kinds
+
+
+@record
+class WithoutExtra:
+    """A record whose `update` takes gradients, state and parameters, and nothing else."""
+
+    transform: Any
+
+    def init(self, params: Tree) -> Any:
+        return self.transform.init(params)
+
+    def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
+        return self.transform.update(updates, state, params)
+
+    def evaluation_params(self, params: Tree, state: Any) -> Tree:
+        return evaluation_params(self.transform, params, state)
 
 
 @record
@@ -96,6 +117,5 @@ class Foreign:
         return self.init_function(params)
 
     def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
-        kinds = {parameter.kind for parameter in inspect.signature(self.update_function).parameters.values()}
-        accepted = extra if inspect.Parameter.VAR_KEYWORD in kinds else {}
+        accepted = extra if _takes_extra(self.update_function) else {}
         return self.update_function(updates, state, params, **accepted)

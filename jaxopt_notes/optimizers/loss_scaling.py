@@ -4,8 +4,10 @@ In float16 whatever is below 6e-8 is zero, gradients included. A loss multiplied
 gradients as many times larger; in float32 they are divided by it again, before the optimizer sees them.
 The scale is held constant, or found: halved after every overflow, doubled after many steps without.
 
-    grads = jax.grad(lambda p: optimizer.scale_loss(loss(p), state))(params)
+    grads = jax.grad(lambda p: scale_loss(optimizer, loss(p), state))(params)
     updates, state = optimizer.update(grads, state, params)
+
+The `Trainer` does so by itself for any optimizer that holds a scale.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.chain import as_transform
+from jaxopt_notes.optimizers.chain import Chain, as_transform
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.inner import narrowed, update_inner, widened
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise
@@ -61,6 +63,8 @@ class LossScale(Transform):
         (grads,) = leafwise(_unscale, widened(updates), wide, scale=state.scale)
         finite = jnp.isfinite(global_norm(grads))
         taken = finite if accept is None else finite & accept
+        if "grad" in extra:
+            extra = {**extra, "grad": grads}
         steps, inner = update_inner(self.optimizer, grads, state.inner, params, taken, extra)
         steps = narrowed(steps, updates if params is None else params)
         # An overflow counts also where the step was not accepted: it is likely to be the reason.
@@ -74,6 +78,30 @@ class LossScale(Transform):
 
 def _unscale(g, p, *, scale):
     return g / scale
+
+
+def scale_loss(optimizer: Any, loss: jax.Array, state: Any) -> jax.Array:
+    """The loss as an optimizer wants it differentiated: times its scale, if it or a part of it holds one.
+
+    Looks into chains and wrappers; without a scale the loss is what it was.
+
+    Example:
+        >>> from jaxopt_notes.optimizers.finite import skip_nonfinite
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> optimizer = skip_nonfinite(static_loss_scale(sgd(0.1), 8.0))
+        >>> print(scale_loss(optimizer, jnp.array(2.0), optimizer.init(jnp.zeros(1))))
+        16.0
+        >>> print(scale_loss(sgd(0.1), jnp.array(2.0), sgd(0.1).init(jnp.zeros(1))))
+        2.0
+    """
+    if hasattr(optimizer, "scale_loss"):
+        return optimizer.scale_loss(loss, state)
+    if isinstance(optimizer, Chain):
+        for part in zip(optimizer.transforms, state, strict=True):
+            loss = scale_loss(part[0], loss, part[1])
+    elif hasattr(optimizer, "optimizer") and hasattr(state, "inner"):
+        return scale_loss(optimizer.optimizer, loss, state.inner)
+    return loss
 
 
 @record

@@ -1,4 +1,10 @@
-"""One training step: a gradient of the weighted batch loss, and an update."""
+"""One training step: a gradient of the weighted batch loss, and an update.
+
+Optimizers that need more than a gradient find it in the further arguments of their `update`, under optax's
+names: `value`, the objective at the parameters; `grad`, its gradient; `value_fn`, the objective as a function
+of the parameters, with this batch and this draw of noise. Who does not look at them pays nothing for them.
+If the optimizer holds a loss scale, what is differentiated is the objective times that scale.
+"""
 
 from typing import Any, NamedTuple
 
@@ -8,6 +14,7 @@ import jax.numpy as jnp
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.optimizers.apply_updates import apply_updates
 from jaxopt_notes.optimizers.finite import SkipNonfinite
+from jaxopt_notes.optimizers.loss_scaling import scale_loss
 from jaxopt_notes.trees import Tree
 
 
@@ -37,7 +44,7 @@ def train_step(
     """Move the parameters by one mini-batch.
 
         L(θ) = Σᵢ wᵢ·loss(model(xᵢ; θ), yᵢ) / Σᵢ wᵢ
-        θ ← θ + update(∇(L + penalty)(θ))
+        θ ← θ + update(∇(S·(L + penalty))(θ))          (S is 1 unless the optimizer holds a loss scale)
 
     Arguments:
         trainer: a `Trainer`: model, loss, penalty, augmentation and optimizer.
@@ -86,9 +93,17 @@ def train_step(
             return loss, (loss, model_state)
         return loss + jnp.asarray(trainer.penalty(params)).astype(loss.dtype), (loss, model_state)
 
-    grads, (loss, model_state) = jax.grad(objective, has_aux=True)(learner.params)
     optimizer = trainer.guarded_optimizer()
-    updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
+
+    def scaled(params: Tree) -> tuple:
+        value, (loss, model_state) = objective(params)
+        return scale_loss(optimizer, value, learner.opt_state), (value, loss, model_state)
+
+    grads, (value, loss, model_state) = jax.grad(scaled, has_aux=True)(learner.params)
+    updates, opt_state = optimizer.update(
+        grads, learner.opt_state, learner.params,
+        value=value, grad=grads, value_fn=lambda params: objective(params)[0],
+    )  # fmt: skip
     if isinstance(optimizer, SkipNonfinite):
         model_state = select(opt_state.last_finite, model_state, learner.model_state)
     return Learner(apply_updates(learner.params, updates), model_state, opt_state), loss
