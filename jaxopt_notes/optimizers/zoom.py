@@ -57,7 +57,7 @@ class Zoom:
     increase_factor: Number
     max_learning_rate: Number
     tol: Number
-    approx_dec_rtol: Number
+    approx_dec_rtol: Number | None
     stepsize_precision: Number
     max_linesearch_steps: int = static()
 
@@ -83,11 +83,11 @@ class Zoom:
             lowered the loss enough, or none (step 0): never one that does not.
         """
         kind = point.dtype
-        c1, c2, factor, longest, tol, eps, precision = (
+        c1, c2, factor, longest, tol, precision = (
             as_hyperparameter(number).astype(kind)
             for number in (
                 self.slope_rtol, self.curv_rtol, self.increase_factor, self.max_learning_rate, self.tol,
-                self.approx_dec_rtol, self.stepsize_precision,
+                self.stepsize_precision,
             )
         )  # fmt: skip
         guess = jnp.asarray(guess).astype(kind)
@@ -96,11 +96,14 @@ class Zoom:
 
         def errors(new: Trial) -> tuple[jax.Array, jax.Array]:
             decrease = new.value - value - c1 * new.step * slope
-            # Near the minimum differences of values are rounding errors; slopes still tell (Hager & Zhang).
-            approximate = jnp.maximum(
-                new.slope - (2 * c1 - 1) * slope, new.value - value - eps * jnp.abs(value)
-            )
-            found = jnp.minimum(decrease, approximate), jnp.abs(new.slope) - c2 * jnp.abs(slope)
+            curvature = jnp.abs(new.slope) - c2 * jnp.abs(slope)
+            if self.approx_dec_rtol is not None:
+                # Near the minimum differences of values are rounding errors; slopes still tell.
+                rise = (
+                    new.value - value - as_hyperparameter(self.approx_dec_rtol).astype(kind) * jnp.abs(value)
+                )
+                decrease = jnp.minimum(decrease, jnp.maximum(new.slope - (2 * c1 - 1) * slope, rise))
+            found = decrease, curvature
             return tuple(jnp.where(jnp.isnan(x), unknown, jnp.maximum(x, 0)) for x in found)  # type: ignore[return-value]
 
         def body(s: _Search) -> _Search:
@@ -192,7 +195,7 @@ def zoom(
     increase_factor: Number = 2.0,
     max_learning_rate: Number = float("inf"),
     tol: Number = 0.0,
-    approx_dec_rtol: Number = 1e-6,
+    approx_dec_rtol: Number | None = 1e-6,
     stepsize_precision: Number = 1e-5,
 ) -> Zoom:
     """A line search for the strong Wolfe conditions: bracket, then zoom.
@@ -208,7 +211,8 @@ def zoom(
         max_learning_rate: the longest step.
         tol: ≥ 0, by how much a condition may fail.
         approx_dec_rtol: ε ≥ 0: a step that raises f by at most ε|f| also passes the first condition, if
-            its slope is at most (2c₁ − 1)·∇f(x)ᵀd. Single precision needs it near the minimum.
+            its slope is at most (2c₁ − 1)·∇f(x)ᵀd. Single precision needs it near the minimum. `None`
+            is the first condition alone.
         stepsize_precision: a bracket narrower than this is given up.
 
     Returns:
@@ -236,7 +240,7 @@ def zoom(
         check("zoom(increase_factor)", increase_factor, "(1, inf)", "the usual value is 2"),
         check("zoom(max_learning_rate)", max_learning_rate, "(0, inf]", "inf is no bound"),
         check("zoom(tol)", tol, "[0, inf)"),
-        check("zoom(approx_dec_rtol)", approx_dec_rtol, "[0, inf)", "0 lets f rise by nothing"),
+        None if approx_dec_rtol is None else check("zoom(approx_dec_rtol)", approx_dec_rtol, "[0, inf)"),
         check("zoom(stepsize_precision)", stepsize_precision, "[0, inf)"),
         check_count("zoom(max_linesearch_steps)", max_linesearch_steps, 1),
     )
