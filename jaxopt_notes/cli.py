@@ -19,12 +19,13 @@ EXAMPLES = """examples:
   jaxopt-notes sweep --configs 256 --seeds 8           a larger one
   jaxopt-notes sweep --optimizer nesterov --epochs 50  another optimizer, searched over its own coefficients
   jaxopt-notes sweep --space "learning_rate=log_uniform(1e-3, 1e-2)" --space "dropout=0.2"
+  jaxopt-notes sweep --strategy "successive_halving(81, max_epochs=27)" --epochs 27
   jaxopt-notes sweep --config runs/sweep/config.json   a job once more, as it was
   jaxopt-notes optimizers                              every optimizer, with its defaults and its formula
 """
 
 # What a job is a function of, beside its space.
-SETTINGS = ("optimizer", "configs", "seeds", "epochs", "batch_size", "seed")
+SETTINGS = ("optimizer", "configs", "seeds", "epochs", "batch_size", "strategy", "seed")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
         "sweep",
         help="random search on scikit-learn's digits (the main job)",
         description="Train configurations x seeds in one compiled program on every core, rank them, retrain "
-        "the winner on training and validation set, and score it once on the sealed test set.",
+        "the winner on training and validation set, and score it once on the sealed test set. A job that was "
+        "stopped goes on when it is started again with the same flags.",
         epilog=EXAMPLES,
         formatter_class=formatter,
     )
@@ -86,6 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=30, metavar="N", help="epochs per member (default 30)")
     add("--batch-size", type=int, default=32, metavar="N", help="examples per step (default 32)")
     add("--optimizer", default="adamw", metavar="NAME", help="see `jaxopt-notes optimizers` (default adamw)")
+    add("--strategy", default="", metavar="NAME(ARGUMENTS)",
+        help="in place of random search, as \"successive_halving(27, max_epochs=9)\"; then --configs says "
+             "nothing, and --epochs is how long rates take to fall to zero")  # fmt: skip
     add("--space", action="append", default=[], metavar="NAME=DISTRIBUTION",
         help="replace a dimension: uniform(low, high), log_uniform(low, high), normal(mean, stddev), "
              "integers(low, high), choice([...]), or a number to fix it; repeatable")  # fmt: skip
@@ -111,6 +116,7 @@ def saved_arguments(path: pathlib.Path) -> list[str]:
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))
+        saved.setdefault("strategy", "")  # of a job before there was a choice
         flags = [f"--{name.replace('_', '-')}={saved[name]}" for name in SETTINGS]
         return flags + [f"--space={name}={axis}" for name, axis in saved["space"].items()]
     except OSError as error:
@@ -131,7 +137,7 @@ def _sweep(options: argparse.Namespace) -> int:
     from jaxopt_notes.record import check_choice
     from jaxopt_notes.studies.digits_sweep import default_space
     from jaxopt_notes.studies.job import run_job
-    from jaxopt_notes.studies.notation import read_axis
+    from jaxopt_notes.studies.notation import read_axis, read_strategy
 
     check_choice("--optimizer", options.optimizer, tuple(OPTIMIZERS))
     space = default_space(options.optimizer)
@@ -146,6 +152,10 @@ def _sweep(options: argparse.Namespace) -> int:
             space[name] = read_axis(text)
         except (ValueError, TypeError) as error:
             raise ValueError(f"--space {name}: {error}") from error
+    try:
+        _ = read_strategy(options.strategy) if options.strategy else None
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"--strategy: {error}") from error
     settings = {name: getattr(options, name) for name in SETTINGS}
     return run_job(space, settings, options.output, jaxopt_notes.__version__, options.quiet)
 

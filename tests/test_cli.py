@@ -108,6 +108,8 @@ def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
         (["--seed", "4294967296"], "expected a whole number in [0, 2**32)"),
         (["--space", "dropout"], "expected NAME=NUMBER or NAME=DISTRIBUTION"),
         (["--output", "/proc/none"], "--output is '/proc/none', which cannot be written"),
+        (["--strategy", "random_search(0)"], "--strategy: random_search(n) is 0"),
+        (["--strategy", "print('x')"], "is no strategy, expected one of grid_search"),
         (["optimise"], "invalid choice"),
     ],
 )
@@ -166,10 +168,10 @@ def test_every_optimizer_has_a_space_that_builds(optimizer):
     jax.eval_shape(lambda state: trainer.advance(state, data, data, 1), state)
 
 
-def test_ctrl_c_leaves_what_was_finished(tmp_path):
-    """SIGINT in the middle of a job far too long to finish, in the folder of an earlier one."""
+def test_a_stopped_job_goes_on_with_the_same_command(job, tmp_path):
+    """SIGINT in the middle, in the folder of an earlier job; then the same command, and then another one."""
     (tmp_path / "results.csv").write_text("of an earlier job")
-    command = [sys.executable, "-m", "jaxopt_notes", "--configs", "4000", "--seeds", "2", "--epochs", "20"]
+    command = [sys.executable, "-m", "jaxopt_notes", "--configs", "400", "--seeds", "2", "--epochs", "10"]
     process = subprocess.Popen(
         [*command, "--optimizer", "sgd", "--output", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"},
@@ -178,7 +180,7 @@ def test_ctrl_c_leaves_what_was_finished(tmp_path):
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not (members.exists() and members.read_text().count("\n") > 1):
         assert process.poll() is None, process.stderr.read()
-        time.sleep(0.2)
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=240)
     assert process.returncode == 130
@@ -186,7 +188,41 @@ def test_ctrl_c_leaves_what_was_finished(tmp_path):
     finished = len(members.read_text().splitlines()) - 1
     assert finished > 0
     assert out.count("\n") == 1  # what is about to be done
-    assert f"{finished} finished members are in {members}" in error
-    assert f"jaxopt-notes sweep --config {tmp_path / 'config.json'}" in error
-    assert saved_arguments(tmp_path / "config.json")[1] == "--configs=4000"
+    assert f"{finished} finished members are in {members}. The same command goes on" in error
+    assert saved_arguments(tmp_path / "config.json")[1] == "--configs=400"
     assert not (tmp_path / "results.csv").exists()
+    parts = sorted(path.name for path in (tmp_path / "unfinished").glob("chunk-*.part"))
+    assert len(parts) * 32 >= finished
+
+
+def test_an_unfinished_job_is_finished_and_another_is_refused(job, tmp_path, capsys, monkeypatch):
+    import jaxopt_notes.studies.job as module
+
+    flags = [*SMALL, "--output", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert main(flags) == 130  # after the search, before anything is written
+    assert "6 finished members" in capsys.readouterr().err
+    assert main([*flags, "--seed", "1"]) == 2
+    assert "holds another run; what differs: data was" in capsys.readouterr().err
+    assert main([*flags, "--epochs", "3"]) == 2
+    error = capsys.readouterr().err
+    assert "epochs was 2 and is 3" in error
+    assert error.count("\n") == 1
+    assert main(flags) == 0
+    assert (tmp_path / "results.csv").read_bytes() == (job / "results.csv").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in job.iterdir())
+    assert json.loads((tmp_path / "summary.json").read_text())["restored_members"] == 6
+
+
+def test_any_strategy_from_the_command_line(tmp_path):
+    strategy = "successive_halving(4, min_epochs=1, max_epochs=2, eta=2)"
+    assert main([*SMALL, "--strategy", strategy, "--output", str(tmp_path)]) == 0
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text().splitlines()))
+    assert (
+        sorted((row["epochs"], row["parent"] == "-1") for row in rows)
+        == [("1", True)] * 4 + [("2", False)] * 2
+    )
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["steps"] == (4 + 2) * 2 * 40
+    assert saved_arguments(tmp_path / "config.json")[5] == f"--strategy={strategy}"

@@ -122,6 +122,20 @@ class Results:
             is_leaf=lambda leaf: isinstance(leaf, Distribution),
         )
 
+    def epochs_trained(self, default: int = 0) -> np.ndarray:
+        """The epochs that each trial was trained for, without those of the run it continued [n].
+
+        Arguments:
+            default: what a strategy that does not say it trains for.
+        """
+        if "epochs" not in self.columns:
+            return np.full(len(self), default)
+        total = np.asarray(self.columns["epochs"])
+        if "parent" not in self.columns:
+            return total
+        parent = np.asarray(self.columns["parent"])
+        return total - np.where(parent < 0, 0, total[parent])
+
     def lineage(self, trial: int) -> list[int]:
         """The trials whose runs a trial continues, from the first one to itself."""
         line = [int(trial)]

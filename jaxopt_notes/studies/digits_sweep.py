@@ -135,6 +135,8 @@ def digits_sweep(
     seeds: int = 4,
     epochs: int = 30,
     batch_size: int = 32,
+    strategy: Any = None,
+    folder: Any = None,
     progress: Any = None,
     on_chunk: Any = None,
 ) -> Outcome:
@@ -149,7 +151,9 @@ def digits_sweep(
         seeds: members per configuration; each has its own initial parameters, order and dropout.
         epochs: epochs per member.
         batch_size: examples per step.
-        progress, on_chunk: as in `sweep`.
+        strategy: in place of random search. Rates fall to zero over `epochs` epochs, so its runs should be
+            no longer.
+        folder, progress, on_chunk: as in `sweep`.
 
     Returns:
         An `Outcome`.
@@ -167,9 +171,9 @@ def digits_sweep(
     steps = -(-len(train[1]) // batch_size)
     results = sweep(
         builder(optimizer, steps * epochs, batch_size),
-        space, tuple(prepared), random_search(configs),
+        space, tuple(prepared), random_search(configs) if strategy is None else strategy,
         seeds=seeds, epochs=epochs, key=search_key, monitor="valid_accuracy", mode="max", at="last",
-        progress=progress, on_chunk=on_chunk,
+        folder=folder, progress=progress, on_chunk=on_chunk,
     )  # fmt: skip
 
     # Statistics and parameters of the final model come from training and validation set together.

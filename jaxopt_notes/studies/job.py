@@ -1,10 +1,14 @@
-"""The main job as a program: progress on the screen, results on disk, a table at the end."""
+"""The main job as a program: progress on the screen, results on disk, a table at the end.
+
+While it runs, what is finished is in the subfolder "unfinished". A job that was killed and is started again
+with the same settings goes on from there.
+"""
 
 import csv
 import json
 import os
 import pathlib
-import shlex
+import shutil
 import sys
 import time
 from typing import Any
@@ -13,7 +17,7 @@ import jax
 import numpy as np
 
 from jaxopt_notes.studies.digits_sweep import Outcome, check_space, digits_sweep
-from jaxopt_notes.studies.notation import write_axis
+from jaxopt_notes.studies.notation import read_strategy, write_axis
 from jaxopt_notes.training import save_params
 from jaxopt_notes.trees import Tree
 
@@ -27,8 +31,10 @@ def run_job(
 
     Arguments:
         space: the search space.
-        settings: `optimizer`, `configs`, `seeds`, `epochs`, `batch_size`, `seed`.
-        folder: made if it does not exist; what an earlier job left there is replaced.
+        settings: `optimizer`, `configs`, `seeds`, `epochs`, `batch_size`, `seed`, and `strategy`, text, empty
+            for random search.
+        folder: made if it does not exist; what an earlier job left there is replaced, an unfinished one
+            of the same settings is finished.
         version: of this library, for the record.
         quiet: no progress bar, no table.
 
@@ -36,7 +42,8 @@ def run_job(
         The exit code: 0, or 130 after Ctrl-C.
 
     Raises:
-        OSError: the folder cannot be written. ValueError: an argument outside its interval.
+        OSError: the folder cannot be written, or another process is at work in it. ValueError: an argument
+            outside its interval, or a folder with an unfinished job of other settings.
         ImportError: scikit-learn or matplotlib is missing.
     """
     from jaxopt_notes.plots.figure import figure
@@ -52,16 +59,20 @@ def run_job(
         "versions": {"jaxopt_notes": version, "jax": jax.__version__, "numpy": np.__version__},
     }
     say = (lambda *_, **__: None) if quiet else print
+    strategy = read_strategy(settings["strategy"]) if settings["strategy"] else None
+    number = settings["strategy"] or f"{settings['configs']} configurations"
+    unfinished = folder / "unfinished"
     say(
-        f"{settings['configs']} configurations × {settings['seeds']} seeds of {settings['optimizer']} on "
-        f"digits, {settings['epochs']} epochs each; results go to {folder}",
+        f"{number} × {settings['seeds']} seeds of {settings['optimizer']} on "
+        f"digits, {settings['epochs']} epochs each; results go to {folder}"
+        + (", which has an unfinished job: it goes on" if unfinished.exists() else ""),
         flush=True,
     )
-    arguments = {name: value for name, value in settings.items() if name != "seed"}
+    arguments = {name: value for name, value in settings.items() if name not in ("seed", "strategy")}
     members = Members(folder, config)
     try:
         outcome = digits_sweep(
-            jax.random.key(settings["seed"]), space=space, **arguments,
+            jax.random.key(settings["seed"]), space=space, **arguments, strategy=strategy, folder=unfinished,
             progress=False if quiet else None, on_chunk=members.add,
         )  # fmt: skip
         summary = save(folder, outcome, settings["epochs"], began)
@@ -69,6 +80,7 @@ def run_job(
         print(f"\nstopped: {members.describe()}", file=sys.stderr)
         return 130
     members.path.unlink()  # all of it is in results.csv
+    shutil.rmtree(unfinished)
     say(f"\n{outcome.results.table(10)}\n\n{describe(summary)}\n{listing(folder)}")
     return 0
 
@@ -114,13 +126,12 @@ class Members:
         self.rows += len(members)
 
     def describe(self) -> str:
-        """What there is after Ctrl-C, and how to go on."""
+        """What there is after Ctrl-C."""
         if not self.rows:
             return "no member had finished, nothing was written."
-        command = f"jaxopt-notes sweep --config {shlex.quote(str(self.folder / 'config.json'))}"
         return (
-            f"{self.rows} finished members are in {self.path}. To train the same members again, from the "
-            f"first: {command} --output {shlex.quote(str(self.folder))}; fewer --configs finish sooner."
+            f"{self.rows} finished members are in {self.path}. The same command goes on from there; to begin "
+            f"another job in this folder remove {self.folder / 'unfinished'} first."
         )
 
 
@@ -141,23 +152,26 @@ def save(folder: pathlib.Path, outcome: Outcome, epochs: int, began: float) -> d
 
 def summarize(outcome: Outcome, epochs: int, seconds: float) -> dict[str, Any]:
     """The job in numbers."""
-    results, report = outcome.results, outcome.results.reports[0]
-    members = results.scores.size
-    steps = members * epochs * outcome.steps_per_epoch
-    running = sum(report.run_seconds for report in results.reports)
+    results, reports = outcome.results, outcome.results.reports
+    running = sum(report.run_seconds for report in reports)
+    trained = results.epochs_trained(epochs)
+    restored = 1 - sum(report.members - report.restored for report in reports) / results.scores.size
+    steps = int(trained.sum()) * results.scores.shape[1] * outcome.steps_per_epoch
+    here = steps * (1 - restored)  # the others were trained before the job was interrupted
     best = results.order[0]
     return {
         "best": {name: results.best[name] for name in results.columns},
         "valid_accuracy_mean": float(results.score_mean[best]),
         "valid_accuracy_std": float(results.score_std[best]),
         "test_accuracy": outcome.test_accuracy,
-        "members": members,
+        "members": results.scores.size,
         "diverged_members": results.diverged,
         "steps": steps,
-        "member_steps_per_second": round(steps / running, 1),
-        "devices": [str(device) for device in report.devices],
-        "worker_threads": report.workers,
-        "seconds_compiling": round(sum(report.compile_seconds for report in results.reports), 3),
+        "restored_members": round(restored * results.scores.size),
+        "member_steps_per_second": round(here / running, 1) if running else 0.0,
+        "devices": [str(device) for device in (reports[0].devices if reports else jax.local_devices())],
+        "worker_threads": reports[0].workers if reports else 0,
+        "seconds_compiling": round(sum(report.compile_seconds for report in reports), 3),
         "seconds_running": round(running, 3),
         "seconds_total": round(seconds, 3),
     }

@@ -1,11 +1,13 @@
-"""Dimensions of a search space as text: what the command line reads and `config.json` keeps.
+"""Dimensions of a search space, and strategies, as text: what the command line reads, `config.json` keeps.
 
 `write_axis` and `read_axis` are inverse to each other, so a job that was written down can be run again.
 """
 
 import ast
 import dataclasses
+import functools
 import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,18 +34,47 @@ def read_axis(text: str) -> Any:
         node = ast.parse(text.strip(), mode="eval").body
         if not isinstance(node, ast.Call):
             return float(ast.literal_eval(node))
-        if not (isinstance(node.func, ast.Name) and node.func.id in FACTORIES):
-            raise SyntaxError
-        factory = getattr(search, node.func.id)
-        positional = [ast.literal_eval(argument) for argument in node.args]
-        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
-        inspect.signature(factory).bind(*positional, **named)
+        call = _read_call(node, {name: getattr(search, name) for name in FACTORIES})
     except (SyntaxError, ValueError, TypeError):
         raise ValueError(
             f"{text!r} is no dimension, expected a number or one of {', '.join(FACTORIES)} with its "
             'arguments: as in "log_uniform(1e-4, 1e-1)".'
         ) from None
-    return factory(*positional, **named)
+    return call()
+
+
+def read_strategy(text: str) -> Any:
+    """A search strategy from text; nothing is evaluated but literals.
+
+    Arguments:
+        text: a name in `STRATEGIES` with its arguments.
+
+    Raises:
+        ValueError: the text is none, or the strategy refuses its arguments.
+
+    Example:
+        >>> read_strategy("random_search(16)")
+        RandomSearch(n=16)
+    """
+    try:
+        call = _read_call(ast.parse(text.strip(), mode="eval").body, search.STRATEGIES)
+    except (SyntaxError, ValueError, TypeError):
+        raise ValueError(
+            f"{text!r} is no strategy, expected one of {', '.join(search.STRATEGIES)} with its "
+            'arguments: as in "successive_halving(27, max_epochs=9)".'
+        ) from None
+    return call()
+
+
+def _read_call(node: Any, factories: Mapping[str, Callable]) -> Callable[[], Any]:
+    """A call of one of some factories with literals, not yet made."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in factories):
+        raise SyntaxError
+    factory = factories[node.func.id]
+    positional = [ast.literal_eval(argument) for argument in node.args]
+    named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
+    inspect.signature(factory).bind(*positional, **named)
+    return functools.partial(factory, *positional, **named)
 
 
 def write_axis(axis: Any) -> str:

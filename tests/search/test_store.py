@@ -159,7 +159,9 @@ JOB = """
     from typing import Any, NamedTuple
     import time
     from jaxopt_notes.record import record
-    from jaxopt_notes.search import asha, log_uniform, sweep
+    from jaxopt_notes.search import asha, fingerprint, log_uniform, sweep
+
+    fingerprint.library = dict  # so that this file may be tested while others are edited
 
     class State(NamedTuple):
         w: Any
