@@ -72,7 +72,8 @@ class Adafactor(Transform):
             return jnp.zeros(np.delete(x.shape, factored_axes(x.shape)[which]), x.dtype)
 
         whole = zeros_like(params, real=True)
-        rows, columns = (jax.tree.map(lambda x, i=i: means(x, i), whole) for i in (0, 1))
+        trees = (jax.tree.map(lambda x, i=i: means(x, i), whole) for i in (0, 1))
+        rows, columns = (moments(tree, (2,), self.state_dtype)[0] for tree in trees)
         mu = () if self.momentum is None else moments(params, (1,), self.state_dtype)[0]
         return AdafactorState(first_step(), rows, columns, mu)
 
@@ -194,7 +195,7 @@ def adafactor(
         factored: False keeps the whole moment of every leaf.
         mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
-        state_dtype: precision of the momentum, see `moments`; the means are small as they are.
+        state_dtype: precision of the means, of whole moments and of the momentum, see `moments`.
 
     Returns:
         An `Adafactor` record. Its state holds m + n numbers for a matrix of shape [m, n]; `update` needs

@@ -29,17 +29,16 @@ from jaxopt_notes.trees import (
     safe_divide,
     safe_sqrt,
     weights_only,
-    zeros_like,
 )
 
 
 class AdanState(NamedTuple):
-    """Steps made; averages of the gradient at decays b1 and b2, and of the square; minus the last one."""
+    """Steps made; averages of the gradient at b1, of squares, of the gradient at b2; minus the last one."""
 
     count: jax.Array
     mu: Tree
-    slow: Tree
     nu: Tree
+    slow: Tree
     negative_gradient: Tree
 
 
@@ -58,10 +57,8 @@ class Adan(Transform):
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdanState:
-        # In this order, pairs that share a word are the two that are read together.
-        mu, nu = moments(params, (1, 2), self.state_dtype)
-        (slow,) = moments(params, (1,), self.state_dtype)
-        return AdanState(first_step(), mu, slow, nu, zeros_like(params))
+        mu, nu, slow, last = moments(params, (1, 2, 1, 1), self.state_dtype)
+        return AdanState(first_step(), mu, nu, slow, last)
 
     def update(
         self, updates: Tree, state: AdanState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -76,7 +73,7 @@ class Adan(Transform):
             b2=self.b2, seen=state.count > 0, c1=bias_correction(self.b1, count),
             c2=bias_correction(self.b2, count), c3=bias_correction(self.b3, count),
         )  # fmt: skip
-        return updates, AdanState(count, mu, slow, nu, gradient)
+        return updates, AdanState(count, mu, nu, slow, gradient)
 
 
 def adan_step(
@@ -127,7 +124,7 @@ def adan(
         weight_decay: λ ≥ 0, a number or a schedule, as a proximal step: parameters shrink by 1/(1 + ηλ).
         mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
-        state_dtype: precision of the averages, see `moments`; the last gradient is kept as it is.
+        state_dtype: precision of the averages and of the last gradient, see `moments`.
 
     Returns:
         An `Adan` record. Its state holds three averages and the last gradient; `update` needs `params`.
