@@ -57,7 +57,9 @@ def adam_step(g, p, m, v, *, rate, b1, b2, eps, eps_root, c1, c2, store=store_al
     """Adam's update of one leaf; c1 and c2 are the bias corrections 1 − b1ᵗ and 1 − b2ᵗ."""
     m = store(m, b1 * m + (1 - b1) * g)
     v = store(v, b2 * v + (1 - b2) * abs_squared(g))
-    return -rate * safe_divide(m / c1, safe_sqrt(v / c2 + eps_root) + eps), m, v
+    # (m/c1)/(√(v/c2 + eps_root) + eps), with two divisions less: section 2 of the paper.
+    root = safe_sqrt(c2)
+    return -(rate * root / c1) * safe_divide(m, safe_sqrt(v + eps_root * c2) + eps * root), m, v
 
 
 def adam(

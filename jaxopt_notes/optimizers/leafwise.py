@@ -87,7 +87,7 @@ def leafwise(
     )
     leaves = [None] * len(grads) if params is None else treedef.flatten_up_to(params)
     chosen = [True] * len(grads) if mask is None else treedef.flatten_up_to(mask)
-    scalars = {name: as_hyperparameter(value) for name, value in scalars.items()}
+    scalars = _computed_once(scalars)
 
     rows = []
     for g, p, keep, *state in zip(grads, leaves, chosen, *columns, strict=True):
@@ -106,6 +106,25 @@ def leafwise(
     ]
     updates, *trees = (jax.tree.unflatten(treedef, column) for column in columns_out)
     return updates, *_as_given(slots, trees, accept)
+
+
+def _computed_once(scalars: dict[str, Any]) -> dict[str, jax.Array]:
+    """Hyperparameters as arrays, such that every leaf reads them instead of computing them again.
+
+    XLA's CPU backend copies cheap arithmetic, a whole schedule, into the loop of every leaf. It does
+    not copy a division, and this one, by 1, is none that it can leave out.
+    """
+    traced = [name for name, x in scalars.items() if isinstance(x, jax.core.Tracer)]
+    scalars = {name: as_hyperparameter(value) for name, value in scalars.items()}
+    if not traced:
+        return scalars
+
+    def divided(x: jax.Array) -> jax.Array:
+        return x / lax.stop_gradient(jnp.where(jnp.isnan(x), x, jnp.ones_like(x)))
+
+    vector = jnp.stack([scalars[name] for name in traced])
+    vector = lax.platform_dependent(vector, cpu=divided, default=lambda x: x)
+    return scalars | {name: vector[i] for i, name in enumerate(traced)}
 
 
 def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[Tree]:
