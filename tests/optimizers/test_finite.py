@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import OPTIMIZERS, TRANSFORMS, apply_updates, chain, clip_by_global_norm
-from jaxopt_notes.optimizers.finite import skip_nonfinite
+from jaxopt_notes.optimizers.finite import skip_nonfinite, zero_nonfinite
 from tests.optimizers.runs import STEPS, follow
 from tests.properties.registry import plain
 
@@ -89,3 +89,17 @@ def test_integers_and_missing_gradients_do_not_count_as_bad():
     np.testing.assert_allclose(updates["w"], -0.1, rtol=1e-6)
     assert updates["absent"] is None
     assert int(state.skipped) == 0
+
+
+@pytest.mark.notes("S3-48")
+def test_single_entries_are_zeroed_and_counted():
+    """The others are taken; a step refused for another reason is not counted."""
+    transform = zero_nonfinite()
+    grads = {"w": jnp.array([[jnp.nan, 1.0, -jnp.inf], [2.0, 1.0, 1.0]]), "b": jnp.array([0.5, 0.5])}
+    updates, state = transform.update(jax.tree.map(lambda g: g[0], grads), transform.init(None))
+    np.testing.assert_array_equal(updates["w"], [0, 1, 0])
+    assert (int(state.zeroed_steps), int(state.last_zeroed)) == (1, 2)
+    _, state = transform.update(jax.tree.map(lambda g: g[1], grads), state)
+    assert (int(state.zeroed_steps), int(state.last_zeroed)) == (1, 0)
+    _, same = transform.update(jax.tree.map(lambda g: g[0], grads), state, accept=jnp.array(False))
+    assert same == state

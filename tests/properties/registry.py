@@ -92,9 +92,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "masked-raw": call(adam(0.1), outside="raw"),
         "conditionally-often": call(adam(0.1), lambda step: step % 2 == 0, outside="zero"),
         "snapshots-growing": call(adam(0.1), 1.3, 2, 1.4),
-        "hypergradient-multiplicative": call(
-            adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"
-        ),
+        "hypergradient-multiplicative": call(adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"),
     },
     # Undamped, Newton's method is at the bottom of the bowl in one step, and nothing depends on its numbers.
     "solvers": {
@@ -161,6 +159,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     },
 }
 DEFAULTS = {"wrappers": call(adam(0.1))}
+ROUNDING_PARAMETERS = ("master_weights", "kahan")  # their updates end at half-precision numbers
 RANDOM = ("add_noise",)
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
