@@ -35,6 +35,7 @@ from jaxopt_notes.optimizers.dadapt import DAdaptAdam, DAdaptSGD, dadapt_adam, d
 from jaxopt_notes.optimizers.dog import DoG, DoWG, dog, dowg
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite, zero_nonfinite
+from jaxopt_notes.optimizers.flatten import Flat, flatten
 from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.hypergradient import Hypergradient, hypergradient
@@ -54,6 +55,7 @@ from jaxopt_notes.optimizers.lion import Lion, lion
 from jaxopt_notes.optimizers.lookahead import lookahead
 from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
 from jaxopt_notes.optimizers.masking import masked
+from jaxopt_notes.optimizers.master_weights import kahan, master_weights
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
 from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
@@ -73,6 +75,7 @@ from jaxopt_notes.optimizers.schedule_free import schedule_free
 from jaxopt_notes.optimizers.schedule_free_adamw import ScheduleFreeAdamW, schedule_free_adamw
 from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_free_sgd
 from jaxopt_notes.optimizers.sgd import SGD, sgd
+from jaxopt_notes.optimizers.shard_state import shard_state
 from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
 from jaxopt_notes.optimizers.sm3 import SM3, sm3
 from jaxopt_notes.optimizers.snapshots import snapshots
@@ -148,6 +151,8 @@ TRANSFORMS: dict[str, Callable[..., Any]] = {
 WRAPPERS: dict[str, Callable[..., Any]] = {
     "skip_nonfinite": skip_nonfinite,
     "masked": masked,
+    "master_weights": master_weights,
+    "kahan": kahan,
     "accumulate_gradients": accumulate_gradients,
     "ema_params": ema_params,
     "polyak_average": polyak_average,
@@ -182,22 +187,22 @@ SOLVERS: dict[str, Callable[..., Any]] = {
 __all__ = [
     "ADOPT", "AGGREGATIONS", "BFGS", "LAMB", "LARS", "LBFGS", "OPTIMIZERS", "SGD", "SM3", "SOLVERS",
     "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam",
-    "AdamW", "Adamax", "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Fromage",
-    "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion", "Momentum", "NAdam", "NAdamW",
-    "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG", "NovoGrad", "Prodigy", "ProximalGradient",
-    "RAdam", "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Yogi", "Zoom",
-    "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw",
-    "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad",
-    "apply_updates", "bfgs", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
+    "AdamW", "Adamax", "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Flat",
+    "Fromage", "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion", "Momentum",
+    "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG", "NovoGrad", "Prodigy",
+    "ProximalGradient", "RAdam", "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD",
+    "Signum", "Yogi", "Zoom", "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam",
+    "adamax", "adamaxw", "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt",
+    "amsgrad", "apply_updates", "bfgs", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
     "clip_by_norm", "clip_by_value", "clip_per_example", "conditionally", "correct_bias", "dadapt_adam",
-    "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params", "freeze",
-    "fromage", "gauss_newton", "heavy_ball", "hypergradient", "inspect", "iterative_hard_thresholding",
-    "label_paths", "lamb", "lars", "layerwise_rates", "lbfgs", "levenberg_marquardt", "line_search", "lion",
-    "lookahead", "masked", "momentum", "multiplicative_decay", "nadam", "nadamw", "nesterov",
-    "nesterov_accelerated", "newton", "newton_cg", "normalize_by_norm", "novograd", "partition",
-    "polyak_average", "prodigy", "projected_gradient", "proximal_gradient", "proximal_step", "radam",
-    "reduce_on_plateau", "rmsprop", "rprop", "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw",
-    "schedule_free_sgd", "sgd", "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots",
-    "static_loss_scale", "swa", "trace", "value_and_grad_from_state", "weight_decay", "yogi",
-    "zero_nonfinite", "zoom",
+    "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params", "flatten",
+    "freeze", "fromage", "gauss_newton", "heavy_ball", "hypergradient", "inspect",
+    "iterative_hard_thresholding", "kahan", "label_paths", "lamb", "lars", "layerwise_rates", "lbfgs",
+    "levenberg_marquardt", "line_search", "lion", "lookahead", "masked", "master_weights", "momentum",
+    "multiplicative_decay", "nadam", "nadamw", "nesterov", "nesterov_accelerated", "newton", "newton_cg",
+    "normalize_by_norm", "novograd", "partition", "polyak_average", "prodigy", "projected_gradient",
+    "proximal_gradient", "proximal_step", "radam", "reduce_on_plateau", "rmsprop", "rprop",
+    "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw", "schedule_free_sgd", "sgd", "shard_state",
+    "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots", "static_loss_scale", "swa", "trace",
+    "value_and_grad_from_state", "weight_decay", "yogi", "zero_nonfinite", "zoom",
 ]  # fmt: skip
