@@ -31,129 +31,80 @@ functions or records that are called. Nothing is hidden: no global state, no imp
 
 The names below are those with one meaning. The initializers and schedules whose names are everyday
 words stay in their rooms: `jn.initializers.uniform`, `jn.schedules.constant`. Pictures are in
-`jaxopt_notes.plots`, adapters to other libraries in `jaxopt_notes.interop`; both load on demand.
+`jaxopt_notes.plots`, adapters to other libraries in `jaxopt_notes.interop`. Every room loads when its
+first name is used, so that the import itself costs next to nothing.
 """
 
-from jaxopt_notes import (
-    activations,
-    data,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    optimizers,
-    penalties,
-    schedules,
-    search,
-    training,
-)
-from jaxopt_notes.data import SealedTestSet, digits, epoch_batches, fit_standardizer, kfold_indices, split
-from jaxopt_notes.initializers import (
-    fans,
-    he_normal,
-    he_uniform,
-    lecun_normal,
-    lecun_uniform,
-    orthogonal,
-    truncated_normal,
-    variance_scaling,
-    xavier_normal,
-    xavier_uniform,
-)
-from jaxopt_notes.layers import (
-    activation,
-    average_pool,
-    batch_norm,
-    cnn,
-    conv,
-    dense,
-    dropout,
-    flatten,
-    layer_norm,
-    max_pool,
-    mlp,
-    serial,
-)
-from jaxopt_notes.losses import (
-    empirical_risk,
-    half_mean_squared_error,
-    huber,
-    mean_absolute_error,
-    mean_squared_error,
-    sequence_cross_entropy,
-    sigmoid_binary_cross_entropy,
-    softmax_cross_entropy,
-)
-from jaxopt_notes.metrics import accuracy, r2, top_k_accuracy
-from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers import (
-    adadelta,
-    adagrad,
-    adam,
-    adamw,
-    add_l2,
-    apply_updates,
-    chain,
-    clip_by_global_norm,
-    clip_by_norm,
-    clip_by_value,
-    evaluation_params,
-    heavy_ball,
-    masked,
-    momentum,
-    multiplicative_decay,
-    nesterov,
-    nesterov_accelerated,
-    rmsprop,
-    sgd,
-    skip_nonfinite,
-    weight_decay,
-)
-from jaxopt_notes.penalties import elastic_net, l1, l2, lambda_from_decay
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from jaxopt_notes.record import record, replace, static
-from jaxopt_notes.schedules import (
-    cosine,
-    exponential,
-    inverse_time,
-    one_cycle,
-    piecewise,
-    polynomial,
-    sgdr,
-    warmup,
-    warmup_cosine,
-)
-from jaxopt_notes.search import (
-    choice,
-    grid_search,
-    integers,
-    log_uniform,
-    normal,
-    population_map,
-    random_search,
-    static_choice,
-    sweep,
-    uniform,
-)
-from jaxopt_notes.training import Trainer, fit, patience, predict, stop_up
-from jaxopt_notes.trees import weights_only, where_path
+
+if TYPE_CHECKING:  # for editors and type checkers, which cannot see what `__getattr__` finds
+    from jaxopt_notes import activations
+    from jaxopt_notes.initializers import *
+    from jaxopt_notes.schedules import *
+    from jaxopt_notes.metrics import *
+    from jaxopt_notes.norms import *
+    from jaxopt_notes.trees import *
+    from jaxopt_notes.data import *
+    from jaxopt_notes.losses import *
+    from jaxopt_notes.optimizers import *
+    from jaxopt_notes.penalties import *
+    from jaxopt_notes.layers import *
+    from jaxopt_notes.search import *
+    from jaxopt_notes.training import *
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "SealedTestSet", "Trainer", "accuracy", "activation", "activations", "adadelta", "adagrad", "adam",
-    "adamw", "add_l2", "apply_updates", "average_pool", "batch_norm", "chain", "choice",
-    "clip_by_global_norm", "clip_by_norm", "clip_by_value", "cnn", "conv", "cosine", "data", "dense",
-    "digits", "dropout", "elastic_net", "empirical_risk", "epoch_batches", "evaluation_params",
-    "exponential", "fans", "fit", "fit_standardizer", "flatten", "global_norm", "grid_search",
-    "half_mean_squared_error", "he_normal", "he_uniform", "heavy_ball", "huber", "initializers", "integers",
-    "inverse_time", "kfold_indices", "l1", "l2", "lambda_from_decay", "layer_norm", "layers",
-    "lecun_normal", "lecun_uniform", "log_uniform", "losses", "masked", "max_pool", "mean_absolute_error",
-    "mean_squared_error", "metrics", "mlp", "momentum", "multiplicative_decay", "nesterov",
-    "nesterov_accelerated", "normal", "one_cycle", "optimizers", "orthogonal", "patience", "penalties",
-    "piecewise", "polynomial", "population_map", "predict", "r2", "random_search", "record", "replace",
-    "rmsprop", "schedules", "search", "sequence_cross_entropy", "serial", "sgd", "sgdr",
-    "sigmoid_binary_cross_entropy", "skip_nonfinite", "softmax_cross_entropy", "split", "static",
-    "static_choice", "stop_up", "sweep", "top_k_accuracy", "training", "truncated_normal", "uniform",
-    "variance_scaling", "warmup", "warmup_cosine", "weight_decay", "weights_only", "where_path",
-    "xavier_normal", "xavier_uniform",
-]  # fmt: skip
+# Where the public names live; a room is loaded when one of its names, or itself, is first used.
+_ROOMS = {
+    "activations": "",
+    "data": "SealedTestSet digits epoch_batches fit_standardizer kfold_indices split",
+    "initializers": """
+        fans he_normal he_uniform lecun_normal lecun_uniform orthogonal truncated_normal
+        variance_scaling xavier_normal xavier_uniform
+    """,
+    "layers": """
+        activation average_pool batch_norm cnn conv dense dropout flatten layer_norm max_pool mlp serial
+    """,
+    "losses": """
+        empirical_risk half_mean_squared_error huber mean_absolute_error mean_squared_error
+        sequence_cross_entropy sigmoid_binary_cross_entropy softmax_cross_entropy
+    """,
+    "metrics": "accuracy r2 top_k_accuracy",
+    "norms": "global_norm",
+    "optimizers": """
+        adadelta adagrad adam adamw add_l2 apply_updates chain clip_by_global_norm clip_by_norm
+        clip_by_value evaluation_params heavy_ball masked momentum multiplicative_decay nesterov
+        nesterov_accelerated rmsprop sgd skip_nonfinite weight_decay
+    """,
+    "penalties": "elastic_net l1 l2 lambda_from_decay",
+    "schedules": """
+        cosine exponential inverse_time one_cycle piecewise polynomial sgdr warmup warmup_cosine
+    """,
+    "search": """
+        choice grid_search integers log_uniform normal population_map random_search static_choice sweep
+        uniform
+    """,
+    "training": "Trainer fit patience predict stop_up",
+    "trees": "weights_only where_path",
+}
+_HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
+_MODULES = [room for room in _ROOMS if room not in ("norms", "trees")]
+
+__all__ = ["record", "replace", "static", *_MODULES, *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
