@@ -110,7 +110,7 @@ def two_loops(
     """
     oldest_first = (pairs + jnp.arange(len(weights), dtype=pairs.dtype)) % len(weights)
 
-    def backward(q: jax.Array, i: jax.Array) -> tuple:
+    def backward(q: jax.Array, i: jax.Array) -> tuple[jax.Array, jax.Array]:
         alpha = weights[i] * jnp.vdot(s[i], q)
         return q - alpha * y[i], alpha
 

@@ -123,7 +123,8 @@ def moved(step: Tree, updates: Tree, params: Tree, accept: jax.Array | None) -> 
 
 def places(moving: Tree, whole: Tree) -> np.ndarray:
     """Where the numbers of a moving tree stand in the vector of the whole one: indices, known at once."""
-    found, start = [], 0
+    found: list[int] = []
+    start = 0
     for leaf, own in zip(
         jax.tree.leaves(whole, is_leaf=is_none), jax.tree.leaves(moving, is_leaf=is_none), strict=True
     ):

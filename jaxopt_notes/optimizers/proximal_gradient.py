@@ -111,7 +111,7 @@ class ProximalGradient(Transform):
 
         iterate = proximal_step(self.penalty, jax.tree.map(descend, here, grads), rate)
         count = increment(state.count)
-        if not self.accelerated:
+        if state.t is None:
             new, target = ProximalState(count, None, None), iterate
         else:
             t = (1 + jnp.sqrt(1 + 4 * state.t**2)) / 2

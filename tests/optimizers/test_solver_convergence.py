@@ -55,7 +55,7 @@ BUDGETS = {
     "newton": ((1, 6, 4), {}),
     "newton_cg": ((1, 7, 4), {}),
     "gauss_newton": ((1, 2, 25), {}),
-    "levenberg_marquardt": ((3, 28, 25), {}),
+    "levenberg_marquardt": ((3, 31, 25), {}),
     "bfgs": ((8, 40, 9), {}),
     "lbfgs": ((8, 36, 9), {}),
     "line_search": ((40, 6000, 20), {"optimizer": sgd(1.0), "rule": zoom(curv_rtol=0.1)}),
