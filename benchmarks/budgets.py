@@ -45,7 +45,7 @@ BUDGETS = {
     "adan": Budget(76, 44),  # of four slots the last gradient comes after n, which it reads on CPU
     "novograd": Budget(32, 24),
     "adafactor": Budget(28.02, 24.02, 0.01),  # no slot of its size; row and column means, and two norms
-    "sm3": Budget(44.02, 20, 4.01),  # on CPU the accumulators are stored for the maxima: a leaf of temporaries
+    "sm3": Budget(44.02, 20, 4.01),  # on CPU the accumulators are stored for the maxima
     "rprop": Budget(28, 22),  # signs in a byte
     "fromage": Budget(20, 20),
     "schedule_free_sgd": Budget(32, 20),  # both loops read gradient and parameters

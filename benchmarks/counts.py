@@ -3,9 +3,7 @@
     python -m benchmarks.counts            a table for CPU, and for TPU v5e and v6e where libtpu is installed
 
 The numbers are the compiler's own (`compiled.cost_analysis()`, the compiled text), per parameter. A
-step behind a global norm counts 4 bytes for the norm's pass and, on CPU, 4 more for the branch that
-takes the norm again of rescaled entries: it is compiled, and runs only when the first sum overflowed
-or underflowed.
+step behind a global norm counts 4 bytes more, for the norm's pass.
 """
 
 import json
@@ -16,11 +14,14 @@ import sys
 from typing import Any, NamedTuple
 
 import jax
-from jax.sharding import SingleDeviceSharding
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 import jaxopt_notes as jn
 from benchmarks.shapes import one_leaf, resnet50, size, transformer
+from jaxopt_notes.optimizers import flatten
 
+COMMON = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "lion")
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 
@@ -66,14 +67,20 @@ def count(optimizer: Any, params: Any, device: Any = None, function: Any = None)
     Arguments:
         optimizer: passed to the step as an argument.
         params: shapes of the parameters.
-        device: a device of a topology to compile for.
+        device: a device of a topology to compile for, or a mesh of them, over which every leaf is cut
+            along its first axis; the counts are then those of one device.
         function: `step`, or another one of the same arguments.
     """
     state = jax.eval_shape(optimizer.init, params)
-    sharding = None if device is None else SingleDeviceSharding(device)
+    cut = device.size if isinstance(device, Mesh) else 1
+
+    def place(leaf: Any) -> Any:
+        if isinstance(device, Mesh):
+            return NamedSharding(device, PartitionSpec("x") if leaf.ndim else PartitionSpec())
+        return None if device is None else SingleDeviceSharding(device)
 
     def shaped(tree: Any) -> Any:
-        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+        return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place(x)), tree)
 
     jitted = jax.jit(lambda p, s, g: (function or step)(optimizer, p, s, g), donate_argnums=(0, 1))
     compiled = jitted.lower(shaped(params), shaped(state), shaped(params)).compile()
@@ -83,45 +90,57 @@ def count(optimizer: Any, params: Any, device: Any = None, function: Any = None)
         line for line in compiled.as_text().splitlines() if re.search(r"= \w+\[\d[\d,]+\]\S* copy\(", line)
     ]
     return Counts(
-        compiled.cost_analysis()["bytes accessed"] / size(params),
+        compiled.cost_analysis()["bytes accessed"] / size(params) * cut,
         sum("S(1)" not in line for line in copies),  # S(1) is the TPU's fast memory: a prefetch
-        max(0, donated - memory.alias_size_in_bytes),
+        max(0, donated // cut - memory.alias_size_in_bytes),
         memory.temp_size_in_bytes,
     )
 
 
 def tpu_device(name: str) -> Any:
     """A device of a TPU topology to compile for, without a TPU; needs libtpu."""
+    return tpu_devices(name)[0]
+
+
+def tpu_devices(name: str) -> Any:
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")  # nothing is run, so nothing is locked
     from jax.experimental import topologies
 
-    return topologies.get_topology_desc(platform="tpu", topology_name=name).devices[0]
+    return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
 
 
-def table(params: Any, device: Any = None) -> dict[str, Counts]:
-    return {name: count(optimizer, params, device) for name, optimizer in recipes().items()}
+def table(label: str, recipes: dict[str, Any], params: Any, device: Any = None) -> dict[str, dict]:
+    """Count and print every recipe on one tree."""
+    leaves = len(jax.tree.leaves(params))
+    print(f"\n{label}: {leaves} leaves, {size(params):,} parameters", flush=True)
+    print(f"{'':40s}{'bytes/param':>12s}{'copies':>8s}{'unaliased':>11s}{'temporaries':>13s}")
+    found = {}
+    for name, optimizer in recipes.items():
+        c = count(optimizer, params, device)
+        print(f"{name:40s}{c[0]:12.2f}{c[1]:8d}{c[2]:11d}{c[3]:13d}", flush=True)
+        found[name] = c._asdict()
+    return found
 
 
 def main() -> int:
-    trees = {"one leaf": one_leaf(), "ResNet-50": resnet50(), "Transformer": transformer()}
+    everything, trees = recipes(), {"ResNet-50": resnet50(), "Transformer": transformer()}
+    common = {name: everything[name] for name in everything if name in COMMON or " " in name}
     targets: dict[str, Any] = {"cpu": None}
     for name in ("v5e:2x2", "v6e:2x2"):
         try:
-            targets[name] = tpu_device(name)
+            chips = tpu_devices(name)
+            targets |= {f"TPU {name[:3]}": chips[0], f"TPU {name}": Mesh(np.array(chips), ("x",))}
         except Exception as error:
             print(f"not compiled for {name}: {str(error).splitlines()[0]}", file=sys.stderr)
     found: dict[str, Any] = {}
     for target, device in targets.items():
-        for label, params in trees.items():
-            if device is not None and label == "one leaf":
-                params = one_leaf(16384, 8192)  # a leaf that does not fit the TPU's fast memory
-            print(f"\n{target}, {label}: {len(params)} leaves, {size(params):,} parameters", flush=True)
-            print(f"{'':36s}{'bytes/param':>12s}{'copies':>8s}{'unaliased':>11s}{'temporaries':>13s}")
-            for name, optimizer in recipes().items():
-                c = count(optimizer, params, device)
-                print(f"{name:36s}{c[0]:12.2f}{c[1]:8d}{c[2]:11d}{c[3]:13d}", flush=True)
-                found.setdefault(f"{target}, {label}", {})[name] = c._asdict()
+        large = one_leaf() if device is None else one_leaf(16384, 8192)  # larger than the fast memory
+        found[f"{target}, one leaf"] = table(f"{target}, one leaf", everything, large, device)
+        for label, params in {} if isinstance(device, Mesh) else trees.items():
+            for form, tree in (("", params), (", flat", jax.eval_shape(flatten, params))):
+                name = f"{target}, {label}{form}"
+                found[name] = table(name, common, tree, device)
     RESULTS.mkdir(exist_ok=True)
     versions = {"jax": jax.__version__, "jaxlib": jax.lib.__version__}
     (RESULTS / "counts.json").write_text(json.dumps({"versions": versions, **found}, indent=1) + "\n")
