@@ -30,16 +30,17 @@ def gather_rows(columns: list[np.ndarray], mine: np.ndarray) -> None:
     have = process_allgather(mine)  # [processes, members]
     most = int(have.sum(axis=1).max())
     for column in columns:
+        if not column.size:
+            continue
         rows = column[mine]
-        sent = np.zeros(
-            (most, rows[:1].nbytes if len(rows) else column[:1].nbytes), np.uint8
-        )  # bits, as they are
-        sent[: len(rows)] = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+        width = column[:1].nbytes
+        sent = np.zeros((most, width), np.uint8)  # bits, as they are; shares differ by a few rows
+        sent[: len(rows)] = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), width)
         received = process_allgather(sent)
         for process, theirs in enumerate(have):
             if process != jax.process_index():
                 bits = np.ascontiguousarray(received[process][: int(theirs.sum())])
-                column[theirs] = bits.view(column.dtype).reshape(-1, *column.shape[1:])
+                column[theirs] = bits.view(column.dtype).reshape(column[theirs].shape)
 
 
 def is_leader() -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search.distributions import Distribution
+from jaxopt_notes.search.importance import edge_warnings, importance
 from jaxopt_notes.trees import Tree, path_name
 
 
@@ -144,7 +145,7 @@ class Results:
         return line
 
     def top(self, k: int) -> list[dict[str, Any]]:
-        """The k best, each as `best`."""
+        """The k best (top-k), each as `best`."""
         chosen = self.order[: check_count("Results.top(k)", k, 1)]
         return [{**self._config(i), self.monitor: float(self.score_mean[i])} for i in chosen]
 
@@ -186,6 +187,42 @@ class Results:
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"monitor": self.monitor, "mode": self.mode, "rows": rows}, file, indent=2)
             file.write("\n")
+
+    def to_parquet(self, path: str | os.PathLike) -> None:
+        """Write `rows` to a Parquet file, through polars or pandas.
+
+        Raises:
+            ModuleNotFoundError: neither polars nor pandas with a Parquet engine can be imported.
+        """
+        rows = [{n: v if _is_number(v) else _show(v) for n, v in row.items()} for row in self.rows()]
+        try:
+            import polars
+        except ImportError:
+            try:
+                import pandas
+                import pyarrow  # noqa: F401
+            except ImportError as error:
+                raise ModuleNotFoundError(
+                    "Results.to_parquet() needs polars, or pandas and pyarrow, and neither is importable: "
+                    "pip install polars. to_csv() and to_json() need nothing."
+                ) from error
+            pandas.DataFrame(rows).to_parquet(path)
+        else:
+            polars.DataFrame(rows).write_parquet(path)
+
+    def to_optuna(self, storage: Any = None, study_name: str | None = None) -> Any:
+        """An Optuna study of these trials; with `storage="sqlite:///sweep.db"` optuna-dashboard opens it."""
+        from jaxopt_notes.interop.optuna_results import to_optuna
+
+        return to_optuna(self, storage, study_name)
+
+    def importance(self, method: str | None = None) -> dict[str, float]:
+        """The share of the score's variance that each hyperparameter explains; see `search.importance`."""
+        return importance(self, method)
+
+    def edge_warnings(self) -> list[str]:
+        """Hyperparameters whose best values lie at the edge of their range; see `search.importance`."""
+        return edge_warnings(self)
 
     def plot(self) -> Any:
         """A matplotlib Figure: the score against each hyperparameter."""

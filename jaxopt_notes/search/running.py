@@ -23,7 +23,10 @@ from jaxopt_notes.trees import Tree
 
 
 class Report(NamedTuple):
-    """How a population was run: the layout, the seconds spent, and the memory that was reckoned with."""
+    """How a population was run: the layout, the seconds spent, the memory that was reckoned with.
+
+    Of the members, `restored` came from the folder, and `trained` by this process.
+    """
 
     members: int
     chunks: int
@@ -36,6 +39,7 @@ class Report(NamedTuple):
     device_bytes: int = 0
     host_bytes: int = 0
     restored: int = 0
+    trained: int = 0
 
     @property
     def layout(self) -> Layout:
@@ -134,10 +138,13 @@ def run_population(
 
     chunks = deal(hosts.share_of(todo), where)
     run_chunks(lambda i: run(chunks[i]), range(len(chunks)), where.workers, lambda _, out: deliver(*out))
+    trained = int(results.finished.sum()) - restored
     hosts.gather_rows(results.columns, results.finished)
-    report = Report(members, len(chunks), where.share * len(where.devices), where.batch, where.devices,
-                    where.workers, compile_seconds, time.perf_counter() - compiled, *memory,
-                    restored)  # fmt: skip
+    seconds = (compile_seconds, time.perf_counter() - compiled)
+    report = Report(
+        members, len(chunks), where.share * len(where.devices), where.batch, where.devices, where.workers,
+        *seconds, *memory, restored, trained,
+    )  # fmt: skip
     return results.tree(), report
 
 

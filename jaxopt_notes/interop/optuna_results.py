@@ -1,0 +1,91 @@
+"""The results of a search as a study of Optuna: its plots, its importances and optuna-dashboard open it."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxopt_notes.search.choices import Choice, StaticChoice
+from jaxopt_notes.search.distributions import Integers, LogUniform, Uniform
+from jaxopt_notes.search.space import dimensions
+from jaxopt_notes.search.trials import RESERVED
+
+
+def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) -> Any:
+    """Results as an Optuna study.
+
+    Arguments:
+        results: a `Results`.
+        storage: as of `optuna.create_study`: "sqlite:///sweep.db" for a file that `optuna-dashboard` opens;
+            `None` for memory.
+        study_name: by default Optuna makes one up.
+
+    Returns:
+        An `optuna.Study` with a trial for each configuration, in the order of trials. Its value is the mean
+        score; a configuration with a diverged seed is a failed trial. The mean history of the monitor is
+        its intermediate values; seeds' scores, `epochs` and `parent` are user attributes.
+
+    Raises:
+        ModuleNotFoundError: optuna is missing. optuna's DuplicatedStudyError: the storage has the study.
+
+    Example:
+        >>> from jaxopt_notes.search import Results
+        >>> results = Results({"rate": np.array([0.1, 0.2])}, np.array([[2.0], [1.0]]))
+        >>> to_optuna(results).best_params  # doctest: +SKIP
+        {'rate': 0.2}
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ModuleNotFoundError("to_optuna() needs optuna: pip install optuna.") from error
+    study = optuna.create_study(
+        storage=storage, study_name=study_name, direction="maximize" if results.mode == "max" else "minimize"
+    )
+    axes = {} if results.space is None else dimensions(results.space)
+    columns = {name: column for name, column in results.columns.items() if name not in RESERVED}
+    distributions = {name: _distribution(axes.get(name), column) for name, column in columns.items()}
+    curve = results.history.get(results.monitor)
+    states = optuna.trial.TrialState
+    trials = []
+    for i, scores in enumerate(results.scores):
+        complete = bool(np.isfinite(scores).all())
+        means = [] if curve is None else curve[i].mean(axis=0)
+        attributes = {name: int(results.columns[name][i]) for name in RESERVED if name in results.columns}
+        trials.append(optuna.trial.create_trial(
+            state=states.COMPLETE if complete else states.FAIL,
+            value=float(scores.mean()) if complete else None,
+            params={name: _value(distributions[name], column[i]) for name, column in columns.items()},
+            distributions=distributions,
+            intermediate_values={e + 1: float(mean) for e, mean in enumerate(means) if np.isfinite(mean)},
+            user_attrs={**attributes, "scores": [float(score) for score in scores]},
+        ))  # fmt: skip
+    study.add_trials(trials)
+    return study
+
+
+def _distribution(axis: Any, column: np.ndarray) -> Any:
+    """Optuna's distribution for one of ours; for those that it has not, the range of what was drawn."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(axis, Uniform | LogUniform):
+        return FloatDistribution(float(axis.low), float(axis.high), log=isinstance(axis, LogUniform))
+    if isinstance(axis, Integers):
+        return IntDistribution(int(axis.low), int(axis.high) - 1)
+    if isinstance(axis, Choice | StaticChoice):
+        return CategoricalDistribution(list(dict.fromkeys(map(_plain, axis.values))))
+    if column.dtype.kind in "iuf":
+        return FloatDistribution(float(column.min()), float(column.max()))
+    return CategoricalDistribution(list(dict.fromkeys(map(_plain, column))))
+
+
+def _value(distribution: Any, value: Any) -> Any:
+    """A value inside its distribution, whose ends float32 may have missed by a rounding."""
+    if hasattr(distribution, "choices"):
+        return _plain(value)
+    inside = min(max(float(value), distribution.low), distribution.high)
+    return int(inside) if type(distribution).__name__ == "IntDistribution" else float(inside)
+
+
+def _plain(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    known = isinstance(value, bool | int | float | str | None)
+    return value if known else getattr(value, "__name__", str(value))

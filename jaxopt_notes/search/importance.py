@@ -1,0 +1,174 @@
+"""How much each hyperparameter mattered, and whether the best value lies at the edge of what was searched.
+
+Importance is the share of the score's variance that a hyperparameter explains. Scores are replaced by their
+ranks first (so that a diverged or a terrible run weighs no more than a bad one), a random forest is fitted to
+them if scikit-learn is there, and its functional analysis of variance gives each hyperparameter's main effect
+(fANOVA). Without scikit-learn the same variance is taken over bins of equal probability.
+"""
+
+import importlib.util
+from typing import Any
+
+import numpy as np
+
+from jaxopt_notes.record import check_choice
+from jaxopt_notes.search.distributions import Distribution, Integers, LogUniform, Uniform
+from jaxopt_notes.search.trials import RESERVED
+
+POINTS = 32  # where a hyperparameter's main effect is evaluated
+TREES = 64
+
+
+def importance(results: Any, method: str | None = None, seed: int = 0) -> dict[str, float]:
+    """The share of the score's variance that each hyperparameter explains on its own.
+
+        V_j = Var_x [ E( rank(score) | x_j = x ) ] / Var( rank(score) )
+
+    Arguments:
+        results: a `Results`; trials that diverged have the worst rank. Of trials that continue runs those
+            count that no other continues.
+        method: "forest" (needs scikit-learn) or "bins"; by default the forest if it can be imported.
+        seed: of the forest.
+
+    Returns:
+        Name → share in [0, 1], the most important first. What hyperparameters do only together is in
+        none of them, so they need not sum to 1. With fewer than ten trials a hyperparameter they are noise.
+
+    Raises:
+        ValueError: an unknown method. ImportError: scikit-learn is wanted and missing.
+
+    Example:
+        >>> from jaxopt_notes.search import Results
+        >>> x, y = np.random.default_rng(0).uniform(size=(2, 200))
+        >>> found = importance(Results({"x": x, "y": y}, (x**2 + 0.05 * y)[:, None]), "bins")
+        >>> list(found), found["x"] > 0.9 > 0.2 > found["y"]
+        (['x', 'y'], True)
+
+    Source: Hutter, Hoos & Leyton-Brown 2014 (fANOVA), first-order terms.
+
+    Elsewhere: optuna's FanovaImportanceEvaluator is the same on raw scores, normalized to a sum of 1.
+    """
+    if method is None:
+        method = "forest" if importlib.util.find_spec("sklearn") else "bins"
+    check_choice("importance(method)", method, ("forest", "bins"))
+    columns = {n: _ordered(c) for n, c in results.columns.items() if n not in RESERVED}
+    kept = _last_of_their_line(results)
+    ranks = np.empty(len(results))
+    ranks[results.order] = np.arange(len(results))
+    ranks = ranks[kept].argsort().argsort().astype(float)
+    x = np.stack([_uniform_ranks(column[kept]) for column in columns.values()], axis=1) if columns else None
+    if x is None or len(x) < 2:
+        return dict.fromkeys(columns, 0.0)
+    effects = _forest_effects(x, ranks, seed) if method == "forest" else _bin_effects(x, ranks)
+    shares = np.clip(effects / ranks.var(), 0.0, 1.0)
+    found = zip(columns, shares.tolist(), strict=True)
+    return dict(sorted(found, key=lambda pair: -pair[1]))
+
+
+def edge_warnings(results: Any, margin: float = 0.05) -> list[str]:
+    """Hyperparameters whose best values lie at the edge of their range: search a wider one.
+
+        warn where the median of the best tenth lies within `margin` of an end of [0, 1], by quantile
+
+    Arguments:
+        results: a `Results` with its space.
+        margin: the part of the range, in the logarithm for `log_uniform`, that counts as the edge.
+
+    Returns:
+        A sentence for each such hyperparameter. Of ranges of whole numbers or of choices, only an end
+        itself counts, and only where there are more than two.
+
+    Example:
+        >>> from jaxopt_notes.search import Results, log_uniform
+        >>> rate = np.geomspace(1e-4, 1e-1, 20)
+        >>> edge_warnings(Results({"rate": rate}, -rate[:, None], space={"rate": log_uniform(1e-4, 1e-1)}))
+        ['rate: the best values are at the upper end, 0.1, of its range: search beyond it.']
+
+    Source: row S1-54 of the notes.
+    """
+    from jaxopt_notes.search.space import dimensions
+
+    alive = [i for i in results.order if np.isfinite(results.score_mean[i])]
+    best = alive[: max(1, len(alive) // 10)]
+    said = []
+    for name, axis in dimensions(results.space).items() if results.space is not None else ():
+        ends = _ends(axis)
+        if name not in results.columns or ends is None or not best:
+            continue
+        low, high = ends
+        typical = float(np.median(np.asarray(results.columns[name], float)[best]))
+        place = _place(axis, typical, low, high)
+        end = "lower" if place <= margin else "upper" if place >= 1 - margin else None
+        if end:
+            value = low if end == "lower" else high
+            said.append(
+                f"{name}: the best values are at the {end} end, {value:g}, of its range: search beyond it."
+            )
+    return said
+
+
+def _ends(axis: Distribution) -> tuple[float, float] | None:
+    """The range of a distribution that has one worth widening."""
+    if isinstance(axis, Uniform | LogUniform):
+        return float(axis.low), float(axis.high)
+    if isinstance(axis, Integers) and int(axis.high) - int(axis.low) > 2:
+        return float(axis.low), float(axis.high) - 1
+    return None
+
+
+def _place(axis: Distribution, value: float, low: float, high: float) -> float:
+    if low == high:
+        return 0.5  # nothing was searched
+    if isinstance(axis, LogUniform):
+        return float(np.log(value / low) / np.log(high / low))
+    place = (value - low) / (high - low)
+    return place if not isinstance(axis, Integers) or place in (0.0, 1.0) else 0.5
+
+
+def _last_of_their_line(results: Any) -> np.ndarray:
+    parents = np.asarray(results.columns.get("parent", []), int)
+    return np.setdiff1d(np.arange(len(results)), parents[parents >= 0])
+
+
+def _ordered(column: np.ndarray) -> np.ndarray:
+    """A column as numbers: other values by their place in the order of their names."""
+    if np.asarray(column).dtype.kind in "biuf":
+        return np.asarray(column, float)
+    names = [getattr(value, "__name__", str(value)) for value in column]
+    return np.unique(names, return_inverse=True)[1].astype(float)
+
+
+def _uniform_ranks(column: np.ndarray) -> np.ndarray:
+    """A column spread evenly over [0, 1]; equal values stay equal."""
+    distinct, where = np.unique(column, return_inverse=True)
+    return where.reshape(-1) / max(len(distinct) - 1, 1)
+
+
+def _bin_effects(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The variance between bins, less what chance alone would give."""
+    effects = []
+    for column in x.T:
+        count = min(len(np.unique(column)), max(2, int(np.sqrt(len(y)))))
+        bins = np.minimum((column * count).astype(int), count - 1)
+        sizes = np.bincount(bins, minlength=count)
+        means = np.bincount(bins, y, minlength=count) / np.maximum(sizes, 1)
+        between = np.average((means - y.mean()) ** 2, weights=sizes)
+        within = np.average((y - means[bins]) ** 2)
+        used = int((sizes > 0).sum())
+        effects.append(between - (used - 1) / max(len(y) - used, 1) * within)
+    return np.asarray(effects)
+
+
+def _forest_effects(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
+    """The variance of each main effect of a random forest, averaged over the trials' other values."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=seed).fit(x, y)
+    effects = []
+    for j in range(x.shape[1]):
+        grid = np.unique(np.quantile(x[:, j], np.linspace(0, 1, POINTS)))
+        probe = np.repeat(x[None], len(grid), axis=0)
+        probe[:, :, j] = grid[:, None]
+        effect = forest.predict(probe.reshape(-1, x.shape[1])).reshape(len(grid), -1).mean(axis=1)
+        effects.append(effect.var())
+    return np.asarray(effects)
