@@ -1,0 +1,132 @@
+"""Every registered optimizer reaches the minimum of three problems within a stated budget of steps.
+
+The problems are a quadratic of condition number 10, Rosenbrock's valley from its customary start, and a
+logistic regression. An optimizer has reached the minimum when every point of the last tenth of its run is
+within `TOLERANCE` of it, so passing by is not enough. `BUDGETS` holds one line an optimizer: for each problem
+a learning rate (or a schedule, or None for the default), a number of steps, and further arguments if need be.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxopt_notes.optimizers import OPTIMIZERS, apply_updates, evaluation_params
+from jaxopt_notes.problems import logistic_regression, quadratic, rosenbrock
+from jaxopt_notes.schedules import cosine, exponential
+
+TOLERANCE = 1e-3
+
+
+def labelled(examples=60, seed=0):
+    """Two overlapping clouds of points with a bias column: no plane separates them."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(examples) % 2
+    x = rng.normal(size=(examples, 2)) + np.where(y[:, None] == 1, [1.0, -0.5], [-0.5, 0.5])
+    return np.column_stack([x, np.ones(examples)]), y
+
+
+def logistic_minimum(x, y, l2):
+    """The minimum by Newton's method, in NumPy."""
+    w = np.zeros(x.shape[1])
+    for _ in range(20):
+        p = 1 / (1 + np.exp(-x @ w))
+        hessian = x.T @ (x * (p * (1 - p))[:, None]) / len(y) + l2 * np.eye(len(w))
+        w = w - np.linalg.solve(hessian, x.T @ (p - y) / len(y) + l2 * w)
+    return w
+
+
+# name: problem, start, minimum
+PROBLEMS = {
+    "quadratic": (quadratic((1.0, 10.0)), [2.0, -1.0], [0.0, 0.0]),
+    "rosenbrock": (rosenbrock(), [-1.2, 1.0], [1.0, 1.0]),
+    "logistic": (logistic_regression(*labelled(), 0.1), [0.0, 0.0, 0.0], logistic_minimum(*labelled(), 0.1)),
+}
+
+
+def falls(rate, steps, **arguments):
+    """A rate that falls to 0 over the steps, on a cosine."""
+    return cosine(rate, steps), steps, arguments
+
+
+# name: (rate, steps) on the quadratic, on Rosenbrock's valley, on the logistic regression
+BUDGETS = {
+    "sgd": [(0.1, 100), (0.002, 10_000), (1.0, 50)],
+    "momentum": [(0.03, 200), (0.003, 1000), (0.1, 200)],
+    "heavy_ball": [(0.03, 200), (0.003, 1000), (0.1, 200)],
+    "nesterov": [(0.05, 150), (0.001, 2500), (0.5, 100)],
+    "nesterov_accelerated": [(0.1, 100), (0.001, 8000), (0.5, 100)],
+    "adagrad": [(1.0, 50), (0.5, 12_000), (1.0, 50)],
+    "adadelta": [falls(1.0, 500), falls(0.5, 12_000, rho=0.99), (2.0, 200)],
+    "rmsprop": [falls(0.2, 100), falls(0.005, 12_000), falls(0.2, 100)],
+    "adam": [(0.2, 200), falls(0.5, 2000), (0.1, 200)],
+    "adamw": [(0.2, 200), falls(0.5, 2000), (0.1, 200)],
+    "amsgrad": [(0.2, 200), (0.3, 1500), (0.1, 200)],
+    "adamax": [(0.3, 200), (0.02, 6000), (0.1, 200)],
+    "adamaxw": [(0.3, 200), (0.02, 6000), (0.1, 200)],
+    "nadam": [(0.1, 150), falls(0.05, 5000), falls(0.5, 100)],
+    "nadamw": [(0.1, 150), falls(0.05, 5000), falls(0.5, 100)],
+    "radam": [(0.2, 200), (0.005, 12_000), falls(0.5, 200)],
+    "adabelief": [(0.1, 200), falls(0.5, 2000), (0.1, 200)],
+    "yogi": [(0.2, 200), (0.3, 1500), (0.1, 200)],
+    "adopt": [(0.3, 200), (1.0, 3000), falls(0.5, 200)],
+    "ademamix": [(0.5, 200), falls(0.05, 5000, b3=0.99), (0.2, 200)],
+    "lamb": [(0.2, 200), falls(0.007, 12_000), falls(0.01, 2000)],
+    "lars": [
+        (0.2, 200, {"trust_coefficient": 0.1, "mask": None}),
+        falls(0.05, 1000, trust_coefficient=0.1, mask=None),
+        falls(0.05, 500, trust_coefficient=0.1, mask=None),
+    ],
+    "lion": [falls(0.01, 1000), falls(0.002, 5000), falls(0.02, 500)],
+    "signum": [falls(0.005, 1000), falls(0.002, 5000), falls(0.005, 500)],
+    "sign_sgd": [falls(0.02, 1000), (exponential(0.003, 850, 0.5), 15_000), falls(0.02, 200)],
+    "adan": [(1.0, 100), falls(0.5, 1000), (1.0, 100)],
+    "novograd": [falls(0.01, 200), falls(0.005, 1000), falls(0.01, 100)],
+    "adafactor": [(0.5, 1000), falls(0.01, 12_000), falls(0.5, 200)],
+    "sm3": [(0.5, 200), (5.0, 5000), (0.5, 200)],
+    "rprop": [(0.1, 200), (0.01, 6000, {"eta_minus": 0.7, "eta_plus": 1.1}), (0.1, 200)],
+    "fromage": [(0.2, 100), falls(0.005, 12_000), falls(0.02, 2000)],
+}
+
+
+@functools.partial(jax.jit, static_argnames="steps")
+def distances(optimizer, problem, start, minimum, steps):
+    """The largest coordinate of the error after each step: `[steps]`."""
+
+    def step(carry, _):
+        params, state = carry
+        value, grads = jax.value_and_grad(problem)(params)
+        extra = {"value": value, "grad": grads, "value_fn": problem}  # for those who need them
+        updates, state = optimizer.update(grads, state, params, **extra)
+        params = apply_updates(params, updates)
+        error = jnp.max(jnp.abs(evaluation_params(optimizer, params, state) - minimum))
+        return (params, state), error
+
+    return lax.scan(step, (start, optimizer.init(start)), length=steps)[1]
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_reaches_the_minimum(name, problem, x64):
+    if name not in BUDGETS:
+        pytest.fail(
+            f"{name} is registered, but has no line in BUDGETS: add one, a (rate, steps) for each of "
+            f"{', '.join(PROBLEMS)}.",
+            pytrace=False,
+        )
+    rate, steps, *more = BUDGETS[name][list(PROBLEMS).index(problem)]
+    arguments = ({} if rate is None else {"learning_rate": rate}) | dict(*more)
+    f, start, minimum = PROBLEMS[problem]
+    errors = np.asarray(
+        distances(OPTIMIZERS[name](**arguments), f, jnp.array(start), jnp.array(minimum), steps)
+    )
+    assert errors[0] > 10 * TOLERANCE, "it must have a way to go"
+    late = errors[-max(1, steps // 10) :]
+    assert late.max() <= TOLERANCE, f"after {steps} steps it is {late.max():.2g} off the minimum"
+
+
+def test_every_line_is_of_a_registered_optimizer():
+    assert set(BUDGETS) <= set(OPTIMIZERS)
