@@ -65,7 +65,7 @@ def importance(results: Any, method: str | None = None, seed: int = 0) -> dict[s
     return dict(sorted(found, key=lambda pair: -pair[1]))
 
 
-def edge_warnings(results: Any, margin: float = 0.05) -> list[str]:
+def edge_warnings(results: Any, margin: float = 0.1) -> list[str]:
     """Hyperparameters whose best values lie at the edge of their range: search a wider one.
 
         warn where the median of the best tenth lies within `margin` of an end of [0, 1], by quantile
