@@ -8,7 +8,7 @@ from jax import lax
 
 import jaxopt_notes.optimizers as ours
 from jaxopt_notes.optimizers.apply_updates import apply_updates
-from tests.optimizers.runs import follow, random_grads, random_params
+from tests.optimizers.runs import random_grads, random_params
 
 STEPS = 200
 
@@ -18,26 +18,25 @@ def optax(x64):
     return pytest.importorskip("optax")
 
 
-def gradients():
-    """Random, and mostly one way: estimates of distances grow."""
-    return jax.tree.map(lambda g, p: 0.3 * g + np.sign(p), random_grads(STEPS), random_params())
-
-
 def our_path(optimizer):
-    return follow(optimizer, random_params(), gradients())
+    """A bowl with noisy gradients: the parameters and the states after each step. Estimates have a limit."""
 
-
-def optax_path(transform):
-    def step(carry, g):
+    def step(carry, noise):
         params, state = carry
-        updates, state = transform.update(g, state, params)
+        grads = jax.tree.map(lambda p, n: 2 * p + n, params, noise)
+        updates, state = optimizer.update(grads, state, params)
         params = apply_updates(params, updates)
         return (params, state), (params, state)
 
+    start = jax.tree.map(jnp.asarray, random_params())
+    return jax.jit(lambda noise: lax.scan(step, (start, optimizer.init(start)), noise)[1])(
+        random_grads(STEPS)
+    )
+
+
+def optax_path(transform):
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        start = jax.tree.map(jnp.asarray, random_params())
-        run = jax.jit(lambda params, grads: lax.scan(step, (params, transform.init(params)), grads)[1])
-        return run(start, gradients())
+        return our_path(transform)
 
 
 def difference(found, expected):
@@ -85,17 +84,9 @@ def test_prodigy(safeguard, optax):
     """Optax's d·eps has the d of the next step: without eps the paths are the same, with it nearly."""
 
     def pair(eps):
-        found, states = our_path(
-            ours.prodigy(
-                eps=eps,
-                d0=1e-3,
-                weight_decay=0.1,
-                mask=None,
-                bias_correction=True,
-                safeguard_warmup=safeguard,
-            )
-        )
-        peer = optax.contrib.prodigy(eps=eps, estim_lr0=1e-3, weight_decay=0.1, safeguard_warmup=safeguard)
+        both = {"eps": eps, "weight_decay": 0.1, "safeguard_warmup": safeguard}
+        found, states = our_path(ours.prodigy(d0=1e-3, mask=None, bias_correction=True, **both))
+        peer = optax.contrib.prodigy(estim_lr0=1e-3, **both)
         assert states.estimate[-1] > 1e-2
         return difference(found, optax_path(peer)[0])
 
@@ -135,9 +126,8 @@ def test_conditionally(outside, optax):
 
 
 def test_clipping_per_example_without_noise(optax):
-    grads = jax.tree.map(
-        lambda g: jnp.asarray(g[:8]) * jnp.arange(1.0, 9).reshape(-1, *[1] * (g.ndim - 1)), gradients()
-    )
+    factors = np.arange(1.0, 9)
+    grads = jax.tree.map(lambda g: jnp.asarray(np.einsum("b,b...->b...", factors, g)), random_grads(8))
     clip = ours.clip_per_example(2.0, 0.0)
     params = jax.tree.map(jnp.asarray, random_params())
     found, _ = clip.update(grads, clip.init(params), params)

@@ -74,7 +74,7 @@ def test_formula(case, x64):
 
 @pytest.mark.parametrize("make", [dadapt_sgd, dadapt_adam])
 def test_the_estimate_grows_from_nothing_to_about_the_distance(make, x64):
-    """On f(x) = |x| from 5. Gradient descent's is at most twice the distance; Adam forgets, and has no bound."""
+    """On f(x) = |x| from 5. Gradient descent finds at most twice the distance; Adam forgets: no bound."""
 
     def end(d0):
         def step(carry, _):

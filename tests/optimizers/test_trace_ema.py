@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import chain, sgd
-from jaxopt_notes.optimizers.trace_ema import ema, trace
+from jaxopt_notes.optimizers.trace_ema import correct_bias, ema, trace
 from tests.optimizers.runs import assert_follows
 
 
@@ -51,3 +51,17 @@ def test_a_constant_comes_out_of_the_debiased_average_as_it_is():
 def test_decays_are_data():
     run = jax.vmap(lambda d: ema(d, debias=False).update(jnp.array(1.0), ema(d).init(jnp.zeros(())))[0])
     np.testing.assert_allclose(run(jnp.array([0.5, 0.9])), [0.5, 0.1], rtol=1e-6)
+
+
+@pytest.mark.notes("S2-49")
+def test_an_average_and_its_correction_make_the_corrected_average(x64):
+    optimizer = chain(ema(0.8, debias=False), correct_bias(0.8), sgd(0.1))
+
+    def reference(theta, grads):
+        m = 0.0
+        for t, g in enumerate(grads, start=1):
+            m = 0.8 * m + 0.2 * g
+            theta = theta - 0.1 * m / (1 - 0.8**t)
+            yield theta
+
+    assert_follows(optimizer, reference)

@@ -32,6 +32,7 @@ REGISTRIES = {
     "optimizers": "jaxopt_notes.optimizers.OPTIMIZERS",
     "transforms": "jaxopt_notes.optimizers.TRANSFORMS",
     "wrappers": "jaxopt_notes.optimizers.WRAPPERS",
+    "aggregations": "jaxopt_notes.optimizers.AGGREGATIONS",
     "solvers": "jaxopt_notes.optimizers.SOLVERS",
     "schedules": "jaxopt_notes.schedules.SCHEDULES",
     "initializers": "jaxopt_notes.initializers.INITIALIZERS",
@@ -299,6 +300,14 @@ def train(subject: Subject, record: Any) -> Any:
     return lax.scan(body, (start, record.init(start)), length=5)[0][0]
 
 
+def aggregate(subject: Subject, aggregation: Any) -> Any:
+    """Two steps on gradients of three examples."""
+    tree = params()
+    grads = jax.tree.map(lambda p: jnp.stack([p, 0.3 * p * p, -2 * p]), tree)
+    first, state = aggregation.update(grads, aggregation.init(tree), tree)
+    return first, aggregation.update(grads, state, tree)[0]
+
+
 def curve(subject: Subject, schedule: Any) -> Any:
     return jax.vmap(schedule)(jnp.asarray([0.3, 1.4, 2.1, 3.6, 4.8, 7.7, 9.1]))
 
@@ -343,6 +352,7 @@ def ask_and_tell(subject: Subject, strategy: Any) -> Any:
 
 
 EVALUATIONS: dict[str, Callable[[Subject, Any], Any]] = {
+    "aggregations": aggregate,
     "schedules": curve,
     "initializers": draw,
     "layers": forward,

@@ -75,6 +75,11 @@ GOLDENS = [
         id="linear_cosine",
     ),
     pytest.param(
+        s.noisy_linear_cosine(0.8, 12, 0.0, 0.55, 1.5, 0.2, 0.01),
+        lambda t: 0.8 * ((1.2 - min(t / 12, 1)) * 0.5 * (1 + math.cos(3 * math.pi * min(t / 12, 1))) + 0.01),
+        id="noisy_linear_cosine", marks=pytest.mark.notes("S4-22b"),
+    ),
+    pytest.param(
         s.triangular(0.1, 0.9, 5), lambda t: 0.1 + 0.8 * (1 - abs((t % 10) / 5 - 1)),
         id="triangular", marks=pytest.mark.notes("S4-24"),
     ),
