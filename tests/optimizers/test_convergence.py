@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxopt_notes.optimizers import OPTIMIZERS, apply_updates, evaluation_params
 from jaxopt_notes.problems import logistic_regression, quadratic, rosenbrock
-from jaxopt_notes.schedules import cosine, exponential
+from jaxopt_notes.schedules import cosine, exponential, linear
 
 TOLERANCE = 1e-3
 
@@ -89,6 +89,17 @@ BUDGETS = {
     "sm3": [(0.5, 200), (5.0, 5000), (0.5, 200)],
     "rprop": [(0.1, 200), (0.01, 6000, {"eta_minus": 0.7, "eta_plus": 1.1}), (0.1, 200)],
     "fromage": [(0.2, 100), falls(0.005, 12_000), falls(0.02, 2000)],
+    "schedule_free_sgd": [
+        (0.5, 300),
+        (linear(0.0, 0.006, 12_000), 12_000, {"weight_power": 8.0}),  # early points of the valley weigh little
+        (2.0, 200),
+    ],
+    "schedule_free_adamw": [(0.3, 500), (0.015, 12_000, {"b2": 0.95}), (0.3, 300)],
+    "prodigy": [(None, 300), falls(1.0, 5000), (None, 300)],
+    "dadapt_sgd": [falls(1.0, 500), falls(1.0, 5000, momentum=0.9), (None, 100)],
+    "dadapt_adam": [falls(1.0, 500), falls(1.0, 5000), falls(1.0, 300)],
+    "dog": [(2.0, 500), (None, 20_000), (None, 300)],
+    "dowg": [(None, 100), (0.3, 12_000), (None, 100)],
 }
 
 
