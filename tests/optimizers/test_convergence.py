@@ -91,7 +91,7 @@ BUDGETS = {
     "fromage": [(0.2, 100), falls(0.005, 12_000), falls(0.02, 2000)],
     "schedule_free_sgd": [
         (0.5, 300),
-        (linear(0.0, 0.006, 12_000), 12_000, {"weight_power": 8.0}),  # early points of the valley weigh little
+        (linear(0.0, 0.006, 12_000), 12_000, {"weight_power": 8.0}),  # early points weigh little
         (2.0, 200),
     ],
     "schedule_free_adamw": [(0.3, 500), (0.015, 12_000, {"b2": 0.95}), (0.3, 300)],
