@@ -25,7 +25,7 @@ from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
 from jaxopt_notes.optimizers.moving import moving
 from jaxopt_notes.penalties import elastic_net, l1
 from jaxopt_notes.projections import project_l2_ball
-from jaxopt_notes.schedules import cosine, plateau
+from jaxopt_notes.schedules import cosine, piecewise, plateau
 from jaxopt_notes.search import integers, log_uniform
 
 REGISTRIES = {
@@ -91,8 +91,8 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     },
     "wrappers": {
         "masked-raw": call(adam(0.1), outside="raw"),
-        "conditionally-often": call(adam(0.1), lambda step: step % 2 == 0, outside="zero"),
-        "snapshots-growing": call(adam(0.1), 1.3, 2, 1.4),
+        "conditionally-later": call(adam(0.1), piecewise((2.5,), (0.0, 1.0)), outside="zero"),
+        "snapshots-growing": call(adam(0.1), decay_steps=1.3, number=2, t_mul=1.4),
         "hypergradient-multiplicative": call(adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"),
     },
     # Undamped, Newton's method is at the bottom of the bowl in one step, and nothing depends on its numbers.
