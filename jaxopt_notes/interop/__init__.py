@@ -23,7 +23,9 @@ chain rebuilt around new closures is traced again.
 `optuna_search` makes a search strategy of any sampler of Optuna, its trials in any of Optuna's storages.
 """
 
+from jaxopt_notes.interop.loggers import tensorboard_logger, wandb_logger
 from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
+from jaxopt_notes.interop.optuna_results import to_optuna
 
-__all__ = ["OptunaSearch", "optuna_search", "to_optax"]
+__all__ = ["OptunaSearch", "optuna_search", "tensorboard_logger", "to_optax", "to_optuna", "wandb_logger"]

@@ -25,7 +25,7 @@ from jaxopt_notes.search.grid_search import GridSearch, grid_search, grid_size
 from jaxopt_notes.search.hyperband import hyperband, hyperband_brackets
 from jaxopt_notes.search.hypergradient_search import hypergradient_search, training_score
 from jaxopt_notes.search.importance import edge_warnings, importance
-from jaxopt_notes.search.loggers import csv_logger, tensorboard_logger, wandb_logger
+from jaxopt_notes.search.loggers import csv_logger
 from jaxopt_notes.search.median_stopping import MedianStopping, median_rule, median_stopping
 from jaxopt_notes.search.population import population_map
 from jaxopt_notes.search.population_based_training import (
@@ -65,5 +65,5 @@ __all__ = [
     "grid_size", "hyperband", "hyperband_brackets", "hypergradient_search", "importance", "integers",
     "log_uniform", "median_rule", "median_stopping", "normal", "pbt_step", "population_based_training",
     "population_map", "random_search", "static_choice", "successive_halving", "sweep",
-    "tensorboard_logger", "training_score", "uniform", "wandb_logger",
+    "training_score", "uniform",
 ]  # fmt: skip

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
+from jaxopt_notes.interop import tensorboard_logger, wandb_logger
 from jaxopt_notes.search import Results, choice, integers, log_uniform, static_choice, sweep, uniform
 from jaxopt_notes.search.importance import edge_warnings, importance
-from jaxopt_notes.search.loggers import csv_logger, tensorboard_logger, wandb_logger
+from jaxopt_notes.search.loggers import csv_logger
 
 
 def drawn(n, score, seed=0, **columns):
