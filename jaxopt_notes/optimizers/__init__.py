@@ -31,7 +31,8 @@ from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
 from jaxopt_notes.optimizers.chain import Chain, chain
 from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from jaxopt_notes.optimizers.conditionally import conditionally
-from jaxopt_notes.optimizers.dadapt import DAdaptAdam, DAdaptSGD, dadapt_adam, dadapt_sgd
+from jaxopt_notes.optimizers.dadapt_adam import DAdaptAdam, dadapt_adam
+from jaxopt_notes.optimizers.dadapt_sgd import DAdaptSGD, dadapt_sgd
 from jaxopt_notes.optimizers.dog import DoG, DoWG, dog, dowg
 from jaxopt_notes.optimizers.evaluation import evaluation_params
 from jaxopt_notes.optimizers.finite import skip_nonfinite, zero_nonfinite

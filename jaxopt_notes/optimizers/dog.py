@@ -53,8 +53,8 @@ class DistanceOverGradients(Transform):
         (updates,) = leafwise(
             scaled_step, updates, params, rate=rate_at(self.learning_rate, state.count) * rate, accept=accept
         )
-        after = select(accept, (reached, norm), (state.max_distance, state.gradient_norm))
-        return updates, DistanceState(increment(state.count, accept), *after, state.start)
+        reached, norm = select(accept, (reached, norm), (state.max_distance, state.gradient_norm))
+        return updates, DistanceState(increment(state.count, accept), reached, norm, state.start)
 
 
 def scaled_step(g, p, *, rate):

@@ -67,8 +67,9 @@ class Prodigy(Transform):
 
     def init(self, params: Tree) -> ProdigyState:
         estimate = jnp.array(as_hyperparameter(self.d0), copy=True)
-        slots = moments(params, (1, 2, 1), self.state_dtype)
-        return ProdigyState(first_step(), estimate, as_hyperparameter(0.0), *slots, starting_point(params))
+        mu, nu, grad_sum = moments(params, (1, 2, 1), self.state_dtype)
+        zero, start = as_hyperparameter(0.0), starting_point(params)
+        return ProdigyState(first_step(), estimate, zero, mu, nu, grad_sum, start)
 
     def update(
         self, updates: Tree, state: ProdigyState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -89,9 +90,9 @@ class Prodigy(Transform):
             rate=after(advance, rate), weight=part * (d if self.safeguard_warmup else rate),
         )  # fmt: skip
         bound = as_hyperparameter(self.d_coef) * safe_divide(numerator, absolute_sum(read(grad_sum)))
-        scalars = select(accept, (jnp.maximum(d, bound), numerator), (d, state.numerator))
+        d, numerator = select(accept, (jnp.maximum(d, bound), numerator), (d, state.numerator))
         updates = add_multiple(updates, params, -amount, self.mask, accept)
-        return updates, ProdigyState(count, *scalars, mu, nu, grad_sum, state.start)
+        return updates, ProdigyState(count, d, numerator, mu, nu, grad_sum, state.start)
 
 
 def prodigy_step(g, p, m, v, s, *, d, rate, weight, b1, b2, b3, eps, store=store_always):

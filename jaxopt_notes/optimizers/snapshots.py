@@ -47,9 +47,9 @@ class Snapshots(Transform):
         def room(leaf: Any) -> jax.Array | None:
             return jnp.zeros((self.number, *jnp.shape(leaf)), compute_dtype(leaf)) if is_float(leaf) else None
 
-        first = [jnp.array(as_hyperparameter(self.decay_steps), copy=True) for _ in range(2)]
+        end, length = (jnp.array(as_hyperparameter(self.decay_steps), copy=True) for _ in range(2))
         kept = jax.tree.map(room, params)
-        return SnapshotsState(self.optimizer.init(params), first_step(), first_step(), *first, kept)
+        return SnapshotsState(self.optimizer.init(params), first_step(), first_step(), end, length, kept)
 
     def update(
         self, updates: Tree, state: SnapshotsState, params: Tree = None, *, accept: Any = None, **extra: Any

@@ -1,8 +1,6 @@
-"""D-Adaptation: learning rates from a lower bound of the distance between the start and the solution.
+"""D-Adaptation of Adam: its rate from a lower bound of the distance to the solution, in the largest coordinate.
 
-For a convex function the gradients met so far bound that distance from below. The rate is the largest such
-bound, over the size of the gradients: it starts surely too small and grows within some tens of steps to
-what a search would have found. One form for gradient descent, one for Adam.
+As `dadapt_sgd`, with distances measured in the units of Adam's steps, and with averages that forget.
 """
 
 from typing import Any, NamedTuple
@@ -10,8 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.distance import absolute_sum, after, distance, inner_product, starting_point
+from jaxopt_notes.optimizers.distance import absolute_sum, after, inner_product
 from jaxopt_notes.optimizers.inner import select, widened
 from jaxopt_notes.optimizers.leafwise import (
     Transform,
@@ -34,96 +31,7 @@ from jaxopt_notes.trees import (
     safe_divide,
     safe_sqrt,
     weights_only,
-    zeros_like,
 )
-
-
-class DAdaptSGDState(NamedTuple):
-    """Steps made; the estimate d and its numerator; ‖g₀‖; the weighted sum of gradients; the start."""
-
-    count: jax.Array
-    estimate: jax.Array
-    numerator: jax.Array
-    first_norm: jax.Array
-    grad_sum: Tree
-    start: Tree
-
-
-@record
-class DAdaptSGD(Transform):
-    """See `dadapt_sgd`."""
-
-    learning_rate: Rate
-    momentum: Number
-    d0: Number
-
-    def init(self, params: Tree) -> DAdaptSGDState:
-        estimate = jnp.array(as_hyperparameter(self.d0), copy=True)
-        zeros = [jnp.zeros_like(estimate) for _ in range(2)]
-        return DAdaptSGDState(first_step(), estimate, *zeros, zeros_like(params), starting_point(params))
-
-    def update(
-        self, updates: Tree, state: DAdaptSGDState, params: Tree = None, *, accept: Any = None, **extra: Any
-    ) -> tuple[Tree, DAdaptSGDState]:
-        params = require_params("dadapt_sgd", params)
-        norm = as_hyperparameter(global_norm(updates))
-        first_norm = jnp.where(state.first_norm > 0, state.first_norm, norm)  # of the first that is not 0
-        weight = safe_divide(state.estimate * rate_at(self.learning_rate, state.count), first_norm)
-        growth = inner_product(updates, state.grad_sum)
-        numerator = state.numerator + weight * growth
-        updates, grad_sum, start = leafwise(
-            dual_averaging_step, updates, params, state.grad_sum, state.start,
-            accept=accept, weight=after(growth, weight), momentum=self.momentum,
-        )  # fmt: skip
-        bound = safe_divide(2 * numerator, distance(grad_sum, jax.tree.map(jnp.zeros_like, grad_sum)))
-        new = (jnp.maximum(state.estimate, bound), numerator, first_norm)
-        scalars = select(accept, new, (state.estimate, state.numerator, state.first_norm))
-        return updates, DAdaptSGDState(increment(state.count, accept), *scalars, grad_sum, start)
-
-
-def dual_averaging_step(g, p, s, start, *, weight, momentum, store=store_always):
-    """s ← s + λg of one leaf, and an update towards θ₀ − s, held back by momentum; θ₀ stays."""
-    s = store(s, s + weight * g)
-    return (1 - momentum) * (start - s - p), s, start
-
-
-def dadapt_sgd(learning_rate: Rate = 1.0, momentum: Number = 0.0, *, d0: Number = 1e-6) -> DAdaptSGD:
-    """Gradient descent without a learning rate, by D-Adaptation.
-
-        λ = γ·d/‖g₀‖                        r ← r + λ·⟨g, s⟩
-        s ← s + λ·g                         d ← max(d, 2r/‖s‖)
-        θ ← α·θ + (1 − α)·(θ₀ − s)
-
-    Arguments:
-        learning_rate: γ ≥ 0, a factor of the rate found, or a schedule: 1, or what falls from 1 to 0.
-        momentum: α in [0, 1), in the form of an average of iterates.
-        d0: the first estimate of the distance ‖θ₀ − θ*‖, > 0 and surely too small.
-
-    Returns:
-        A `DAdaptSGD` record. Its state holds s and θ₀, in the parameters' shapes and at least float32, and
-        `estimate`, d; `update` needs `params`. The parameters are θ₀ and a sum, so what else moves them
-        (a decay in a chain) is undone: put a penalty into the gradient with `add_l2`.
-
-    Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
-
-    Example:
-        >>> optimizer = dadapt_sgd(d0=0.5)
-        >>> x = jnp.array([3.0, 4.0])
-        >>> updates, state = optimizer.update(x, optimizer.init(x), x)  # a first step of length d0
-        >>> print([f"{u:.2f}" for u in updates], state.estimate)
-        ['-0.30', '-0.40'] 0.5
-
-    Source: Defazio & Mishchenko 2023, algorithm 4, with the estimate 2r/‖s‖ of the authors' code from 3.0 on:
-    twice a lower bound of the distance, for convex functions.
-
-    Elsewhere: `dadaptation.DAdaptSGD`, the same; optax has the form of Adam only.
-    """
-    return DAdaptSGD(
-        check_rate("dadapt_sgd(learning_rate)", learning_rate),
-        check_number("dadapt_sgd(momentum)", momentum, "[0, 1)", "0 switches it off"),
-        check_number("dadapt_sgd(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
-    )
 
 
 class DAdaptAdamState(NamedTuple):
@@ -153,8 +61,8 @@ class DAdaptAdam(Transform):
 
     def init(self, params: Tree) -> DAdaptAdamState:
         estimate = jnp.array(as_hyperparameter(self.d0), copy=True)
-        slots = moments(params, (1, 2, 1), self.state_dtype)
-        return DAdaptAdamState(first_step(), estimate, as_hyperparameter(0.0), *slots)
+        mu, nu, grad_sum = moments(params, (1, 2, 1), self.state_dtype)
+        return DAdaptAdamState(first_step(), estimate, as_hyperparameter(0.0), mu, nu, grad_sum)
 
     def update(
         self, updates: Tree, state: DAdaptAdamState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -177,9 +85,9 @@ class DAdaptAdam(Transform):
         )  # fmt: skip
         bound = safe_divide(numerator, (1 - root) * absolute_sum(read(grad_sum)))
         new = (jnp.maximum(state.estimate, bound), numerator)
-        scalars = select(accept, new, (state.estimate, state.numerator))
+        estimate, numerator = select(accept, new, (state.estimate, state.numerator))
         updates = add_multiple(updates, params, -amount, self.mask, accept)
-        return updates, DAdaptAdamState(count, *scalars, mu, nu, grad_sum)
+        return updates, DAdaptAdamState(count, estimate, numerator, mu, nu, grad_sum)
 
 
 def scaled_sum(g, p, m, v, s, *, eps, store=store_always):
