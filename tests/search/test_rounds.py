@@ -207,3 +207,25 @@ def test_strategies_that_continue_runs_end(strategy):
     assert (epochs[parent >= 0] > epochs[parent[parent >= 0]]).all()
     assert np.isfinite(results.scores).all()
     assert len(programs) == 2  # runs that begin, and runs that go on, whatever the epochs
+
+
+@pytest.mark.parametrize("part", ["round-0000", "round-0001", "states-0000-000"])
+def test_damaged_rounds_and_states_are_trained_again(part, tmp_path):
+    run = lambda: sweep(  # noqa: E731
+        build, SPACE, TOY_DATA, Script(*BATCHES), key=jax.random.key(0), folder=tmp_path, progress=False
+    )
+    whole = run()
+    path = tmp_path / f"{part}.part"
+    path.write_bytes(path.read_bytes()[:-1])
+    (tmp_path / "round-0002.part").unlink()  # so that the states of earlier rounds are wanted
+    again = run()
+    np.testing.assert_array_equal(again.scores, whole.scores)
+    for name, curve in whole.history.items():
+        np.testing.assert_array_equal(again.history[name], curve)
+    assert path.exists()
+    assert path.with_name(path.name + ".damaged").exists()
+    with pytest.raises(
+        ValueError, match=r"space rate was Uniform\(low=0.0, high=1.0\) and is Uniform\(low=0.0, high=2"
+    ):
+        sweep(build, SPACE | {"rate": uniform(0.0, 2.0)}, TOY_DATA, Script(*BATCHES), key=jax.random.key(0),
+              folder=tmp_path, progress=False)  # fmt: skip
