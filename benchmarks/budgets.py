@@ -53,6 +53,6 @@ BUDGETS = {
     "prodigy": Budget(68, 40),  # three slots and the start; two sums
     "dadapt_sgd": Budget(44, 32),  # a slot and the start; two sums and a norm
     "dadapt_adam": Budget(76, 36, 4.01),  # three slots, two sums; on CPU the terms of one are stored
-    "dog": Budget(28, 24),  # the start; a sum and a norm
-    "dowg": Budget(28, 24),
+    "dog": Budget(24, 24),  # the start; a sum and a norm
+    "dowg": Budget(24, 24),
 }

@@ -1,4 +1,4 @@
-"""D-Adaptation of Adam: its rate from a lower bound of the distance to the solution, in the largest coordinate.
+"""D-Adaptation of Adam: its rate from a lower bound of the distance, in the largest coordinate.
 
 As `dadapt_sgd`, with distances measured in the units of Adam's steps, and with averages that forget.
 """
