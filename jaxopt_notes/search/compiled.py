@@ -167,9 +167,9 @@ def _loop(traced: Traced, buffers: list[int | None], where: Layout) -> Callable:
             rows: list[Any] = [None] * total
             for i, row in zip(others, kept, strict=True):
                 rows[i] = row
-            for i, buffer in zip(buffers, out, strict=True):
-                if i is not None:
-                    rows[i] = buffer  # this group's part of it is not yet a result
+            for taken, buffer in zip(buffers, out, strict=True):
+                if taken is not None:
+                    rows[taken] = buffer  # this group's part of it is not yet a result
             group = [lax.dynamic_slice_in_dim(row, at, where.batch) for row in rows]
             results = run(group, shared)
             return [

@@ -84,9 +84,8 @@ def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
         _update(digest, value.__func__, seen)
         _update(digest, value.__self__, seen)
     elif isinstance(value, types.FunctionType):
-        _update(digest, value.__code__, seen)
-        for part in (value.__defaults__, value.__kwdefaults__):
-            _update(digest, part, seen)
+        for inner in (value.__code__, value.__defaults__, value.__kwdefaults__):
+            _update(digest, inner, seen)
         inside = inspect.getclosurevars(value)
         near = {name: part for name, part in inside.globals.items() if _is_near(part, value)}
         _update(digest, {**inside.nonlocals, **near}, seen)

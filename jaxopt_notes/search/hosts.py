@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 
-def share_of(groups: Sequence[int]) -> np.ndarray:
+def share_of(groups: Sequence[int] | np.ndarray) -> np.ndarray:
     """The groups that this process trains: every so-many-th, so that shares differ by at most one."""
     return np.asarray(groups, int)[jax.process_index() :: jax.process_count()]
 

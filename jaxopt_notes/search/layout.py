@@ -51,7 +51,7 @@ def layout(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple[
     return batch * -(-groups // (rounds * lanes)), batch
 
 
-def deal(groups: Sequence[int], where: Layout) -> list[np.ndarray]:
+def deal(groups: Sequence[int] | np.ndarray, where: Layout) -> list[np.ndarray]:
     """Groups dealt into chunks: as few rounds as the program's room allows, all lanes busy in each.
 
     Example:

@@ -68,7 +68,7 @@ class Watcher:
         self.loggers = tuple(logger) if isinstance(logger, tuple | list) else (logger,) if logger else ()
         self.done = self.total = 0
         self.best = np.nan
-        self.bar = progress_bar(False if self.progress else progress, 0, "members")
+        self.bar = progress_bar(None if progress is None else progress is True, 0, "members")
 
     def asked(self, members: int) -> None:
         """So many members more are to be trained."""

@@ -83,19 +83,18 @@ class Rounds:
         state = first = self.strategy.init(strategy_key, self.space)
         while n := self.strategy.remaining(state):
             number = len(self.table.rounds)
-            batch, restored = self.table.restore(number, first)
-            if batch is not None:
-                self.watcher.asked(batch.scores.size)
-                self._show(batch)
-            if restored is None:
-                configs, state = self.strategy.ask(state, ask_key(number), n)
-                new = batch is None
-                batch = self._train(number, configs) if batch is None else batch
-                state = self.strategy.tell(state, configs, self.rule.told(batch.scores))
-                if new:
-                    self.table.save(number, batch, state)
+            saved, restored = self.table.restore(number, first)
+            if saved is not None:
+                self.watcher.asked(saved.scores.size)
+                self._show(saved)
+            if saved is not None and restored is not None:
+                batch, state = saved, restored
             else:
-                state = restored
+                configs, state = self.strategy.ask(state, ask_key(number), n)
+                batch = self._train(number, configs) if saved is None else saved
+                state = self.strategy.tell(state, configs, self.rule.told(batch.scores))
+                if saved is None:
+                    self.table.save(number, batch, state)
             self.table.rounds.append(batch)
         return self.table
 

@@ -118,7 +118,7 @@ def train_members(
                 on_finished(finished, take(curves, finished))
 
         if state is None:
-            name, member = "begin", configs
+            name, member = "begin", configs  # type: tuple[str, Tree]
         else:
             name, member = "go_on", (take(configs, active), take(state, active), take(latest, active))
         wanted = keep or length < epochs  # one program for all segments

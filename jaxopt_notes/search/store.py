@@ -126,7 +126,7 @@ class Shelf:
 
     def put_layout(self, share: int, batch: int) -> None:
         """Keep the share and batch for all populations of this kind."""
-        self.store.write(f"layout-{self.kind}", {"share": np.int64(share), "batch": np.int64(batch)})
+        self.store.write(f"layout-{self.kind}", {"share": np.asarray(share), "batch": np.asarray(batch)})
 
     def put(self, index: np.ndarray, leaves: list[np.ndarray]) -> None:
         """Keep a chunk."""

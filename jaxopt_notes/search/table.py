@@ -89,8 +89,8 @@ class Table:
         fields = {name: arrays[name] for name in ("epochs", "parent", "group", "scores")}
         given = tuple(name for name in RESERVED if name in str(arrays["given"]).split())
         batch = Round(len(self), part["config/"], **fields, history=part["history/"], given=given)
-        leaves, treedef = unpack(part["state/"]), jax.tree.structure(like)
-        if str(arrays["structure"]) != structure(like) or len(leaves) != treedef.num_leaves:
+        leaves, (wanted, treedef) = unpack(part["state/"]), jax.tree.flatten(like)
+        if str(arrays["structure"]) != structure(like) or len(leaves) != len(wanted):
             return batch, None
         return batch, jax.tree.unflatten(treedef, leaves)
 
