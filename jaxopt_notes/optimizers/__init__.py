@@ -39,6 +39,7 @@ from jaxopt_notes.optimizers.finite import skip_nonfinite, zero_nonfinite
 from jaxopt_notes.optimizers.flatten import Flat, flatten
 from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
+from jaxopt_notes.optimizers.hessian_diagonal import gauss_newton_bartlett, hutchinson
 from jaxopt_notes.optimizers.hypergradient import Hypergradient, hypergradient
 from jaxopt_notes.optimizers.inspect import inspect
 from jaxopt_notes.optimizers.iterative_hard_thresholding import iterative_hard_thresholding
@@ -58,12 +59,17 @@ from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss
 from jaxopt_notes.optimizers.masking import masked
 from jaxopt_notes.optimizers.master_weights import kahan, master_weights
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
+from jaxopt_notes.optimizers.muon import Muon, matrices, muon
 from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.newton import Newton, NewtonCG, newton, newton_cg
+from jaxopt_notes.optimizers.newton_schulz import newton_schulz
 from jaxopt_notes.optimizers.noise import add_noise
+from jaxopt_notes.optimizers.noisy_sgd import NoisySGD, noisy_sgd
 from jaxopt_notes.optimizers.novograd import NovoGrad, novograd
+from jaxopt_notes.optimizers.optimistic_gradient import OptimisticGradient, optimistic_gradient
 from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
+from jaxopt_notes.optimizers.polyak_sgd import PolyakSGD, polyak_sgd
 from jaxopt_notes.optimizers.private_clipping import clip_per_example
 from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
 from jaxopt_notes.optimizers.projected_gradient import projected_gradient
@@ -72,6 +78,7 @@ from jaxopt_notes.optimizers.radam import RAdam, radam
 from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
 from jaxopt_notes.optimizers.rprop import Rprop, rprop
+from jaxopt_notes.optimizers.sam import SAM, sam
 from jaxopt_notes.optimizers.schedule_free import schedule_free
 from jaxopt_notes.optimizers.schedule_free_adamw import ScheduleFreeAdamW, schedule_free_adamw
 from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_free_sgd
@@ -80,6 +87,7 @@ from jaxopt_notes.optimizers.shard_state import shard_state
 from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
 from jaxopt_notes.optimizers.sm3 import SM3, sm3
 from jaxopt_notes.optimizers.snapshots import snapshots
+from jaxopt_notes.optimizers.sophia import Sophia, sophia
 from jaxopt_notes.optimizers.trace_ema import correct_bias, ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
 from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
@@ -125,6 +133,11 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sm3": sm3,
     "rprop": rprop,
     "fromage": fromage,
+    "muon": muon,
+    "sophia": sophia,
+    "optimistic_gradient": optimistic_gradient,
+    "polyak_sgd": polyak_sgd,
+    "noisy_sgd": noisy_sgd,
 }
 
 TRANSFORMS: dict[str, Callable[..., Any]] = {
@@ -166,6 +179,7 @@ WRAPPERS: dict[str, Callable[..., Any]] = {
     "schedule_free": schedule_free,
     "conditionally": conditionally,
     "snapshots": snapshots,
+    "sam": sam,
 }
 
 AGGREGATIONS: dict[str, Callable[..., Any]] = {
@@ -186,24 +200,27 @@ SOLVERS: dict[str, Callable[..., Any]] = {
 }
 
 __all__ = [
-    "ADOPT", "AGGREGATIONS", "BFGS", "LAMB", "LARS", "LBFGS", "OPTIMIZERS", "SGD", "SM3", "SOLVERS",
+    "ADOPT", "AGGREGATIONS", "BFGS", "LAMB", "LARS", "LBFGS", "OPTIMIZERS", "SAM", "SGD", "SM3", "SOLVERS",
     "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam",
     "AdamW", "Adamax", "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Flat",
-    "Fromage", "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion", "Momentum",
-    "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG", "NovoGrad", "Prodigy",
-    "ProximalGradient", "RAdam", "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD",
-    "Signum", "Yogi", "Zoom", "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam",
-    "adamax", "adamaxw", "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt",
-    "amsgrad", "apply_updates", "bfgs", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
+    "Fromage", "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion", "Momentum", "Muon",
+    "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG", "NoisySGD", "NovoGrad",
+    "OptimisticGradient", "PolyakSGD", "Prodigy", "ProximalGradient", "RAdam", "RMSProp", "Rprop",
+    "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Sophia", "Yogi", "Zoom",
+    "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw",
+    "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad",
+    "apply_updates", "bfgs", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
     "clip_by_norm", "clip_by_value", "clip_per_example", "conditionally", "correct_bias", "dadapt_adam",
     "dadapt_sgd", "dog", "dowg", "dynamic_loss_scale", "ema", "ema_params", "evaluation_params", "flatten",
-    "freeze", "fromage", "gauss_newton", "heavy_ball", "hypergradient", "inspect",
-    "iterative_hard_thresholding", "kahan", "label_paths", "lamb", "lars", "layerwise_rates", "lbfgs",
-    "levenberg_marquardt", "line_search", "lion", "lookahead", "masked", "master_weights", "momentum",
-    "multiplicative_decay", "nadam", "nadamw", "nesterov", "nesterov_accelerated", "newton", "newton_cg",
-    "normalize_by_norm", "novograd", "partition", "polyak_average", "prodigy", "projected_gradient",
-    "proximal_gradient", "proximal_step", "radam", "reduce_on_plateau", "rmsprop", "rprop",
-    "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw", "schedule_free_sgd", "sgd", "shard_state",
-    "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots", "static_loss_scale", "swa", "trace",
-    "value_and_grad_from_state", "weight_decay", "yogi", "zero_nonfinite", "zoom",
+    "freeze", "fromage", "gauss_newton", "gauss_newton_bartlett", "heavy_ball", "hutchinson", "hypergradient",
+    "inspect", "iterative_hard_thresholding", "kahan", "label_paths", "lamb", "lars", "layerwise_rates",
+    "lbfgs", "levenberg_marquardt", "line_search", "lion", "lookahead", "masked", "master_weights",
+    "matrices", "momentum", "multiplicative_decay", "muon", "nadam", "nadamw", "nesterov",
+    "nesterov_accelerated", "newton", "newton_cg", "newton_schulz", "noisy_sgd", "normalize_by_norm",
+    "novograd", "optimistic_gradient", "partition", "polyak_average", "polyak_sgd", "prodigy",
+    "projected_gradient", "proximal_gradient", "proximal_step", "radam", "reduce_on_plateau", "rmsprop",
+    "rprop", "sam", "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw", "schedule_free_sgd",
+    "sgd", "shard_state", "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots", "sophia",
+    "static_loss_scale", "swa", "trace", "value_and_grad_from_state", "weight_decay", "yogi",
+    "zero_nonfinite", "zoom",
 ]  # fmt: skip

@@ -83,6 +83,10 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "dadapt_adam-corrected": call(b2=0.98, d0=0.1, bias_correction=True, weight_decay=0.1),
         "dog": call(learning_rate=1.2, r_eps=0.1),  # at 1 the first step ends at the first distance: a corner
         "lars-nesterov": call(nesterov=True),
+        "muon-averaged": call(0.1, nesterov=False, consistent_rms=0.3, weight_decay=0.1, mask=None),
+        "muon-companion": call(0.1, ((4.0, -6.9, 2.9), (2.8, -3.1, 1.2)), companion=adam(0.1)),
+        "sophia": call(0.1, 0.9, 0.6, gamma=1.2, update_interval=2.2, weight_decay=0.1),
+        "polyak_sgd-plus": call(0.2, f_min=-0.3, eps=0.1, variant="sps+"),
         "adafactor-factored": call(min_dim_size_to_factor=2, momentum=0.9, relative_step=False),
     },
     "transforms": {
@@ -92,6 +96,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     "wrappers": {
         "masked-raw": call(adam(0.1), outside="raw"),
         "conditionally-later": call(adam(0.1), piecewise((2.5,), (0.0, 1.0)), outside="zero"),
+        "sam-adaptive": call(adam(0.1), 0.5, adaptive=True),
         "snapshots-growing": call(adam(0.1), decay_steps=1.3, number=2, t_mul=1.4),
         "hypergradient-multiplicative": call(adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"),
     },
@@ -161,7 +166,8 @@ EXAMPLES: dict[str, dict[str, Call]] = {
 }
 DEFAULTS = {"wrappers": call(adam(0.1))}
 ROUNDING_PARAMETERS = ("master_weights", "kahan")  # their updates end at half-precision numbers
-RANDOM = ("add_noise",)
+RANDOM = ("add_noise", "noisy_sgd")
+OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as solvers do
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
@@ -259,11 +265,11 @@ def residuals(tree: Any) -> Any:
 
 
 def update(subject: Subject, record: Any, grads: Any, state: Any, tree: Any = None, **extra: Any) -> Any:
-    """`record.update`; a solver is given a loss whose gradient at the tree is the given one.
+    """`record.update`; who needs the loss is given one whose gradient at the tree is the given one.
 
     It is a parabola of a curvature of its own in every direction, and turns with the complex plane.
     """
-    if subject.family != "solvers" or tree is None:
+    if (subject.family != "solvers" and subject.name not in OF_THE_LOSS) or tree is None:
         return record.update(grads, state, tree, **extra)
 
     def parts(x: Any) -> list:

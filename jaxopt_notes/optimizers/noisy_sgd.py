@@ -1,0 +1,70 @@
+"""Gradient descent with noise added to its gradients: less and less of it, the longer it runs.
+
+It is `add_noise` and `sgd`, one after the other. The noise helps out of flat places and narrow valleys at
+the beginning, most of all in deep networks that were started badly, and is gone at the end.
+"""
+
+from typing import Any
+
+from jaxopt_notes.optimizers.chain import Chain
+from jaxopt_notes.optimizers.leafwise import Transform
+from jaxopt_notes.optimizers.noise import AddNoise, add_noise
+from jaxopt_notes.optimizers.sgd import SGD
+from jaxopt_notes.record import Number, record
+from jaxopt_notes.schedules.schedule import Rate, check_rate
+from jaxopt_notes.trees import Tree
+
+
+@record
+class NoisySGD(Transform):
+    """See `noisy_sgd`."""
+
+    learning_rate: Rate
+    eta: Number
+    gamma: Number
+    seed: Number
+
+    def _chain(self) -> Chain:
+        return Chain((AddNoise(self.eta, self.gamma, self.seed), SGD(self.learning_rate)))
+
+    def init(self, params: Tree) -> tuple:
+        return self._chain().init(params)
+
+    def update(
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, tuple]:
+        return self._chain().update(updates, state, params, accept=accept)
+
+
+def noisy_sgd(
+    learning_rate: Rate = 1e-2, eta: Number = 0.01, gamma: Number = 0.55, seed: Number = 0
+) -> NoisySGD:
+    """Gradient descent with annealed Gaussian noise.
+
+        θ ← θ − η·(g + N(0, σₜ²)),  σₜ² = eta/(1 + t)^γ             (t = 0 at the first update)
+
+    Arguments:
+        learning_rate: η ≥ 0, a number or a schedule.
+        eta: ≥ 0, the variance of the noise at the first step; 0 is `sgd`.
+        gamma: γ ≥ 0; 0 keeps the variance constant.
+        seed: a whole number; members of a population with different seeds have different noise.
+
+    Returns:
+        A `NoisySGD` record; its state is that of `add_noise` (a counter and a key) and that of `sgd`.
+
+    Raises:
+        ValueError: a negative number. TypeError: no number.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> optimizer, params = noisy_sgd(learning_rate=0.5, eta=1e-6), jnp.array([4.0])
+        >>> updates, state = optimizer.update(params, optimizer.init(params), params)
+        >>> print(f"{updates[0]:.2f}")
+        -2.00
+
+    Source: Neelakantan et al. 2015 (eta of 0.01, 0.3 or 1, γ 0.55); row S3-25 of the notes.
+
+    Elsewhere: `optax.noisy_sgd`, the same but for the draws, without a default rate. torch has none.
+    """
+    noise = add_noise(eta, gamma, seed)
+    return NoisySGD(check_rate("noisy_sgd(learning_rate)", learning_rate), noise.eta, noise.gamma, noise.seed)
