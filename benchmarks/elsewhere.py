@@ -29,6 +29,7 @@ PEERS = (
             "clip_by_value": "clip", "add_l2": "add_decayed_weights", "weight_decay": "add_decayed_weights",
             "normalize_by_norm": "normalize_by_update_norm", "conditionally": "conditionally_transform",
             "zero_nonfinite": "zero_nans", "skip_nonfinite": "apply_if_finite",
+            "optimistic_gradient": "optimistic_gradient_descent",
             "accumulate_gradients": "MultiSteps", "clip_per_example": "differentially_private_aggregate",
         },
     ),
@@ -46,7 +47,7 @@ ALIASES = {
     "eta_minus": ("etas.0",), "eta_plus": ("etas.1",), "min_step_size": ("step_sizes.0",),
     "max_step_size": ("step_sizes.1",), "r_eps": ("init_step.1",), "weight_decay": ("weight_decay_rate",),
     "mask": ("weight_decay_mask",), "clip_value": ("clip_value_fn",), "memory_size": ("history_size",),
-    "linesearch": ("line_search_fn",),
+    "linesearch": ("line_search_fn",), "beta": ("momentum",), "ns_coeffs": ("ns_coefficients",),
 }  # fmt: skip
 
 

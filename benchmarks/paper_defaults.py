@@ -6,7 +6,7 @@ What a paper leaves to its reader is not here. Names and meanings of the argumen
 
 ADAM = {"b1": 0.9, "b2": 0.999, "eps": 1e-8}
 
-PAPER_DEFAULTS: dict[str, dict[str, float | bool | str]] = {
+PAPER_DEFAULTS: dict[str, dict[str, float | bool | str | tuple[float, ...]]] = {
     "adadelta": {"rho": 0.95, "eps": 1e-6},
     "rmsprop": {"decay": 0.9},
     "adam": {"learning_rate": 1e-3, **ADAM},
@@ -39,6 +39,9 @@ PAPER_DEFAULTS: dict[str, dict[str, float | bool | str]] = {
         "min_step_size": 1e-6, "max_step_size": 50.0,
     },
     "fromage": {"learning_rate": 0.01},
+    "muon": {"ns_coeffs": (3.4445, -4.775, 2.0315), "ns_steps": 5, "beta": 0.95, "nesterov": True},
+    "sophia": {"b1": 0.96, "b2": 0.99, "eps": 1e-12, "gamma": 0.01, "update_interval": 10},
+    "noisy_sgd": {"gamma": 0.55},
     "lbfgs": {"memory_size": "3 … 20"},
     "levenberg_marquardt": {"damping": 0.01, "increase": 10.0, "decrease": 0.1},
 }  # fmt: skip
