@@ -50,6 +50,9 @@ ALIASES = {
     "linesearch": ("line_search_fn",), "beta": ("momentum",), "ns_coeffs": ("ns_coefficients",),
 }  # fmt: skip
 
+# Arguments of ours that mean something else than theirs of the same name.
+HOMONYMS = {("muon", "mask")}  # here the leaves that are orthogonalized
+
 
 def defaults(factory: Callable) -> dict[str, Any]:
     """The arguments of a factory and their defaults (`inspect.Parameter.empty` if there is none)."""

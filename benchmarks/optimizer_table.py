@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.budgets import BUDGETS
-from benchmarks.elsewhere import PEERS, Peer, counterpart, defaults
+from benchmarks.elsewhere import HOMONYMS, PEERS, Peer, counterpart, defaults
 from benchmarks.paper_defaults import PAPER_DEFAULTS
 from benchmarks.shapes import one_leaf, size
 from jaxopt_notes.cli import formula
@@ -145,7 +145,8 @@ def section(name: str, factory: Callable, peers: tuple[Peer, ...]) -> str:
     def line(argument: str, default: Any) -> Iterator[str]:
         yield from (f"`{argument}`", written(default))
         for peer in theirs:
-            other, value = counterpart(argument, peer) or ("", NONE)
+            same = (name, argument) not in HOMONYMS
+            other, value = (same and counterpart(argument, peer)) or ("", NONE)
             yield f"`{other}` " * (other not in ("", argument)) + written(value)
         yield written(paper.get(argument, NONE))
 
