@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.optimizers.adam import AdamState
 from jaxopt_notes.optimizers.clipping import clip_to
@@ -52,16 +53,22 @@ class ADOPT(Transform):
 
 
 def adopt_step(g, p, m, v, *, rate, b1, b2, eps, clip_value, store=store_always):
-    """ADOPT's update of one leaf: the old v divides, the new one is stored.
-
-    Where m is lost to NaN, v stays. That makes the new v depend on the new m: without it XLA does not know
-    that the old v has been read when its place is taken, and copies it.
-    """
+    """ADOPT's update of one leaf: the old v divides, the new one is stored."""
     quotient = safe_divide(g, jnp.maximum(safe_sqrt(v), eps))
     quotient = clip_to(quotient, jnp.abs(quotient), clip_value, zero_nonfinite=False)
     m = store(m, b1 * m + (1 - b1) * quotient)
-    v = store(v, jnp.where(jnp.isnan(m), v, b2 * v + (1 - b2) * abs_squared(g)))
+    new = b2 * v + (1 - b2) * abs_squared(g)
+    v = store(v, lax.platform_dependent(m, new, cpu=_after, default=lambda m, new: new))
     return -rate * m, m, v
+
+
+def _after(m: jax.Array, new: jax.Array) -> jax.Array:
+    """The new v, computed after m: NaN where m is, and m is NaN for ever there.
+
+    XLA's CPU backend has one loop for m, another for v. If none waits for the other, it does not know that
+    the old v has been read when its place is taken, and copies it.
+    """
+    return jnp.where(jnp.isnan(m), jnp.nan, new)
 
 
 def adopt(
