@@ -87,7 +87,7 @@ def leafwise(
     )
     leaves = [None] * len(grads) if params is None else treedef.flatten_up_to(params)
     chosen = [True] * len(grads) if mask is None else treedef.flatten_up_to(mask)
-    scalars = _computed_once(scalars)
+    names, numbers = tuple(scalars), _computed_once(tuple(scalars.values()))
 
     rows = []
     for g, p, keep, *state in zip(grads, leaves, chosen, *columns, strict=True):
@@ -100,7 +100,7 @@ def leafwise(
         elif not is_float(target):
             rows.append((jnp.zeros_like(jnp.asarray(target)), *state))
         else:
-            rows.append(_step(formula, g, p, tuple(state), seeds, scalars, accept))
+            rows.append(_step(formula, names, g, p, tuple(state), seeds, numbers, accept))
     columns_out = [list(column) for column in zip(*rows, strict=True)] or [
         [] for _ in range(1 + len(columns))
     ]
@@ -108,23 +108,22 @@ def leafwise(
     return updates, *_as_given(slots, trees, accept)
 
 
-def _computed_once(scalars: dict[str, Any]) -> dict[str, jax.Array]:
-    """Hyperparameters as arrays, such that every leaf reads them instead of computing them again.
+def _computed_once(scalars: tuple) -> jax.Array | None:
+    """Hyperparameters as one vector, such that every leaf reads them instead of computing them again.
 
     XLA's CPU backend copies cheap arithmetic, a whole schedule, into the loop of every leaf. It does
     not copy a division, and this one, by 1, is none that it can leave out.
     """
-    traced = [name for name, x in scalars.items() if isinstance(x, jax.core.Tracer)]
-    scalars = {name: as_hyperparameter(value) for name, value in scalars.items()}
-    if not traced:
-        return scalars
+    if not scalars:
+        return None
 
     def divided(x: jax.Array) -> jax.Array:
         return x / lax.stop_gradient(jnp.where(jnp.isnan(x), x, jnp.ones_like(x)))
 
-    vector = jnp.stack([scalars[name] for name in traced])
-    vector = lax.platform_dependent(vector, cpu=divided, default=lambda x: x)
-    return scalars | {name: vector[i] for i, name in enumerate(traced)}
+    vector = jnp.stack([as_hyperparameter(value) for value in scalars])
+    if not any(isinstance(value, jax.core.Tracer) for value in scalars):
+        return vector
+    return lax.platform_dependent(vector, cpu=divided, default=lambda x: x)
 
 
 def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[Tree]:
@@ -140,9 +139,16 @@ def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[T
             yield next(new)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _step(
-    formula: Callable[..., Any], g: Any, p: Any, state: tuple, seeds: tuple, scalars: dict, accept: Any
+    formula: Callable[..., Any],
+    names: tuple[str, ...],
+    g: Any,
+    p: Any,
+    state: tuple,
+    seeds: tuple,
+    numbers: Any,
+    accept: Any,
 ) -> tuple:
     target = g if p is None else p
     kind = compute_dtype(g, target)
@@ -155,7 +161,7 @@ def _step(
     mixed = jnp.iscomplexobj(target)
     with jax.numpy_dtype_promotion("standard") if mixed else contextlib.nullcontext():
         g, p = (None if leaf is None else lift(jnp.asarray(leaf)) for leaf in (g, p))
-        hyper = {name: value.astype(real) for name, value in scalars.items()}
+        hyper: dict[str, Any] = {name: numbers[i].astype(real) for i, name in enumerate(names)}
         if state:
             hyper["store"] = store_always if accept is None else _store_if(accept)
         values = [lift(x) for leaf, seed in zip(state, seeds, strict=True) for x in _values(leaf, seed)]
