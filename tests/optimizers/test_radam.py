@@ -64,7 +64,7 @@ def test_the_first_five_steps_are_those_of_an_average_gradient(x64):
 @pytest.mark.parametrize("b2", [0.5, 0.9, 0.99, 0.999, 0.9999])
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_effective_length_is_exact_from_the_first_step_on(b2, precision):
-    """Also in float32, where the difference as the paper writes it is off by 0.1 at b2 = 0.9999."""
+    """Also in float32, where the difference as the paper writes it is off by 2 at b2 = 0.9999."""
     t = np.unique(np.geomspace(1, 1e6, 60).astype(int))
     with jax.enable_x64(precision == "float64"):
         b2 = float(np.asarray(b2, precision))
@@ -76,7 +76,7 @@ def test_effective_length_is_exact_from_the_first_step_on(b2, precision):
         b2, one, few = np.float32(b2), np.float32(1), np.arange(1, 7, dtype=np.float32)
         naive = 2 / (one - b2) - one - 2 * few * b2**few / (one - b2**few)
         assert naive.dtype == np.float32
-        assert abs(naive - lengths(b2, few)).max() > 0.1
+        assert abs(naive - lengths(b2, few)).max() > 1
 
 
 def test_effective_length_of_equal_weights_is_the_number_of_gradients(x64):
