@@ -1,15 +1,15 @@
 """Gradient descent with noise added to its gradients: less and less of it, the longer it runs.
 
-It is `add_noise` and `sgd`, one after the other. The noise helps out of flat places and narrow valleys at
+It is `add_noise` before `sgd`. The noise helps out of flat places and narrow valleys at
 the beginning, most of all in deep networks that were started badly, and is gone at the end.
 """
 
 from typing import Any
 
-from jaxopt_notes.optimizers.chain import Chain
-from jaxopt_notes.optimizers.leafwise import Transform
+from jaxopt_notes.optimizers.inner import narrowed, widened
+from jaxopt_notes.optimizers.leafwise import Transform, first_step
 from jaxopt_notes.optimizers.noise import AddNoise, add_noise
-from jaxopt_notes.optimizers.sgd import SGD
+from jaxopt_notes.optimizers.sgd import SGD, SGDState
 from jaxopt_notes.record import Number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate
 from jaxopt_notes.trees import Tree
@@ -24,16 +24,18 @@ class NoisySGD(Transform):
     gamma: Number
     seed: Number
 
-    def _chain(self) -> Chain:
-        return Chain((AddNoise(self.eta, self.gamma, self.seed), SGD(self.learning_rate)))
-
-    def init(self, params: Tree) -> tuple:
-        return self._chain().init(params)
+    def init(self, params: Tree) -> SGDState:
+        return SGDState(first_step())
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
-    ) -> tuple[Tree, tuple]:
-        return self._chain().update(updates, state, params, accept=accept)
+        self, updates: Tree, state: SGDState, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, SGDState]:
+        noise = AddNoise(self.eta, self.gamma, self.seed)
+        now = noise.init(params)._replace(count=state.count)
+        noisy, _ = noise.update(widened(updates), now)  # rounded once, by the step
+        likes = updates if params is None else params
+        steps, state = SGD(self.learning_rate).update(noisy, state, accept=accept)
+        return narrowed(steps, likes), state
 
 
 def noisy_sgd(
@@ -50,7 +52,7 @@ def noisy_sgd(
         seed: a whole number; members of a population with different seeds have different noise.
 
     Returns:
-        A `NoisySGD` record; its state is that of `add_noise` (a counter and a key) and that of `sgd`.
+        A `NoisySGD` record; its state is the step number alone: draws are made of it and the seed.
 
     Raises:
         ValueError: a negative number. TypeError: no number.

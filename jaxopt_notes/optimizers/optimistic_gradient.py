@@ -8,6 +8,7 @@ gradient a step, where the extragradient method, which it imitates, costs two.
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
 from jaxopt_notes.record import record
@@ -42,11 +43,11 @@ class OptimisticGradient(Transform):
         accept: Any = None,
         **extra: Any,
     ) -> tuple[Tree, OptimisticGradientState]:
-        alpha, beta = (rate_at(number, state.count) for number in (self.alpha, self.beta))
         updates, previous = leafwise(
             optimistic_step, updates, params, state.previous,
             accept=accept, rate=rate_at(self.learning_rate, state.count),
-            alpha=alpha, beta=beta * (state.count > 0),
+            alpha=rate_at(self.alpha, state.count),
+            beta=jnp.where(state.count > 0, rate_at(self.beta, state.count), 0),
         )  # fmt: skip
         return updates, OptimisticGradientState(increment(state.count, accept), previous)
 
@@ -76,7 +77,6 @@ def optimistic_gradient(
         ValueError: a negative number. TypeError: no number.
 
     Example:
-        >>> import jax.numpy as jnp
         >>> optimizer = optimistic_gradient(learning_rate=0.3)
         >>> point = jnp.array([1.0, 0.0])  # of x and y in the game min over x, max over y of x·y
         >>> state = optimizer.init(point)

@@ -83,10 +83,10 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "dadapt_adam-corrected": call(b2=0.98, d0=0.1, bias_correction=True, weight_decay=0.1),
         "dog": call(learning_rate=1.2, r_eps=0.1),  # at 1 the first step ends at the first distance: a corner
         "lars-nesterov": call(nesterov=True),
-        "muon-averaged": call(0.1, nesterov=False, consistent_rms=0.3, weight_decay=0.1, mask=None),
-        "muon-companion": call(0.1, ((4.0, -6.9, 2.9), (2.8, -3.1, 1.2)), companion=adam(0.1)),
-        "sophia": call(0.1, 0.9, 0.6, gamma=1.2, update_interval=2.2, weight_decay=0.1),
-        "polyak_sgd-plus": call(0.2, f_min=-0.3, eps=0.1, variant="sps+"),
+        "muon-averaged": call(nesterov=False, consistent_rms=0.3, weight_decay=0.1, mask=None),
+        "muon-companion": call(ns_coeffs=((4.0, -6.9, 2.9), (2.8, -3.1, 1.2)), companion=adam(0.1)),
+        "sophia": call(learning_rate=0.1, b1=0.9, b2=0.6, gamma=1.2, update_interval=2.2, weight_decay=0.1),
+        "polyak_sgd-plus": call(max_learning_rate=0.2, f_min=-0.3, eps=0.1, variant="sps+"),
         "adafactor-factored": call(min_dim_size_to_factor=2, momentum=0.9, relative_step=False),
     },
     "transforms": {
@@ -96,7 +96,8 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     "wrappers": {
         "masked-raw": call(adam(0.1), outside="raw"),
         "conditionally-later": call(adam(0.1), piecewise((2.5,), (0.0, 1.0)), outside="zero"),
-        "sam-adaptive": call(adam(0.1), 0.5, adaptive=True),
+        "sam": call(sgd(0.1)),  # at a zero gradient that depends on parameters, Adam has a slope of 1/eps
+        "sam-adaptive": call(adam(0.1, eps=0.1), rho=0.5, adaptive=True),
         "snapshots-growing": call(adam(0.1), decay_steps=1.3, number=2, t_mul=1.4),
         "hypergradient-multiplicative": call(adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"),
     },
@@ -154,6 +155,11 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     "strategies": {
         "random_search": call(6),
         "grid_search": call({"rate": 3, "depth": 2}),
+        "sobol": call(6),
+        "halton": call(6),
+        "latin_hypercube": call(6),
+        "coarse_to_fine": call(((6, 2),)),
+        "bayesian": call(6, 2, initial=4),
         "successive_halving": call(6, max_epochs=4, eta=2),
         "hyperband": call(6, eta=6),
         "asha": call(6, batch=6, max_epochs=2, eta=2),
