@@ -75,17 +75,26 @@ _ROOMS = {
     "metrics": "accuracy r2 top_k_accuracy",
     "norms": "global_norm",
     "optimizers": """
-        adadelta adagrad adam adamw add_l2 apply_updates chain clip_by_global_norm clip_by_norm
-        clip_by_value evaluation_params heavy_ball masked momentum multiplicative_decay nesterov
-        nesterov_accelerated rmsprop sgd skip_nonfinite weight_decay
+        accumulate_gradients adabelief adadelta adafactor adagrad adam adamax adamaxw adamw adan
+        adaptive_grad_clip add_l2 add_noise ademamix adopt amsgrad apply_updates bfgs centralize chain
+        clip_by_block_rms clip_by_global_norm clip_by_norm clip_by_value clip_per_example conditionally
+        correct_bias dadapt_adam dadapt_sgd dog dowg dynamic_loss_scale ema_params evaluation_params
+        fromage gauss_newton heavy_ball hypergradient iterative_hard_thresholding kahan lamb lars
+        layerwise_rates lbfgs levenberg_marquardt line_search lion lookahead masked master_weights
+        momentum multiplicative_decay muon nadam nadamw nesterov nesterov_accelerated newton newton_cg
+        noisy_sgd normalize_by_norm novograd optimistic_gradient polyak_average polyak_sgd prodigy
+        projected_gradient proximal_gradient radam reduce_on_plateau rmsprop rprop sam
+        scale_by_trust_ratio schedule_free schedule_free_adamw schedule_free_sgd sgd sign_sgd signum
+        skip_nonfinite sm3 snapshots sophia static_loss_scale swa weight_decay yogi zero_nonfinite
     """,
     "penalties": "elastic_net l1 l2 lambda_from_decay",
     "schedules": """
         cosine exponential inverse_time one_cycle piecewise polynomial sgdr warmup warmup_cosine
     """,
     "search": """
-        choice grid_search integers log_uniform normal population_map random_search static_choice sweep
-        uniform
+        asha bayesian choice cma_es coarse_to_fine grid_search halton hyperband integers latin_hypercube
+        log_uniform median_stopping normal population_based_training population_map random_search sobol
+        static_choice successive_halving sweep uniform
     """,
     "training": "Trainer fit patience predict stop_up",
     "trees": "weights_only where_path",

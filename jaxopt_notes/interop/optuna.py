@@ -155,7 +155,7 @@ def _open(storage: Any, name: str, direction: str, sampler: Any) -> Any:
         try:
             return optuna.create_study(
                 storage=_connect(storage) if isinstance(storage, str) else storage,
-                sampler=sampler, study_name=name, direction=direction, load_if_exists=True,
+                sampler=sampler, study_name=name, direction=direction, load_if_exists=True,  # type: ignore[arg-type]
             )  # fmt: skip
         except OperationalError:
             if patience is None:

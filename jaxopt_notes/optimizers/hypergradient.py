@@ -92,6 +92,7 @@ def next_scale(
 def inner_products(a: Tree, b: Tree) -> tuple[jax.Array, jax.Array, jax.Array]:
     """⟨a, b⟩, ⟨a, a⟩ and ⟨b, b⟩ over all leaves that both trees have, in at least single precision."""
     total = [as_hyperparameter(0.0) for _ in range(3)]
+    treedef: Any
     others, treedef = jax.tree.flatten(b, is_leaf=is_none)
     for x, y in zip(treedef.flatten_up_to(a), others, strict=True):
         if x is None or y is None:

@@ -55,7 +55,8 @@ class CMAES:
         d, kind = max(len(found), 1), jnp.result_type(float)
         size = self.population or 4 + math.floor(3 * math.log(d))
         steps, scores = jnp.zeros((size, d), kind), jnp.full((size,), jnp.inf, kind)
-        return CMAState(found, *self._start(jnp.full((d,), 0.5, kind)), steps, scores, 0, 0)
+        start: Any = self._start(jnp.full((d,), 0.5, kind))
+        return CMAState(found, *start, steps, scores, 0, 0)
 
     def remaining(self, state: CMAState) -> int:
         asked, size = int(state.asked), len(state.scores)
@@ -173,7 +174,7 @@ def cma_update(state: CMAState) -> CMAState:
 
 
 def _choose(condition: jax.Array, new: CMAState, old: CMAState) -> CMAState:
-    moving = {
+    moving: dict[str, Any] = {
         name: jnp.where(condition, getattr(new, name), getattr(old, name)) for name in CMAState._fields[1:7]
     }
     return old._replace(**moving)

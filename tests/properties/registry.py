@@ -159,7 +159,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "halton": call(6),
         "latin_hypercube": call(6),
         "coarse_to_fine": call(((6, 2),)),
-        "bayesian": call(6, 2, initial=4),
+        "bayesian": call(6, initial=6),
         "successive_halving": call(6, max_epochs=4, eta=2),
         "hyperband": call(6, eta=6),
         "asha": call(6, batch=6, max_epochs=2, eta=2),

@@ -1,5 +1,6 @@
 """A driver for strategies that continue runs, on learning curves that are simulated."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -16,13 +17,19 @@ class Trial(NamedTuple):
     batch: int
 
 
+@functools.cache
+def compiled(strategy):
+    """Asking and telling as programs, shared by all searches with this strategy."""
+    return jax.jit(strategy.ask, static_argnums=2), jax.jit(strategy.tell)
+
+
 def drive(strategy, space, score, key, whole=20, batches=1000, most=None):
     """Ask and tell until nothing remains; `score(config, epochs)` of a run that was continued from parents.
 
     Returns the trials and the epochs that were trained: those that a parent has trained are not again.
     """
     state, trials, trained = strategy.init(key, space), [], 0
-    ask, tell = jax.jit(strategy.ask, static_argnums=2), jax.jit(strategy.tell)
+    ask, tell = compiled(strategy)
     for batch in range(batches):
         n = strategy.remaining(state)
         if n == 0:

@@ -1,0 +1,30 @@
+"""Branin and Hartmann-6: their minima as published."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.search.black_box_problems import BLACK_BOX_PROBLEMS
+
+HARTMANN6 = [0.20169, 0.150011, 0.476874, 0.275332, 0.311652, 0.6573]
+BRANIN = [[(x + 5) / 15, y / 15] for x, y in [(-np.pi, 12.275), (np.pi, 2.275), (9.42478, 2.475)]]
+MINIMA = {"branin": (BRANIN, 0.397887), "hartmann6": ([HARTMANN6], -3.32237)}
+
+
+@pytest.mark.parametrize("name", BLACK_BOX_PROBLEMS)
+def test_the_published_minima_are_minima(name, x64):
+    f = BLACK_BOX_PROBLEMS[name]
+    points, lowest = MINIMA[name]
+    np.testing.assert_allclose(f(jnp.array(points)), lowest, rtol=1e-5)
+    for point in points:
+        assert jnp.abs(jax.grad(f)(jnp.array(point))).max() < 2e-3
+        assert (jnp.linalg.eigvalsh(jax.hessian(f)(jnp.array(point))) > 0).all()
+    everywhere = f(jax.random.uniform(jax.random.key(0), (20_000, len(points[0]))))
+    assert (everywhere >= lowest - 1e-5).all()
+
+
+def test_a_value_by_hand():
+    np.testing.assert_allclose(
+        BLACK_BOX_PROBLEMS["branin"](jnp.array([1 / 3, 0.0])), 36 + 20 - 10 / (8 * np.pi), rtol=1e-6
+    )
