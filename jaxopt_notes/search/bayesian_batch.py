@@ -40,7 +40,9 @@ def propose(strategy: Any, state: Any, key: jax.Array, n: jax.Array, size: int, 
     means = jnp.where(seen, predict(posterior, x)[0], jnp.inf)
     best = jnp.where(told > 0, jnp.min(means), 0)
     center = taken[jnp.argmin(means)]
-    posterior, best = lax.fori_loop(told, asked, lambda i, known: _doubt(*known, i, x[i]), (posterior, best))
+    posterior, best = lax.fori_loop(
+        told, asked, lambda i, known: _doubt(known[0], known[1], i, x[i]), (posterior, best)
+    )
 
     weigh = ACQUISITIONS[strategy.acquisition]
     exploration = () if strategy.exploration is None else (strategy.exploration,)
