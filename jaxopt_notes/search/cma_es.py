@@ -56,7 +56,7 @@ class CMAES:
         size = self.population or 4 + math.floor(3 * math.log(d))
         steps, scores = jnp.zeros((size, d), kind), jnp.full((size,), jnp.inf, kind)
         start: Any = self._start(jnp.full((d,), 0.5, kind))
-        return CMAState(found, *start, steps, scores, 0, 0)
+        return CMAState(found, *start, steps, scores, 0, 0)  # type: ignore[call-arg]
 
     def remaining(self, state: CMAState) -> int:
         asked, size = int(state.asked), len(state.scores)
