@@ -85,7 +85,7 @@ _ROOMS = {
         noisy_sgd normalize_by_norm novograd optimistic_gradient polyak_average polyak_sgd prodigy
         projected_gradient proximal_gradient radam reduce_on_plateau rmsprop rprop sam
         scale_by_trust_ratio schedule_free schedule_free_adamw schedule_free_sgd sgd sign_sgd signum
-        skip_nonfinite sm3 snapshots sophia static_loss_scale swa weight_decay yogi zero_nonfinite
+        skip_nonfinite sm3 snapshots soap sophia static_loss_scale swa weight_decay yogi zero_nonfinite
     """,
     "penalties": "elastic_net l1 l2 lambda_from_decay",
     "schedules": """

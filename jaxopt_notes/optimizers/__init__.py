@@ -87,6 +87,7 @@ from jaxopt_notes.optimizers.shard_state import shard_state
 from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
 from jaxopt_notes.optimizers.sm3 import SM3, sm3
 from jaxopt_notes.optimizers.snapshots import snapshots
+from jaxopt_notes.optimizers.soap import SOAP, soap
 from jaxopt_notes.optimizers.sophia import Sophia, sophia
 from jaxopt_notes.optimizers.trace_ema import correct_bias, ema, trace
 from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
@@ -134,6 +135,7 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "rprop": rprop,
     "fromage": fromage,
     "muon": muon,
+    "soap": soap,
     "sophia": sophia,
     "optimistic_gradient": optimistic_gradient,
     "polyak_sgd": polyak_sgd,
@@ -200,13 +202,13 @@ SOLVERS: dict[str, Callable[..., Any]] = {
 }
 
 __all__ = [
-    "ADOPT", "AGGREGATIONS", "BFGS", "LAMB", "LARS", "LBFGS", "OPTIMIZERS", "SAM", "SGD", "SM3", "SOLVERS",
-    "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad", "Adafactor", "Adam",
-    "AdamW", "Adamax", "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG", "DoWG", "Flat",
-    "Fromage", "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion", "Momentum", "Muon",
-    "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG", "NoisySGD", "NovoGrad",
-    "OptimisticGradient", "PolyakSGD", "Prodigy", "ProximalGradient", "RAdam", "RMSProp", "Rprop",
-    "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Sophia", "Yogi", "Zoom",
+    "ADOPT", "AGGREGATIONS", "BFGS", "LAMB", "LARS", "LBFGS", "OPTIMIZERS", "SAM", "SGD", "SM3", "SOAP",
+    "SOLVERS", "TRANSFORMS", "WRAPPERS", "AMSGrad", "AdEMAMix", "AdaBelief", "AdaDelta", "AdaGrad",
+    "Adafactor", "Adam", "AdamW", "Adamax", "AdamaxW", "Adan", "Chain", "DAdaptAdam", "DAdaptSGD", "DoG",
+    "DoWG", "Flat", "Fromage", "GaussNewton", "Hypergradient", "LevenbergMarquardt", "LineSearch", "Lion",
+    "Momentum", "Muon", "NAdam", "NAdamW", "Nesterov", "NesterovAccelerated", "Newton", "NewtonCG",
+    "NoisySGD", "NovoGrad", "OptimisticGradient", "PolyakSGD", "Prodigy", "ProximalGradient", "RAdam",
+    "RMSProp", "Rprop", "ScheduleFreeAdamW", "ScheduleFreeSGD", "SignSGD", "Signum", "Sophia", "Yogi", "Zoom",
     "accumulate_gradients", "adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw",
     "adamw", "adan", "adaptive_grad_clip", "add_l2", "add_noise", "ademamix", "adopt", "amsgrad",
     "apply_updates", "bfgs", "centralize", "chain", "clip_by_block_rms", "clip_by_global_norm",
@@ -220,7 +222,7 @@ __all__ = [
     "novograd", "optimistic_gradient", "partition", "polyak_average", "polyak_sgd", "prodigy",
     "projected_gradient", "proximal_gradient", "proximal_step", "radam", "reduce_on_plateau", "rmsprop",
     "rprop", "sam", "scale_by_trust_ratio", "schedule_free", "schedule_free_adamw", "schedule_free_sgd",
-    "sgd", "shard_state", "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots", "sophia",
+    "sgd", "shard_state", "sign_sgd", "signum", "skip_nonfinite", "sm3", "snapshots", "soap", "sophia",
     "static_loss_scale", "swa", "trace", "value_and_grad_from_state", "weight_decay", "yogi",
     "zero_nonfinite", "zoom",
 ]  # fmt: skip

@@ -103,12 +103,14 @@ class _Labels:
 
     mask: Any
 
-    def __call__(self, params: Tree) -> Tree:
-        chosen = params if self.mask is None else self.mask(params)
-        return jax.tree.map(
+    def __call__(self, params: tuple[Tree]) -> tuple[Tree]:
+        (tree,) = params
+        chosen = tree if self.mask is None else self.mask(tree)
+        labels = jax.tree.map(
             lambda _, keep: "matrices" if self.mask is None or keep else "others",
-            params, chosen, is_leaf=is_none,
+            tree, chosen, is_leaf=is_none,
         )  # fmt: skip
+        return (labels,)
 
 
 @record
@@ -138,14 +140,17 @@ class Muon(Transform):
             other = adamw(self.learning_rate, weight_decay=self.weight_decay, state_dtype=self.state_dtype)
         return partition({"matrices": own, "others": other}, _Labels(self.mask))
 
+    # A tuple around the tree, so that a tree which is one leaf and masked out is not None, but holds it.
     def init(self, params: Tree) -> tuple:
-        return self._parts().init(params)
+        return self._parts().init((params,))
 
     def update(self, updates: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
-        return self._parts().update(updates, state, require_params("muon", params), **extra)
+        params = require_params("muon", params)
+        (steps,), state = self._parts().update((updates,), state, (params,), **extra)
+        return steps, state
 
     def evaluation_params(self, params: Tree, state: tuple) -> Tree:
-        return self._parts().evaluation_params(params, state)
+        return self._parts().evaluation_params((params,), state)[0]
 
 
 def muon(

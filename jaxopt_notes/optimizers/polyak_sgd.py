@@ -120,9 +120,9 @@ def polyak_sgd(
     Source: Polyak 1987, section 5.3.2; Loizou et al. 2021, equation 3 (s = 1/c); Garrigos et al. 2023
     ("sps+").
 
-    Elsewhere: `optax.polyak_sgd`, the same arguments; it makes no step where ‖g‖² + eps is less than the
-    machine's ε (so none within 1e-8 of a minimum in float64), and overflows at norms above 1e19. torch has
-    none.
+    Elsewhere: `optax.polyak_sgd` has the same arguments, and is the same at s = 1. For other s its docstring
+    has our formula, but its code takes the norm of s·g: that is ours with 1/s, s²·γ and eps/s². It makes no
+    step where ‖g‖² + eps is below the machine's ε, and overflows at norms above 1e19. torch has none.
     """
     return PolyakSGD(
         check_rate("polyak_sgd(max_learning_rate)", max_learning_rate, "[0, inf]"),

@@ -89,6 +89,20 @@ BUDGETS = {
     "sm3": [(0.5, 200), (5.0, 5000), (0.5, 200)],
     "rprop": [(0.1, 200), (0.01, 6000, {"eta_minus": 0.7, "eta_plus": 1.1}), (0.1, 200)],
     "fromage": [(0.2, 100), falls(0.005, 12_000), falls(0.02, 2000)],
+    "muon": [(0.2, 200), falls(0.5, 2000), (0.1, 200)],
+    "soap": [falls(0.5, 400), falls(0.5, 2000), falls(0.1, 500)],
+    "sophia": [
+        (0.1, 200, {"b1": 0.9, "b2": 0.9, "gamma": 1.0, "update_interval": 1}),
+        falls(0.02, 5000, b1=0.9, b2=0.9),
+        (0.1, 200, {"b1": 0.9, "b2": 0.9, "gamma": 1.0, "update_interval": 1}),
+    ],
+    "optimistic_gradient": [(0.05, 200), (0.0015, 15_000, {"beta": 0.1}), (0.5, 100)],
+    "polyak_sgd": [
+        (None, 100, {"max_learning_rate": np.inf}),
+        (None, 3000, {"max_learning_rate": np.inf}),
+        (None, 50, {"max_learning_rate": np.inf, "f_min": 0.435638199}),  # a little below the least value
+    ],
+    "noisy_sgd": [(0.1, 200, {"eta": 1e-6}), (0.002, 10_000, {"eta": 1e-6}), falls(1.0, 200, eta=1e-6)],
     "schedule_free_sgd": [
         (0.5, 300),
         (linear(0.0, 0.006, 12_000), 12_000, {"weight_power": 8.0}),  # early points weigh little

@@ -85,6 +85,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "lars-nesterov": call(nesterov=True),
         "muon-averaged": call(nesterov=False, consistent_rms=0.3, weight_decay=0.1, mask=None),
         "muon-companion": call(ns_coeffs=((4.0, -6.9, 2.9), (2.8, -3.1, 1.2)), companion=adam(0.1)),
+        "soap-often": call(learning_rate=0.1, precondition_frequency=1.2, weight_decay=0.1, shampoo_beta=0.7),
         "sophia": call(learning_rate=0.1, b1=0.9, b2=0.6, gamma=1.2, update_interval=2.2, weight_decay=0.1),
         "polyak_sgd-plus": call(max_learning_rate=0.2, f_min=-0.3, eps=0.1, variant="sps+"),
         "adafactor-factored": call(min_dim_size_to_factor=2, momentum=0.9, relative_step=False),
