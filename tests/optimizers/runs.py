@@ -12,6 +12,8 @@ import numpy as np
 from jax import lax
 
 from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.moving import moving
+from jaxopt_notes.trees import abs_squared
 
 STEPS = 12
 SHAPES = {"kernel": (3, 2), "bias": (3,)}
@@ -36,13 +38,36 @@ def random_grads(steps=STEPS, seed=1):
     }
 
 
+def loss_of(grads, params):
+    """A loss for those who need more than its gradient: the arguments of `update` that say what it is.
+
+    It is a parabola of a curvature of its own in every direction, with the given gradient at these
+    parameters and 0 at its bottom, as a function and as residuals; it turns with the complex plane.
+    """
+
+    def residual_fn(x):
+        slopes, start, here = (jax.tree.leaves(part) for part in (*moving(grads, params), moving(grads, x)[1]))
+        residuals = []
+        for g, p, q in zip(slopes, start, here, strict=True):
+            curvature = jnp.linspace(1.0, 1.5, p.size, dtype=jnp.real(p).dtype).reshape(p.shape)
+            root = jnp.sqrt(curvature).astype(p.dtype)
+            residuals.append(g / root + root * (q - p))
+        return residuals
+
+    def value_fn(x):
+        halves = [jnp.sum(abs_squared(r)) / 2 for r in residual_fn(x)]
+        return sum((half.astype(jnp.result_type(float)) for half in halves), jnp.zeros(()))
+
+    return {"value_fn": value_fn, "residual_fn": residual_fn}
+
+
 @jax.jit
 def follow(optimizer, params, grads):
     """The parameters and the states after each step with given gradients: `[steps, …]` each."""
 
     def step(carry, g):
         params, state = carry
-        updates, state = optimizer.update(g, state, params)
+        updates, state = optimizer.update(g, state, params, **loss_of(g, params))
         params = apply_updates(params, updates)
         return (params, state), (params, state)
 

@@ -22,11 +22,11 @@ from jax.tree_util import Partial
 from jaxopt_notes.activations import tanh
 from jaxopt_notes.layers import batch_norm, dense, dropout
 from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
-from jaxopt_notes.optimizers.moving import moving
 from jaxopt_notes.penalties import elastic_net, l1
 from jaxopt_notes.projections import project_l2_ball
 from jaxopt_notes.schedules import cosine, piecewise, plateau
 from jaxopt_notes.search import integers, log_uniform
+from tests.optimizers.runs import loss_of
 
 REGISTRIES = {
     "optimizers": "jaxopt_notes.optimizers.OPTIMIZERS",
@@ -272,27 +272,10 @@ def residuals(tree: Any) -> Any:
 
 
 def update(subject: Subject, record: Any, grads: Any, state: Any, tree: Any = None, **extra: Any) -> Any:
-    """`record.update`; who needs the loss is given one whose gradient at the tree is the given one.
-
-    It is a parabola of a curvature of its own in every direction, and turns with the complex plane.
-    """
-    if (subject.family != "solvers" and subject.name not in OF_THE_LOSS) or tree is None:
-        return record.update(grads, state, tree, **extra)
-
-    def parts(x: Any) -> list:
-        """Of every leaf that has a gradient: the gradient, the way from the tree, the curvatures."""
-        slopes, start, here = (jax.tree.leaves(part) for part in (*moving(grads, tree), moving(grads, x)[1]))
-        curvatures = [jnp.linspace(1.0, 1.5, p.size, dtype=jnp.real(p).dtype).reshape(p.shape) for p in start]
-        return [(g, q - p, c) for g, p, q, c in zip(slopes, start, here, curvatures, strict=True)]
-
-    def value_fn(x: Any) -> Any:
-        sums = [jnp.sum(jnp.real(jnp.conj(d) * (g + c.astype(d.dtype) / 2 * d))) for g, d, c in parts(x)]
-        return sum((part.astype(jnp.result_type(float)) for part in sums), jnp.zeros(()))
-
-    def residual_fn(x: Any) -> Any:
-        return [(g / (root := jnp.sqrt(c).astype(d.dtype))) + root * d for g, d, c in parts(x)]
-
-    return record.update(grads, state, tree, value_fn=value_fn, residual_fn=residual_fn, **extra)
+    """`record.update`; who needs the loss is given one whose gradient at the tree is the given one."""
+    if (subject.family == "solvers" or subject.name in OF_THE_LOSS) and tree is not None:
+        extra |= loss_of(grads, tree)
+    return record.update(grads, state, tree, **extra)
 
 
 def step(subject: Subject, record: Any, tree: Any, state: Any) -> tuple[Any, Any]:
