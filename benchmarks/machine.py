@@ -8,19 +8,24 @@ import numpy as np
 
 
 def interleaved(contenders: dict[str, Callable[[], Any]], rounds: int = 15) -> dict[str, float]:
-    """Median seconds of each contender, called in turn, so that what disturbs one disturbs all.
+    """Median seconds of each contender, all called in each round, so that what disturbs one disturbs all.
+
+    The order is drawn anew for each round, and each call has a pause before it: a library's threads may
+    spin for a while after its call, and would slow down whoever always comes next.
 
     Arguments:
         contenders: name → a function that does the work and waits for it.
         rounds: how often each is called, after one call that does not count.
     """
+    rng = np.random.default_rng(0)
     for call in contenders.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, call in contenders.items():
+        for name in rng.permutation(list(contenders)):
+            time.sleep(0.01)
             began = time.perf_counter()
-            call()
+            contenders[name]()
             seconds[name].append(time.perf_counter() - began)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 

@@ -17,6 +17,10 @@ from jax import lax
 
 from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, real_dtype
 
+# XLA's CPU backend makes three loops of the sum over a short vector, so leaves of at most so many entries
+# are added up together; but not where there are several devices, which would have to gather them.
+SHORT = 1024
+
 
 def global_norm(tree: Tree) -> jax.Array:
     """Euclidean norm of all floating-point leaves together.
@@ -69,8 +73,13 @@ def _dtype(leaves: list) -> Any:
 
 
 def _norm_in_double(leaves: list) -> jax.Array:
+    alone = [leaf.size > SHORT or jnp.iscomplexobj(leaf) or jax.device_count() > 1 for leaf in leaves]
+    parts = [leaf for leaf, own in zip(leaves, alone, strict=True) if own]
+    if not all(alone):
+        short = [leaf.reshape(-1) for leaf, own in zip(leaves, alone, strict=True) if not own]
+        parts.append(lax.concatenate(short, 0))
     with jax.enable_x64(True):
-        total = _total([_sum_in_double(leaf) for leaf in leaves])
+        total = _total([_sum_in_double(part) for part in parts])
         return lax.convert_element_type(jnp.sqrt(total), jnp.float32)
 
 

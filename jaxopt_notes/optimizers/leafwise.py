@@ -108,22 +108,20 @@ def leafwise(
     return updates, *_as_given(slots, trees, accept)
 
 
-def _computed_once(scalars: tuple) -> jax.Array | None:
-    """Hyperparameters as one vector, such that every leaf reads them instead of computing them again.
+def _computed_once(scalars: tuple) -> tuple:
+    """Hyperparameters such that every leaf reads them instead of computing them again.
 
     XLA's CPU backend copies cheap arithmetic, a whole schedule, into the loop of every leaf. It does
     not copy a division, and this one, by 1, is none that it can leave out.
     """
-    if not scalars:
-        return None
-
-    def divided(x: jax.Array) -> jax.Array:
-        return x / lax.stop_gradient(jnp.where(jnp.isnan(x), x, jnp.ones_like(x)))
-
-    vector = jnp.stack([as_hyperparameter(value) for value in scalars])
+    numbers = tuple(as_hyperparameter(value) for value in scalars)
     if not any(isinstance(value, jax.core.Tracer) for value in scalars):
-        return vector
-    return lax.platform_dependent(vector, cpu=divided, default=lambda x: x)
+        return numbers
+    return lax.platform_dependent(numbers, cpu=lambda xs: tuple(map(_divided, xs)), default=lambda xs: xs)
+
+
+def _divided(x: jax.Array) -> jax.Array:
+    return x / lax.stop_gradient(jnp.where(jnp.isnan(x), x, jnp.ones_like(x)))
 
 
 def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[Tree]:
