@@ -17,7 +17,7 @@ from jaxopt_notes.search.gaussian_process import Posterior, believe, condition, 
 from jaxopt_notes.search.proposals import climb, is_new, scatter
 from jaxopt_notes.search.surrogate import fit_scores, standardize
 
-CANDIDATES, STARTS = 1024, 4  # where not all can be weighed: how many are, and from how many the climb starts
+CANDIDATES, STARTS = 512, 4  # where not all can be weighed: how many are, and from how many the climb starts
 
 
 @functools.partial(jax.jit, static_argnames=("size", "rows"))

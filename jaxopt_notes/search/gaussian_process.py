@@ -23,6 +23,7 @@ from jaxopt_notes.search.quasi_newton import minimize
 from jaxopt_notes.trees import safe_sqrt
 
 LENGTHSCALES, AMPLITUDES = (5e-3, 50.0), (1e-3, 1e3)  # the intervals of `fit`
+LOG_2PI = math.log(2 * math.pi)
 
 
 def rbf(r2: jax.Array) -> jax.Array:
@@ -119,7 +120,7 @@ def condition(gp: GaussianProcess, x: jax.Array, y: jax.Array, seen: Any = None)
         seen: which rows are observations [n]; by default all.
     """
     seen = jnp.ones(len(y), bool) if seen is None else seen
-    root = solve_triangular(_factor(gp, x, seen), jnp.eye(len(y), dtype=x.dtype), lower=True)
+    root = _inverse_factor(_covariance(gp, x, seen))
     return Posterior(gp, x, root, _dot(root.T, _dot(root, _residual(gp, y, seen))), seen)
 
 
@@ -156,10 +157,8 @@ def log_marginal_likelihood(gp: GaussianProcess, x: jax.Array, y: jax.Array, see
     log p(y) = −½·(y − m)ᵀK⁻¹(y − m) − ½·log|K| − ½·n·log 2π
     """
     seen = jnp.ones(len(y), bool) if seen is None else seen
-    factor = _factor(gp, x, seen)
-    white = solve_triangular(factor, _residual(gp, y, seen), lower=True)
-    count = jnp.sum(seen, dtype=x.dtype)
-    return -jnp.sum(white**2) / 2 - jnp.sum(jnp.log(jnp.diag(factor))) - count * math.log(2 * math.pi) / 2
+    spare = jnp.sum(~seen, dtype=x.dtype)  # a row that is not seen is one of the identity, with residual 0
+    return _log_density(_covariance(gp, x, seen), _residual(gp, y, seen)) + spare * LOG_2PI / 2
 
 
 def fit(
@@ -213,12 +212,35 @@ def fit(
     return process(minimize(loss, start, evaluations))
 
 
-def _factor(gp: GaussianProcess, x: jax.Array, known: jax.Array) -> jax.Array:
-    """L of the covariance of the known rows; a row that is not known is a row of the identity."""
+def _covariance(gp: GaussianProcess, x: jax.Array, known: jax.Array) -> jax.Array:
+    """Of the observations in the known rows; a row that is not known is a row of the identity."""
     both = known[:, None] & known[None, :]
     eye = jnp.eye(len(x), dtype=x.dtype)
-    noisy = gp.covariance(x, x) + jnp.asarray(gp.noise, x.dtype) * eye
-    return jnp.linalg.cholesky(jnp.where(both, noisy, eye))
+    return jnp.where(both, gp.covariance(x, x) + jnp.asarray(gp.noise, x.dtype) * eye, eye)
+
+
+def _inverse_factor(covariance: jax.Array) -> jax.Array:
+    """L⁻¹ of LLᵀ."""
+    eye = jnp.eye(len(covariance), dtype=covariance.dtype)
+    return solve_triangular(jnp.linalg.cholesky(covariance), eye, lower=True)
+
+
+@jax.custom_jvp
+def _log_density(covariance: jax.Array, residual: jax.Array) -> jax.Array:
+    """log N(residual; 0, K). Its slope needs K⁻¹ alone: a fraction of a derivative of the factorization."""
+    root = _inverse_factor(covariance)
+    square = jnp.sum(_dot(root, residual) ** 2)
+    return jnp.sum(jnp.log(jnp.diag(root))) - (square + len(residual) * LOG_2PI) / 2
+
+
+@_log_density.defjvp
+def _log_density_jvp(primals: tuple, tangents: tuple) -> tuple:
+    root = _inverse_factor(primals[0])
+    white = _dot(root, primals[1])
+    weights = _dot(root.T, white)
+    value = jnp.sum(jnp.log(jnp.diag(root))) - (jnp.sum(white**2) + len(white) * LOG_2PI) / 2
+    slope = (weights[:, None] * weights[None, :] - _dot(root.T, root)) / 2
+    return value, jnp.sum(slope * tangents[0]) - jnp.sum(weights * tangents[1])
 
 
 def _residual(gp: GaussianProcess, y: jax.Array, seen: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.search.gaussian_process import GaussianProcess, fit, log_marginal_likelihood
 
-FITTED = 256  # scores that hyperparameters are fitted to, at most
+FITTED = 128  # scores that hyperparameters are fitted to, at most
 
 
 def fit_scores(

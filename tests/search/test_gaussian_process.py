@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
@@ -148,3 +149,14 @@ def test_errors_name_everything():
         gaussian_process([1.0, 0.0])
     with pytest.raises(ValueError, match=r"gaussian_process\(kernel\) is 'cubic'"):
         gaussian_process([1.0], kernel="cubic")
+
+
+def test_the_likelihood_has_the_derivatives_of_its_formula(x64):
+    """Its slope is a rule of its own: against finite differences, forwards, backwards and twice."""
+    x, y = map(jnp.asarray, data(8))
+    seen = jnp.arange(8) < 6
+
+    def value(lengthscale, amplitude, noise, y):
+        return log_marginal_likelihood(gaussian_process(lengthscale, amplitude, noise), x, y, seen)
+
+    check_grads(jax.jit(value), (jnp.asarray(ELL), 1.7, 0.1, y), order=2, rtol=1e-5)

@@ -34,7 +34,7 @@ def test_nothing_known_and_nothing_different_are_zeros():
 
 
 def test_the_fit_looks_at_a_few_scores_of_many(x64):
-    """Of 600 scores 256, evenly: the length scales are nearly those of all."""
+    """Of 500 scores 128, evenly: the process that they make likely has learnt what matters."""
     x = jnp.asarray(np.random.default_rng(0).random((600, 2)))
     y, _ = standardize(jnp.sin(6 * x[:, 0]) + 0.1 * x[:, 1], jnp.ones(600, bool))
     start = gaussian_process(np.ones(2), 1.0, 1e-3)
@@ -43,4 +43,4 @@ def test_the_fit_looks_at_a_few_scores_of_many(x64):
     assert found.lengthscale[1] > 2 * found.lengthscale[0]
     some = np.arange(FITTED) * 500 // FITTED
     likely = [log_marginal_likelihood(gp, x[some], y[some]) for gp in (start, found)]
-    assert likely[1] > likely[0] + 100
+    assert likely[1] > likely[0] + 50
