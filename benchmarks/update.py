@@ -3,8 +3,10 @@
     python -m benchmarks.update [--rounds 15]
 
 Each row is a recipe on a tree. Every contender holds its own parameters and state, takes donated
-buffers (torch works in place), and is called in turn; figures are medians. Ratios above 1 say that
-ours is faster. `copy` is the time that a plain copy of the bytes of our step would take here.
+buffers (torch works in place), and is called once in each round; figures are medians. Ratios above 1
+say that ours is faster. `copy` is the time that a copy by one core of the bytes of our step would take
+here. Packed state stands against the peers' float32 state of twice the size, the flat tree against
+their trees of leaves.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import numpy as np
 import jaxopt_notes as jn
 from benchmarks.counts import RESULTS, count, step
 from benchmarks.machine import copy_bandwidth, interleaved
-from benchmarks.shapes import one_leaf, resnet50, size, transformer
+from benchmarks.shapes import one_leaf, resnet50, size, tiny_leaves, transformer
+from jaxopt_notes.optimizers.flatten import flatten
 from jaxopt_notes.trees import weights_only
 
 
@@ -33,6 +36,7 @@ def ours() -> dict[str, Any]:
         "adagrad": jn.adagrad(1e-3),
         "adadelta": jn.adadelta(),
         "adam": jn.adam(1e-3),
+        "adam, packed state": jn.adam(1e-3, state_dtype="packed"),
         "clip + adamw + schedule": jn.chain(jn.clip_by_global_norm(1.0), jn.adamw(rate, weight_decay=1e-2)),
     }
 
@@ -49,6 +53,7 @@ def optax_peers() -> dict[str, Any]:
         "adagrad": optax.adagrad(1e-3),
         "adadelta": optax.adadelta(1.0),
         "adam": optax.adam(1e-3),
+        "adam, packed state": optax.adam(1e-3),
         "clip + adamw + schedule": optax.chain(optax.clip_by_global_norm(1.0), adamw),
     }
 
@@ -101,45 +106,47 @@ def torch_contender(recipe: str, shapes: Any, form: str) -> Callable[[], None] |
     return call
 
 
+def compare(recipe: str, shapes: Any, rounds: int, ours_on: Any = None) -> dict[str, float]:
+    """Milliseconds of our step and of a copy of its bytes, and how many times longer the peers take.
+
+    `ours_on` is what our update works on, where that is not `shapes`.
+    """
+    ours_on = shapes if ours_on is None else ours_on
+    optimizer, peer = ours()[recipe], optax_peers()[recipe]
+    contenders = {
+        "ours": jax_contender(lambda p, s, g: step(optimizer, p, s, g), optimizer, ours_on),
+        "optax": jax_contender(lambda p, s, g: optax_step(peer, p, s, g), peer, shapes),
+        "copy": copy_bandwidth(),
+        **{form: torch_contender(recipe, shapes, form) for form in ("fused", "foreach")},
+    }
+    times = interleaved({name: call for name, call in contenders.items() if call}, rounds)
+    moved = count(optimizer, ours_on).bytes_per_parameter * size(ours_on)
+    copy = times.pop("copy") * moved / (2 * 256 * 2**20)
+    mine = times.pop("ours")
+    return {"ours_ms": mine * 1e3, "copy_ms": copy * 1e3} | {name: t / mine for name, t in times.items()}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    peers = optax_peers()
-    found = {}
-    for label, shapes in {
-        "ResNet-50": resnet50(),
-        "Transformer": transformer(),
-        "one leaf": one_leaf(),
-    }.items():
-        print(
-            f"\n{label}: {len(shapes)} leaves, {size(shapes):,} parameters (ratios above 1: ours is faster)"
-        )
+    trees = {
+        "ResNet-50": resnet50(), "Transformer": transformer(), "one leaf": one_leaf(),
+        "tiny leaves": tiny_leaves(), "tiny leaves, ours flat": tiny_leaves(),
+    }  # fmt: skip
+    found: dict[str, Any] = {}
+    for label, shapes in trees.items():
+        print(f"\n{label}: {len(shapes)} leaves, {size(shapes):,} parameters (above 1: ours is faster)")
         print(f"{'':26s}{'ours ms':>9s}{'copy ms':>9s}{'optax':>8s}{'fused':>8s}{'foreach':>9s}")
-        for recipe, optimizer in ours().items():
-            peer = peers[recipe]
-            contenders = {
-                "ours": jax_contender(lambda p, s, g, o=optimizer: step(o, p, s, g), optimizer, shapes),
-                "optax": jax_contender(lambda p, s, g, o=peer: optax_step(o, p, s, g), peer, shapes),
-                "copy": copy_bandwidth(),
-                **{form: torch_contender(recipe, shapes, form) for form in ("fused", "foreach")},
-            }
-            times = interleaved({name: call for name, call in contenders.items() if call}, rounds)
-            moved = count(optimizer, shapes).bytes_per_parameter * size(shapes)
-            copy = times["copy"] * moved / (2 * 256 * 2**20)
-            ratios = {
-                name: times[name] / times["ours"] for name in ("optax", "fused", "foreach") if name in times
-            }
-            cells = [
-                f"{ratios[name]:.2f}" if name in ratios else "–" for name in ("optax", "fused", "foreach")
-            ]
-            figures = f"{times['ours'] * 1e3:9.1f}{copy * 1e3:9.1f}{cells[0]:>8s}{cells[1]:>8s}{cells[2]:>9s}"
-            print(f"{recipe:26s}{figures}", flush=True)
-            found.setdefault(label, {})[recipe] = {
-                "ours_ms": times["ours"] * 1e3,
-                "copy_ms": copy * 1e3,
-                **ratios,
-            }
+        flat = jax.eval_shape(flatten, shapes) if "flat" in label else None
+        for recipe in ours():
+            row = compare(recipe, shapes, rounds, flat)
+            cells = "".join(
+                f"{row[name]:{width}.2f}" if name in row else f"{'–':>{width}s}"
+                for name, width in (("optax", 8), ("fused", 8), ("foreach", 9))
+            )
+            print(f"{recipe:26s}{row['ours_ms']:9.1f}{row['copy_ms']:9.1f}{cells}", flush=True)
+            found.setdefault(label, {})[recipe] = row
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "update.json").write_text(json.dumps(found, indent=1) + "\n")
     return 0
