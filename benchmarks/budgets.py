@@ -9,11 +9,16 @@ from typing import NamedTuple
 
 
 class Budget(NamedTuple):
-    """Bytes accessed per float32 parameter of one large leaf; of temporaries on CPU."""
+    """Bytes accessed per float32 parameter of one large leaf, twice as long as wide.
+
+    On CPU also bytes of temporaries, and how many arrays of the leaf's rank are copied. `tpu` is None
+    where the compiler takes minutes.
+    """
 
     cpu: float
-    tpu: float
+    tpu: float | None
     temporaries: float = 0
+    copies: int = 0
 
 
 BUDGETS = {
@@ -48,6 +53,12 @@ BUDGETS = {
     "sm3": Budget(44.02, 20, 4.01),  # on CPU the accumulators are stored for the maxima
     "rprop": Budget(28, 22),  # signs in a byte
     "fromage": Budget(20, 20),
+    "muon": Budget(250, 182, 14.01),  # five times three matrix products, and what lies between them
+    "soap": Budget(288, None, 34.01, 18),  # four square matrices; copies are of the eigenvectors' routines
+    "sophia": Budget(48, 44, 4.01),  # the estimate of the curvature, or 0, is stored and read
+    "optimistic_gradient": Budget(28, 20),  # the slot's loop reads the new parameters, to come after them
+    "polyak_sgd": Budget(16, 16),  # a norm
+    "noisy_sgd": Budget(68.01, 12.01, 16.01, 2),  # on CPU random bits are stored, and made in a loop
     "schedule_free_sgd": Budget(32, 20),  # both loops read gradient and parameters
     "schedule_free_adamw": Budget(52, 28),  # the direction is computed twice, not stored
     "prodigy": Budget(68, 40),  # three slots and the start; two sums

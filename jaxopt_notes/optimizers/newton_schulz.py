@@ -43,8 +43,10 @@ def newton_schulz(x: jax.Array, coefficients: tuple, eps: Any = 1e-8) -> jax.Arr
     """
     norm = global_norm(x)
     x = x / (norm + jnp.asarray(eps).astype(norm.dtype)).astype(x.dtype)
-    wide = x if x.shape[0] <= x.shape[1] else x.T  # the smaller product
+    tall = x.shape[0] > x.shape[1]  # the smaller product, and no copy of x transposed
     for a, b, c in coefficients:
-        gram = wide @ jnp.conj(wide).T
-        wide = a * wide + (b * gram + c * (gram @ gram)) @ wide
-    return wide if x.shape[0] <= x.shape[1] else wide.T
+        adjoint = jnp.conj(x).T
+        gram = adjoint @ x if tall else x @ adjoint
+        polynomial = b * gram + c * (gram @ gram)
+        x = a * x + (x @ polynomial if tall else polynomial @ x)
+    return x

@@ -54,7 +54,11 @@ class OptimisticGradient(Transform):
 
 def optimistic_step(g, p, previous, *, rate, alpha, beta, store=store_always):
     """The update of one leaf, and its gradient for the next step; `beta` is 0 at the first."""
-    return -rate * (alpha * g + beta * (g - previous)), store(previous, g)
+    step = -rate * (alpha * g + beta * (g - previous))
+    # Made from the new parameters too, the slot is written after they have read it: XLA's CPU backend would
+    # copy it else. Where they are NaN, so is it.
+    kept = g if p is None else jnp.where(jnp.isnan(p + step), jnp.nan, g)
+    return step, store(previous, kept)
 
 
 def optimistic_gradient(
