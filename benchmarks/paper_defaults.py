@@ -39,9 +39,13 @@ PAPER_DEFAULTS: dict[str, dict[str, float | bool | str | tuple[float, ...]]] = {
         "min_step_size": 1e-6, "max_step_size": 50.0,
     },
     "fromage": {"learning_rate": 0.01},
-    "muon": {"ns_coeffs": (3.4445, -4.775, 2.0315), "ns_steps": 5, "beta": 0.95, "nesterov": True},
+    "muon": {
+        "ns_coeffs": (3.4445, -4.775, 2.0315), "ns_steps": 5, "beta": 0.95, "eps": 1e-7, "nesterov": True,
+    },
     "soap": {"b1": 0.95, "b2": 0.95, "eps": 1e-8, "precondition_frequency": 10},
-    "sophia": {"b1": 0.96, "b2": 0.99, "eps": 1e-12, "gamma": 0.01, "update_interval": 10},
+    "sophia": {
+        "b1": 0.96, "b2": 0.99, "eps": 1e-12, "gamma": 0.01, "clip_threshold": 1.0, "update_interval": 10,
+    },
     "noisy_sgd": {"gamma": 0.55},
     "lbfgs": {"memory_size": "3 … 20"},
     "levenberg_marquardt": {"damping": 0.01, "increase": 10.0, "decrease": 0.1},
