@@ -121,10 +121,11 @@ def measure(recipe: Recipe, name: str, count: int, steps: int, rounds: int) -> d
         parts = ("–", "–") if empty is None else (
             f"{row['dispatch_microseconds']:.2f}", f"{row['microseconds'] - row['dispatch_microseconds']:.2f}"
         )  # fmt: skip
+        memory = "–" if row["memory"] is None else f"{row['memory']:.2f}"
         compiled = "–" if one.compile_seconds is None else f"{one.compile_seconds:.2f}"
         print(f"{label:28s}{f'{one.count}×{one.steps}':>14s}{compiled:>10s}{1 / each:10.0f}"
               f"{row['microseconds']:9.1f}{parts[0]:>10s}{parts[1]:>9s}{row['of_peak']:9.0%}"
-              f"{'–' if row['memory'] is None else format(row['memory'], '.2f'):>8s}{row['ours_is']:9.2f}×", flush=True)  # fmt: skip
+              f"{memory:>8s}{row['ours_is']:9.2f}×", flush=True)  # fmt: skip
     return found
 
 
