@@ -8,10 +8,11 @@ inverse; medians of rounds in which the contenders come in random order. Who tak
 members or steps, said in the table, which its rate does not depend on: its members are trained one by one.
 
 `compile` is the seconds of tracing and compiling. `dispatch` is the µs of a call with no steps in it,
-divided by the member-steps of a call: what it costs to call and to fetch; `device` is the rest. `memory`
-is what a program holds at once for each member in flight, beside the data, as a multiple of its
-parameters, moments and gradients. Before figures are printed it is asserted that all contenders have found
-the same losses.
+divided by the member-steps of a call: what it costs to call and to fetch; `device` is the rest. `group` is
+how many members are vectorized together, and `memory` what a program holds at once for each of them beside
+the data, as a multiple of its parameters, moments and gradients. `measured` is ours with
+`chunk_size="measure"`, which tries a few sizes while it compiles. Before figures are printed it is asserted
+that all contenders have found the same losses.
 """
 
 import argparse
@@ -52,6 +53,8 @@ def contenders(recipe: Recipe, name: str, count: int, steps: int) -> dict[str, C
         "population_map": those(engine, ours),
         "population_map(Trainer)": those(engine, ours_trainer),
     }
+    if name == "cnn" or count == 256:
+        found["population_map, measured"] = those(engine, ours, chunk_size="measure")
     if name == "cnn":
         slow = {"n": min(count, 8), "s": 4}
         return found | {
@@ -103,15 +106,17 @@ def measure(recipe: Recipe, name: str, count: int, steps: int, rounds: int) -> d
     peak = 8 * SIDE**3 / min(seconds["matmul jax"], seconds["matmul torch"])
     print(f"\n{name}, {count} members, {steps} steps: matrix products {peak / 1e9:.0f} GFLOP/s, copy "
           f"{2 * COPIED / seconds['copy'] / 1e9:.1f} GB/s")  # fmt: skip
-    print(f"{'':28s}{'members×steps':>14s}{'compile s':>10s}{'steps/s':>10s}{'µs':>9s}{'dispatch':>10s}"
-          f"{'device':>9s}{'of peak':>9s}{'memory':>8s}{'ours is':>10s}")  # fmt: skip
+    print(f"{'':28s}{'members×steps':>14s}{'group':>6s}{'compile s':>10s}{'steps/s':>10s}"
+          f"{'µs':>9s}{'dispatch':>10s}{'device':>9s}{'of peak':>9s}{'memory':>8s}"
+          f"{'ours is':>10s}")  # fmt: skip
     found: dict[str, Any] = {"matmul_gflops": peak / 1e9, "copy_gbs": 2 * COPIED / seconds["copy"] / 1e9}
     best = seconds["population_map"] / everyone["population_map"].work
     for label, one in everyone.items():
         each = seconds[label] / one.work
         empty = seconds.get(f"{label} idle")
         row = {
-            "members": one.count, "steps": one.steps, "compile_seconds": one.compile_seconds,
+            "members": one.count, "steps": one.steps, "group": one.group,
+            "compile_seconds": one.compile_seconds,
             "member_steps_per_second": 1 / each, "microseconds": each * 1e6,
             "dispatch_microseconds": None if empty is None else empty / one.work * 1e6,
             "of_peak": recipe.operations / each / peak, "ours_is": each / best,
@@ -123,8 +128,8 @@ def measure(recipe: Recipe, name: str, count: int, steps: int, rounds: int) -> d
         )  # fmt: skip
         memory = "–" if row["memory"] is None else f"{row['memory']:.2f}"
         compiled = "–" if one.compile_seconds is None else f"{one.compile_seconds:.2f}"
-        print(f"{label:28s}{f'{one.count}×{one.steps}':>14s}{compiled:>10s}{1 / each:10.0f}"
-              f"{row['microseconds']:9.1f}{parts[0]:>10s}{parts[1]:>9s}{row['of_peak']:9.0%}"
+        print(f"{label:28s}{f'{one.count}×{one.steps}':>14s}{one.group or '–':>6}{compiled:>10s}"
+              f"{1 / each:10.0f}{row['microseconds']:9.1f}{parts[0]:>10s}{parts[1]:>9s}{row['of_peak']:9.0%}"
               f"{memory:>8s}{row['ours_is']:9.2f}×", flush=True)  # fmt: skip
     return found
 
@@ -148,7 +153,7 @@ def main(args: list[str] | None = None) -> int:
     path = RESULTS / "population.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     for name in [chosen.model] if chosen.model else RECIPES:
-        sizes = [int(size) for size in chosen.members.split(",")] if name == "mlp" else [16]
+        sizes = [int(size) for size in chosen.members.split(",")] if name == "mlp" else [32]
         for count in sizes:
             steps = EPOCH * max(1, min(4, 2048 // count)) if name == "mlp" else EPOCH
             rounds = max(2, min(chosen.rounds, chosen.rounds * 1024 // count))

@@ -4,6 +4,7 @@ A contender is called for the whole run and gives the losses [members, steps] (o
 epochs]) of as many members and steps as it was given. Members are independent, so slow ones are given fewer.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ class Contender:
         self.make, self._call = make, make(steps)
         self.compile_seconds: float | None = getattr(self._call, "compile_seconds", None)
         self.bytes_each: float | None = getattr(self._call, "bytes_each", None)
+        self.group: int | None = getattr(self._call, "group", None)
 
     def call(self) -> None:
         self.losses = np.asarray(self._call())
@@ -39,26 +41,30 @@ class Contender:
 
 
 class Compiled(NamedTuple):
-    """A call, the seconds that it took to trace and compile, and the bytes held for a member in flight."""
+    """A call, the seconds that it took to trace and compile, and the bytes held for a member in flight.
+
+    `group` is how many members are vectorized together.
+    """
 
     function: Callable[[], Any]
     compile_seconds: float
     bytes_each: float | None = None
+    group: int | None = None
 
     def __call__(self) -> Any:
         return self.function()
 
 
-def engine(recipe: Recipe, form: Callable, count: int, data: tuple) -> Callable:
-    """`population_map` of a training function."""
+def engine(recipe: Recipe, form: Callable, count: int, data: tuple, **sizes: Any) -> Callable:
+    """`population_map` of a training function, with its own sizes or those given."""
     rates, keys = members(count)
 
     def make(steps: int) -> Callable:
         train = form(recipe, steps)
-        _, report = jn.population_map(train, rates, keys, shared=data, return_report=True)
+        run = functools.partial(jn.population_map, train, rates, keys, shared=data, **sizes)
+        _, report = run(return_report=True)
         held = report.device_bytes / report.workers - _bytes(data)
-        call = lambda: jn.population_map(train, rates, keys, shared=data)  # noqa: E731
-        return Compiled(call, report.compile_seconds, held / report.batch_size)
+        return Compiled(run, report.compile_seconds, held / report.batch_size, report.batch_size)
 
     return make
 
@@ -79,7 +85,7 @@ def whole(recipe: Recipe, form: Callable, count: int, data: tuple, mapped: str) 
         compiled = jax.jit(every).lower(*arrays, *data).compile()
         seconds, memory = time.perf_counter() - began, compiled.memory_analysis()
         flying = count if mapped == "vmap" else 1
-        return Compiled(lambda: compiled(*arrays, *data), seconds, memory.temp_size_in_bytes / flying)
+        return Compiled(lambda: compiled(*arrays, *data), seconds, memory.temp_size_in_bytes / flying, flying)
 
     return make
 
