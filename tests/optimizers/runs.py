@@ -46,7 +46,8 @@ def loss_of(grads, params):
     """
 
     def residual_fn(x):
-        slopes, start, here = (jax.tree.leaves(part) for part in (*moving(grads, params), moving(grads, x)[1]))
+        trees = *moving(grads, params), moving(grads, x)[1]
+        slopes, start, here = map(jax.tree.leaves, trees)
         residuals = []
         for g, p, q in zip(slopes, start, here, strict=True):
             curvature = jnp.linspace(1.0, 1.5, p.size, dtype=jnp.real(p).dtype).reshape(p.shape)
