@@ -1,5 +1,6 @@
 """The strictest JAX there is: no implicit dtype or rank promotion, and warnings are errors."""
 
+import itertools
 import pathlib
 
 import jax
@@ -9,6 +10,14 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", str(pathlib.Path(__file__).parent.parent / ".cache" / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+ran = itertools.count(1)
+
+
+def pytest_runtest_teardown():
+    """Thousands of compiled programs are gigabytes: let them go from time to time."""
+    if next(ran) % 200 == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture

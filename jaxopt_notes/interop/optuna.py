@@ -149,7 +149,7 @@ def optuna_search(
 def _open(storage: Any, name: str, direction: str, sampler: Any) -> Any:
     """The study; several processes may be about to make it, and its tables, at the same moment."""
     import optuna
-    from sqlalchemy.exc import OperationalError
+    from sqlalchemy.exc import DBAPIError
 
     for patience in (0.1, 0.3, 1.0, 3.0, None):
         try:
@@ -157,7 +157,7 @@ def _open(storage: Any, name: str, direction: str, sampler: Any) -> Any:
                 storage=_connect(storage) if isinstance(storage, str) else storage,
                 sampler=sampler, study_name=name, direction=direction, load_if_exists=True,  # type: ignore[arg-type]
             )  # fmt: skip
-        except OperationalError:
+        except DBAPIError:
             if patience is None:
                 raise
             time.sleep(patience)

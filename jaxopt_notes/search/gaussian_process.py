@@ -219,26 +219,25 @@ def _covariance(gp: GaussianProcess, x: jax.Array, known: jax.Array) -> jax.Arra
     return jnp.where(both, gp.covariance(x, x) + jnp.asarray(gp.noise, x.dtype) * eye, eye)
 
 
-def _inverse_factor(covariance: jax.Array) -> jax.Array:
+def _inverse_factor(k: jax.Array) -> jax.Array:
     """L⁻¹ of LLᵀ."""
-    eye = jnp.eye(len(covariance), dtype=covariance.dtype)
-    return solve_triangular(jnp.linalg.cholesky(covariance), eye, lower=True)
+    return solve_triangular(jnp.linalg.cholesky(k), jnp.eye(len(k), dtype=k.dtype), lower=True)
 
 
-@jax.custom_jvp
-def _log_density(covariance: jax.Array, residual: jax.Array) -> jax.Array:
-    """log N(residual; 0, K). Its slope needs K⁻¹ alone: a fraction of a derivative of the factorization."""
-    root = _inverse_factor(covariance)
-    square = jnp.sum(_dot(root, residual) ** 2)
-    return jnp.sum(jnp.log(jnp.diag(root))) - (square + len(residual) * LOG_2PI) / 2
+def _log_density_and_root(k: jax.Array, residual: jax.Array) -> tuple:
+    root = _inverse_factor(k)
+    white = _dot(root, residual)
+    return jnp.sum(jnp.log(jnp.diag(root))) - (jnp.sum(white**2) + len(white) * LOG_2PI) / 2, root, white
+
+
+# log N(residual; 0, K). Its slope needs K⁻¹ alone: a fraction of a derivative of the factorization.
+_log_density = jax.custom_jvp(lambda k, residual: _log_density_and_root(k, residual)[0])
 
 
 @_log_density.defjvp
 def _log_density_jvp(primals: tuple, tangents: tuple) -> tuple:
-    root = _inverse_factor(primals[0])
-    white = _dot(root, primals[1])
+    value, root, white = _log_density_and_root(*primals)
     weights = _dot(root.T, white)
-    value = jnp.sum(jnp.log(jnp.diag(root))) - (jnp.sum(white**2) + len(white) * LOG_2PI) / 2
     slope = (weights[:, None] * weights[None, :] - _dot(root.T, root)) / 2
     return value, jnp.sum(slope * tangents[0]) - jnp.sum(weights * tangents[1])
 
