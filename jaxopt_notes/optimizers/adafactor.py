@@ -82,11 +82,12 @@ class Adafactor(Transform):
     ) -> tuple[Tree, AdafactorState]:
         params = require_params("adafactor", params)
         number = as_hyperparameter(state.count) + 1
+        effective = jnp.maximum(number - as_hyperparameter(self.decay_offset), 1)
         rate = rate_at(self.learning_rate, state.count)
         decay = on_leaves(rate * rate_at(self.weight_decay, state.count), self.mask, params)
         scalars = {
             "rate": jnp.minimum(rate, number**-0.5) if self.relative_step else rate,
-            "b2": 1 - jnp.maximum(number - self.decay_offset, 1) ** -as_hyperparameter(self.decay_rate),
+            "b2": 1 - effective ** -as_hyperparameter(self.decay_rate),
             "threshold": self.clipping_threshold, "eps": self.eps,
             "scale_at_least": self.eps_scale if self.multiply_by_parameter_scale else 1.0,
             "scale_at_most": jnp.inf if self.multiply_by_parameter_scale else 1.0,

@@ -120,8 +120,10 @@ def memory(steps: int, *, checkpoint: bool) -> int:
 
     def keep_all(point: dict, key: jax.Array) -> jax.Array:
         trainer = build(point)
-        return trainer.advance(trainer.init(key, data[0]), *data, side)[1]["valid_loss"][-1]
+        _, history = trainer.advance(trainer.init(key, data[0]), data[0], data[1], side)
+        return history["valid_loss"][-1]
 
     score = training_score(build, data, side) if checkpoint else keep_all
     program = jax.jit(jax.grad(score)).lower(START, key).compile()
-    return program.memory_analysis().temp_size_in_bytes
+    found: Any = program.memory_analysis()
+    return found.temp_size_in_bytes

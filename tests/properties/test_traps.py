@@ -30,13 +30,8 @@ def in_bfloat16(number):
     return jnp.asarray(word.view(np.float32), jnp.bfloat16)
 
 
-def test_numbers_of_any_dtype_are_float32(subject, request):
+def test_numbers_of_any_dtype_are_float32(subject):
     """A rate of `np.float64` widens nothing; one of bfloat16 does what its value does in float32."""
-    if subject.name == "adafactor":
-        reason = "decay_offset is used in the dtype it has"
-        request.applymarker(
-            pytest.mark.xfail(reason=reason, raises=jax.dtypes.TypePromotionError, strict=True)
-        )
     tree = params(jnp.float32)
     wide = jax.tree.map(np.float64, subject.build())
     state = wide.init(tree)
