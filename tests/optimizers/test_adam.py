@@ -36,7 +36,7 @@ def test_golden(numbers, rate, rates, x64):
     assert_follows(adam(rate, *numbers), lambda p, g: reference(p, g, rates, *numbers), rtol=1e-11)
 
 
-@pytest.mark.notes("S2-49")
+@pytest.mark.notes("S1-64", "S2-49")
 def test_defaults_are_the_papers(x64):
     assert_follows(adam(), lambda p, g: reference(p, g, 1e-3, 0.9, 0.999, 1e-8), rtol=1e-11)
 
