@@ -178,6 +178,8 @@ def test_grad_reaches_every_number(x64):
     gradient = jax.grad(loss)(optimizer)
     assert isinstance(gradient, Adam)
     for field in dataclasses.fields(Adam):
+        if getattr(optimizer, field.name) is None:  # state_dtype, no number
+            continue
         value, h = getattr(optimizer, field.name), 1e-6
         plus, minus = (loss(replace(optimizer, **{field.name: value + sign * h})) for sign in (1, -1))
         expected = (plus - minus) / (2 * h)

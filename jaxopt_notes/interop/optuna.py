@@ -146,17 +146,17 @@ def optuna_search(
     return OptunaSearch(n, sampler, storage, study_name, direction)
 
 
-def _open(storage: Any, name: str, direction: str, sampler: Any) -> Any:
+def _open(storage: Any, name: str, direction: Any, sampler: Any) -> Any:
     """The study; several processes may be about to make it, and its tables, at the same moment."""
     import optuna
     from sqlalchemy.exc import DBAPIError
 
+    place: Any = _connect(storage) if isinstance(storage, str) else storage
     for patience in (0.1, 0.3, 1.0, 3.0, None):
         try:
             return optuna.create_study(
-                storage=_connect(storage) if isinstance(storage, str) else storage,
-                sampler=sampler, study_name=name, direction=direction, load_if_exists=True,  # type: ignore[arg-type]
-            )  # fmt: skip
+                storage=place, sampler=sampler, study_name=name, direction=direction, load_if_exists=True
+            )
         except DBAPIError:
             if patience is None:
                 raise

@@ -85,8 +85,8 @@ def shard_state(optimizer: Any, mesh: Mesh, axis: str = "data") -> ShardState:
         >>> from jaxopt_notes.optimizers.adam import adam
         >>> mesh = jax.make_mesh((1,), ("data",))
         >>> optimizer = shard_state(adam(0.1), mesh)
-        >>> optimizer.init(jnp.zeros((8, 2))).mu.sharding.spec
-        PartitionSpec('data',)
+        >>> optimizer.init(jnp.zeros((8, 2))).mu.sharding.spec[0]
+        'data'
 
     Source: Rajbhandari et al. 2020, "ZeRO: memory optimizations", section 5.1.
 
