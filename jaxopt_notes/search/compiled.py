@@ -1,9 +1,9 @@
 """A training function compiled for chunks of one layout.
 
-Configurations and keys are rows of plain arrays on the host (`Rows`); a function over them is traced for
-one group of members (`Traced`) and compiled as a loop over the groups of a chunk (`Program`). The loop's
-buffers are the chunk's own where an input and a result have the same shape (a training state comes in and
-goes out): they are donated and updated in place.
+Configurations and keys are rows of plain arrays on the host (`Rows`). A function over them is traced for one
+member (`Member`), vectorized for a group (`Traced`) and compiled as a loop over the groups of a chunk
+(`Program`). The loop's buffers are the chunk's own where an input and a result have the same shape (a
+training state comes in and goes out): they are donated and updated in place.
 """
 
 import time
@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxopt_notes.search.footprint import footprint
 from jaxopt_notes.search.layout import Layout, Slots
 from jaxopt_notes.trees import Tree
 
@@ -41,48 +42,54 @@ class Rows(NamedTuple):
         return [jax.ShapeDtypeStruct((n, *row.shape[1:]), row.dtype) for row in self.arrays]
 
 
-class Traced:
-    """A training function as one of plain arrays, traced for a group of members.
+class Member:
+    """One member's training as a function of plain arrays: `member(row, shared)`, traced once.
 
     Arguments:
         train: `train(config, key, *shared) -> pytree`.
         rows: of all members.
         shared: the further arguments, arrays.
-        batch: members in a group.
+    """
+
+    def __init__(self, train: Callable[..., Tree], rows: Rows, shared: tuple):
+        treedef, impls = rows.treedef, rows.impls
+
+        def member(row: list, shared: tuple) -> tuple:
+            leaves = [
+                x if impl is None else jax.random.wrap_key_data(x, impl=impl)
+                for x, impl in zip(row, impls, strict=True)
+            ]
+            config, key = jax.tree.unflatten(treedef, leaves)
+            out, out_treedef = jax.tree.flatten(train(config, key, *shared))
+            plain = [jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for leaf in out]
+            return plain, _Structure(out_treedef, tuple(key_impl(leaf) for leaf in out))
+
+        self.rows, self.shared, self.run = rows, shared, jax.jit(member)
+
+    def footprint(self) -> int:
+        """The bytes that it works on at a time."""
+        row = [jax.ShapeDtypeStruct(array.shape[1:], array.dtype) for array in self.rows.arrays]
+        return footprint(self.run.trace(row, self.shared).jaxpr)
+
+
+class Traced:
+    """The members of a group, vectorized: plain arrays in and out.
 
     `run(rows, shared)` gives the leaves of a group's results, `shapes` are theirs; `treedef` and `impls`
     put them back together.
     """
 
-    def __init__(self, train: Callable[..., Tree], rows: Rows, shared: tuple, batch: int):
-        run = jax.jit(_group(train, rows, batch))  # traced once, for the shapes here and in the loop there
-        self.shapes, structure = jax.eval_shape(run, rows.shapes(batch), shared)
+    def __init__(self, member: Member, batch: int):
+        def group(rows: list, shared: tuple) -> tuple:
+            if batch > 1:
+                return jax.vmap(member.run, in_axes=(0, None))(rows, shared)
+            alone = member.run([row[0] for row in rows], shared)  # conditions stay conditions
+            return jax.tree.map(lambda x: x[None], alone)
+
+        run = jax.jit(group)  # traced once, for the shapes here and in the loop there
+        self.shapes, structure = jax.eval_shape(run, member.rows.shapes(batch), member.shared)
         self.treedef, self.impls = structure.treedef, structure.impls
         self.run = lambda rows, shared: run(rows, shared)[0]
-
-
-def _group(train: Callable, rows: Rows, batch: int) -> Callable:
-    """The members of a group, vectorized: plain arrays in and out."""
-    treedef, impls = rows.treedef, rows.impls
-
-    def member(row: list, shared: tuple) -> Tree:
-        leaves = [
-            x if impl is None else jax.random.wrap_key_data(x, impl=impl)
-            for x, impl in zip(row, impls, strict=True)
-        ]
-        config, key = jax.tree.unflatten(treedef, leaves)
-        return train(config, key, *shared)
-
-    def group(rows: list, shared: tuple) -> tuple:
-        if batch == 1:  # alone: conditions stay conditions
-            out = jax.tree.map(lambda x: jnp.asarray(x)[None], member([row[0] for row in rows], shared))
-        else:
-            out = jax.vmap(member, in_axes=(0, None))(rows, shared)
-        leaves, out_treedef = jax.tree.flatten(out)
-        plain = [jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for leaf in leaves]
-        return plain, _Structure(out_treedef, tuple(key_impl(leaf) for leaf in leaves))
-
-    return group
 
 
 @jax.tree_util.register_static
@@ -102,9 +109,9 @@ class _Structure:
 class Program:
     """Compiled for chunks of one layout: `program(rows, slots, shared)` gives the leaves of their results."""
 
-    def __init__(self, train: Callable, rows: Rows, shared: tuple, where: Layout):
+    def __init__(self, member: Member, where: Layout):
         began = time.perf_counter()
-        traced = Traced(train, rows, shared, where.batch)
+        traced, rows, shared = Traced(member, where.batch), member.rows, member.shared
         self.shapes, self.treedef, self.impls = traced.shapes, traced.treedef, traced.impls
         self.buffers = _reuse(rows.shapes(where.share), where.share, self.shapes)
         function = _loop(traced, self.buffers, where)

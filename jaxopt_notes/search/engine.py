@@ -1,6 +1,6 @@
 """What a population is run on, and the sizes that suit it: devices, worker threads, chunks and groups.
 
-Sizes are those that were measured to be good on the usual machine, those that are given, or, with
+Sizes are those that are given, or were measured to be good for what a member works on at a time, or, with
 `chunk_size="measure"`, the fastest of a few on this machine and this training function.
 """
 
@@ -14,13 +14,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_notes.record import check_count
-from jaxopt_notes.search.layout import Layout, deal, default_sizes, layout, slots
+from jaxopt_notes.search.layout import Layout, deal, default_batch, default_chunk, layout, slots
 from jaxopt_notes.search.programs import KEPT, Programs
 from jaxopt_notes.search.workers import cores
 
 # What is tried, (chunk_size, batch_size): on CPU what is vectorized matters, elsewhere what is in flight.
 CPU_SIZES = ((32, 1), (32, 4), (32, 8), (32, 16), (64, 32))
 DEVICE_SIZES = ((64, 64), (256, 256), (1024, 1024), (4096, 4096))
+
+FOOTPRINTS = Programs(256)  # so that a function is not traced again only to choose the same layout
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,19 +35,25 @@ class Engine:
     batch_size: int | None
     programs: Programs
 
-    def layout(self, members: int, program_for: Callable[[Layout], tuple], key: tuple) -> Layout:
+    def layout(
+        self, members: int, footprint: Callable[[], int], program_for: Callable[[Layout], tuple], key: tuple
+    ) -> Layout:
         """The layout for a population.
 
         Arguments:
             members: how many.
+            footprint: gives the bytes that a member works on at a time.
             program_for: gives `(program, rows, shared)` for a layout, to measure it.
             key: the training function, and what else its speed depends on.
         """
-        if self.chunk_size != "measure":
-            return self._fit(members, int(self.chunk_size), self.batch_size)
-        sizes = CPU_SIZES if self.devices[0].platform == "cpu" else DEVICE_SIZES
-        wanted = [(chunk, batch) for chunk, batch in sizes if batch <= members]
         function, signature = key
+        if self.chunk_size != "measure":
+            batch = self.batch_size
+            if batch is None and self._on_cpu():
+                batch = default_batch(FOOTPRINTS.get(function, signature, footprint)[0])
+            return self._fit(members, int(self.chunk_size), batch)
+        sizes = CPU_SIZES if self._on_cpu() else DEVICE_SIZES
+        wanted = [(chunk, batch) for chunk, batch in sizes if batch <= members]
         few = min(members, 64 * self._lanes())  # beyond it the choice is no other
         measured, _ = self.programs.get(
             function, ("measured", signature, self.devices, self.workers, few),
@@ -55,13 +63,17 @@ class Engine:
 
     def full(self) -> int:
         """Members that make one group on each core: fewer would be a layout, and a program, of their own."""
-        cpu = self.devices[0].platform == "cpu" and self.chunk_size != "measure"
-        return self._lanes() * (self.batch_size or 1) if cpu else 1
+        return (
+            self._lanes() * (self.batch_size or 8) if self._on_cpu() and self.chunk_size != "measure" else 1
+        )
 
     def place(self, shared: tuple) -> tuple:
         """The arguments that all members share, one copy on each device."""
         mesh = Mesh(np.array(self.devices), ("members",))
         return jax.device_put(shared, NamedSharding(mesh, PartitionSpec()))
+
+    def _on_cpu(self) -> bool:
+        return self.devices[0].platform == "cpu"
 
     def _lanes(self) -> int:
         return max(self.workers, len(self.devices))
@@ -105,8 +117,7 @@ def engine(
             check_count(f"{where}({name})", count, 1)
     chosen = tuple(jax.local_devices() if devices is None else devices)
     one_cpu = chosen[0].platform == "cpu" and len(chosen) == 1
-    chunk, batch = default_sizes(chosen[0])
     return Engine(
-        chosen, workers or (cores() if one_cpu else 1), chunk_size or chunk, batch_size or batch,
+        chosen, workers or (cores() if one_cpu else 1), chunk_size or default_chunk(chosen[0]), batch_size,
         KEPT if programs is None else programs,
     )  # fmt: skip

@@ -96,6 +96,16 @@ def slots(groups: np.ndarray, members: int, where: Layout) -> Slots:
     return Slots(member.reshape(-1), counts.reshape(-1), used)
 
 
-def default_sizes(device: jax.Device) -> tuple[int, int | None]:
-    """The chunk and batch size that were measured to be good: on CPU larger ones leave the cache."""
-    return (32, 8) if device.platform == "cpu" else (1024, None)
+def default_chunk(device: jax.Device) -> int:
+    """The chunk size that was measured to be good: on a CPU core larger ones leave the cache."""
+    return 32 if device.platform == "cpu" else 1024
+
+
+def default_batch(footprint: int) -> int:
+    """Members vectorized together on a CPU core: a power of two that works on 1.5 MB, at most 8.
+
+    Example:
+        >>> default_batch(14_000), default_batch(370_000), default_batch(1_500_000)
+        (8, 4, 1)
+    """
+    return 1 << max(0, min(3, (1_500_000 // max(footprint, 1)).bit_length() - 1))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.search import hosts
-from jaxopt_notes.search.compiled import Program, Rows, Traced
+from jaxopt_notes.search.compiled import Member, Program, Rows, Traced
 from jaxopt_notes.search.engine import Engine
 from jaxopt_notes.search.layout import Layout, deal, slots
 from jaxopt_notes.search.memory import available, check_memory
@@ -83,14 +83,15 @@ def run_population(
     """
     members = len(rows.arrays[-1])
     shared = machine.place(shared)
+    member = Member(train, rows, shared)
+    leaves, treedef = jax.tree.flatten(shared)
+    signature = (rows.signature(), treedef, tuple(map(_aval, leaves)))
     compile_seconds = 0.0
 
     def program_for(where: Layout) -> Program:
         nonlocal compile_seconds
-        leaves, treedef = jax.tree.flatten(shared)
-        key = (rows.signature(), where, treedef, tuple(map(_aval, leaves)))
-        made = lambda: _compile(train, rows, shared, where, hooks)  # noqa: E731
-        program, new = machine.programs.get(train, key, made)
+        made = lambda: _compile(member, where, hooks)  # noqa: E731
+        program, new = machine.programs.get(train, (signature, where), made)
         compile_seconds += program.seconds if new else 0.0
         return program
 
@@ -98,11 +99,11 @@ def run_population(
         def measured(where: Layout) -> tuple:
             return program_for(where), rows, machine.place(measure_with or shared)
 
-        return machine.layout(max(members, room_for), measured, (train, rows.signature()))
+        return machine.layout(max(members, room_for), member.footprint, measured, (train, signature))
 
     where = where or (fitting() if shelf is None else _kept_layout(shelf, machine, fitting))
     saved = [] if shelf is None else shelf.names()
-    traced: Any = Traced(train, rows, shared, where.batch) if saved else program_for(where)
+    traced: Any = Traced(member, where.batch) if saved else program_for(where)
     results = _Results(members, traced)
 
     def deliver(index: np.ndarray, leaves: list, new: bool = True) -> None:
@@ -160,13 +161,13 @@ def _kept_layout(shelf: Shelf, machine: Engine, fitting: Callable[[], Layout]) -
     return where
 
 
-def _compile(train: Callable, rows: Rows, shared: tuple, where: Layout, hooks: Hooks) -> Program:
+def _compile(member: Member, where: Layout, hooks: Hooks) -> Program:
     if hooks.on_compile is not None:
         hooks.on_compile(
-            f"compiling for {len(rows.arrays[-1])} members, {where.share} in a chunk, "
+            f"compiling for {len(member.rows.arrays[-1])} members, {where.share} in a chunk, "
             f"{where.batch} in a group"
         )
-    return Program(train, rows, shared, where)
+    return Program(member, where)
 
 
 class _Results:

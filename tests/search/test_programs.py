@@ -39,7 +39,7 @@ def test_a_second_call_compiles_nothing_and_a_compilation_is_announced():
     ]  # fmt: skip
     assert len(traces) == 1  # the layout is the same for all
     assert [report.compile_seconds > 0 for report in reports] == [True, False, False, False]
-    assert said == [("compiling for 20 members, 4 in a chunk, 4 in a group", 0)]
+    assert said == [("compiling for 20 members, 4 in a chunk, 4 in a group", 1)]
 
 
 def test_other_shapes_layouts_and_settings_compile_anew():
