@@ -11,7 +11,7 @@ pairs, and all of it runs on the device, under `jit`, `vmap` and `scan`. The one
 `SealedTestSet`, which remembers that it has been opened, because that is its purpose.
 """
 
-from jaxopt_notes.data.batches import Batches, epoch_batches, take
+from jaxopt_notes.data.batches import Batches, epoch_batches, shuffled_indices, take
 from jaxopt_notes.data.datasets import digits, mnist
 from jaxopt_notes.data.preprocessing import Standardizer, fit_standardizer
 from jaxopt_notes.data.sealed import SealedTestSet
@@ -31,6 +31,7 @@ __all__ = [
     "fit_standardizer",
     "kfold_indices",
     "mnist",
+    "shuffled_indices",
     "split",
     "take",
 ]

@@ -15,10 +15,12 @@ counts by its size, and each sample counts once an epoch. (What a layer computes
 as batch norm does, still sees the filling.)
 """
 
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.record import check_count
 from jaxopt_notes.trees import Tree
@@ -66,10 +68,43 @@ def epoch_batches(key: jax.Array, n: int, batch_size: int, *, drop_last: bool = 
         raise ValueError(
             f"epoch_batches(batch_size) is {size}, expected at most n = {n}: else drop_last leaves nothing."
         )
-    order = jax.random.permutation(key, jnp.arange(n, dtype=jnp.int32))
+    order = shuffled_indices(key, n)
     place = jnp.arange(steps * size, dtype=jnp.int32)
     weights = (place < n).astype(jnp.float32)
     return Batches(order[place % n].reshape(steps, size), weights.reshape(steps, size))
+
+
+def shuffled_indices(key: jax.Array, n: int) -> jax.Array:
+    """A random permutation of 0 … n − 1: `jax.random.permutation`, several times as fast.
+
+        order ← order[positions sorted by fresh random bits], as often as 3·log₂ n bits need
+
+    Arguments:
+        key: a `jax.random.key`; it may be traced.
+        n: how many, at least 1, static.
+
+    Returns:
+        int32 [n]. Other permutations than `jax.random.permutation` gives for the same key.
+
+    Example:
+        >>> order = shuffled_indices(jax.random.key(0), 5)
+        >>> sorted(order.tolist())
+        [0, 1, 2, 3, 4]
+
+    Each word that is sorted holds the random bits above and the position below. So one array is sorted, where
+    keys with values take XLA five times as long, and ties keep their order: the rounds are those of a radix
+    sort by all their bits.
+
+    Elsewhere: `jax.random.permutation` makes rounds by the same rule, of 32 bits each.
+    """
+    width = (n - 1).bit_length()
+    rounds = max(1, math.ceil(3 * math.log2(n) / (32 - width)))
+    if rounds > 8:  # beyond some millions too few bits are left beside the position
+        return jax.random.permutation(key, jnp.arange(n, dtype=jnp.int32))
+    place = order = jnp.arange(n, dtype=jnp.uint32)
+    for bits in jax.random.bits(key, (rounds, n), jnp.uint32):
+        order = order[lax.sort((bits >> width << width) | place) & ((1 << width) - 1)]
+    return order.astype(jnp.int32)
 
 
 def take(data: Tree, indices: Any) -> Tree:

@@ -1,12 +1,14 @@
 """Batches: each sample once an epoch, unequal batches by their size, a training loop made of them."""
 
+import collections
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_notes.data import epoch_batches, take
+from jaxopt_notes.data import epoch_batches, shuffled_indices, take
 from jaxopt_notes.losses import half_mean_squared_error, mean_squared_error, weighted_mean
 
 RNG = np.random.default_rng(0)
@@ -122,3 +124,42 @@ def test_a_training_loop(key):
     trained = np.asarray(full(key, data, batch_size=8, epochs=60))
     best = np.mean((x @ solution - y) ** 2)
     assert np.mean((x @ trained - y) ** 2) < 1.2 * best < 0.01 * np.mean(y**2)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 31, 32, 33, 896, 1000, 65_536, 65_537])
+def test_an_order_is_a_permutation_whatever_is_traced(n):
+    keys = jax.random.split(jax.random.key(3), 2)
+    orders = jax.jit(jax.vmap(lambda key: shuffled_indices(key, n)))(keys)
+    assert orders.dtype == jnp.int32
+    np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(n), (2, 1)))
+    np.testing.assert_array_equal(orders[1], shuffled_indices(keys[1], n))
+
+
+def test_all_orders_are_equally_frequent():
+    """χ² of 60,000 orders of five samples, 119 degrees of freedom: below 194 but once in 10,000 times."""
+    orders = jax.vmap(lambda key: shuffled_indices(key, 5))(jax.random.split(jax.random.key(0), 60_000))
+    counts = collections.Counter(map(tuple, np.asarray(orders).tolist()))
+    assert len(counts) == 120
+    assert sum((count - 500) ** 2 / 500 for count in counts.values()) < 194
+
+
+def test_no_place_and_no_pair_is_preferred_in_long_orders():
+    """Two sorts make an order of 896: where a sample goes, and which of two neighbours comes first."""
+    n, runs = 896, 4_000
+    orders = jax.vmap(lambda key: shuffled_indices(key, n))(jax.random.split(jax.random.key(1), runs))
+    places = np.argsort(np.asarray(orders), axis=1)
+    counts = np.apply_along_axis(np.bincount, 0, places // 56, minlength=16)  # [16 stretches, samples]
+    chi = np.sum((counts - runs / 16) ** 2 / (runs / 16), axis=0)  # 15 degrees of freedom each
+    assert abs(chi.mean() - 15) < 5 * np.sqrt(2 * 15 / n)
+    first = (places[:, :-1] < places[:, 1:]).mean(axis=0)
+    assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(runs * n / 3)
+    assert np.abs(first - 0.5).max() < 5 * 0.5 / np.sqrt(runs)
+
+
+def test_orders_of_many_millions_are_those_of_jax():
+    """Beside a position of 24 bits too few are left to sort by."""
+    text = lambda draw: str(jax.make_jaxpr(draw)(jax.random.key(0)))  # noqa: E731
+    ours = text(lambda key: shuffled_indices(key, 2**24))
+    assert ours == text(lambda key: jax.random.permutation(key, jnp.arange(2**24, dtype=jnp.int32)))
+    assert "num_keys=1" in ours
+    assert ours != text(lambda key: shuffled_indices(key, 2**23))
