@@ -151,9 +151,9 @@ def _open(storage: Any, name: str, direction: Any, sampler: Any) -> Any:
     import optuna
     from sqlalchemy.exc import DBAPIError
 
-    place: Any = _connect(storage) if isinstance(storage, str) else storage
     for patience in (0.1, 0.3, 1.0, 3.0, None):
         try:
+            place: Any = _connect(storage) if isinstance(storage, str) else storage
             return optuna.create_study(
                 storage=place, sampler=sampler, study_name=name, direction=direction, load_if_exists=True
             )
