@@ -11,14 +11,15 @@ from typing import NamedTuple
 class Budget(NamedTuple):
     """Bytes accessed per float32 parameter of one large leaf, twice as long as wide.
 
-    On CPU also bytes of temporaries, and how many arrays of the leaf's rank are copied. `tpu` is None
-    where the compiler takes minutes.
+    On CPU also bytes of temporaries, and how many arrays of the leaf's rank are copied. `rows` is the length
+    of the leaf on TPU: larger than the fast memory, but where the compiler would take minutes.
     """
 
     cpu: float
-    tpu: float | None
+    tpu: float
     temporaries: float = 0
     copies: int = 0
+    rows: int = 16384
 
 
 BUDGETS = {
@@ -54,7 +55,7 @@ BUDGETS = {
     "rprop": Budget(28, 22),  # signs in a byte
     "fromage": Budget(20, 20),
     "muon": Budget(250, 182, 14.01),  # five times three matrix products, and what lies between them
-    "soap": Budget(288, None, 34.01, 18),  # four square matrices; copies are of the eigenvectors' routines
+    "soap": Budget(288, 533.3, 34.01, 18, 256),  # four square matrices, the eigenvectors' routines
     "sophia": Budget(48, 44, 4.01),  # the estimate of the curvature, or 0, is stored and read
     "optimistic_gradient": Budget(28, 20),  # the slot's loop reads the new parameters, to come after them
     "polyak_sgd": Budget(16, 16),  # a norm

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
 import jaxopt_notes as jn
+from benchmarks.budgets import BUDGETS
 from benchmarks.shapes import one_leaf, resnet50, size, transformer
 from jaxopt_notes.optimizers import flatten
 from jaxopt_notes.optimizers.chain import as_transform
@@ -142,8 +143,13 @@ def main() -> int:
             print(f"not compiled for {name}: {str(error).splitlines()[0]}", file=sys.stderr)
     found: dict[str, Any] = {}
     for target, device in targets.items():
-        large = one_leaf() if device is None else one_leaf(16384, 8192)  # larger than the fast memory
-        found[f"{target}, one leaf"] = table(f"{target}, one leaf", everything, large, device)
+        by_size: dict[int, dict] = {}
+        for name, optimizer in everything.items():
+            rows = 4096 if device is None else BUDGETS[name].rows if name in BUDGETS else 16384
+            by_size.setdefault(rows, {})[name] = optimizer
+        for rows, those in by_size.items():
+            label = f"{target}, one leaf of {rows} × {rows // 2}"
+            found[label] = table(label, those, one_leaf(rows, rows // 2), device)
         for label, params in {} if isinstance(device, Mesh) else trees.items():
             for form, tree in (("", params), (", flat", jax.eval_shape(flatten, params))):
                 name = f"{target}, {label}{form}"

@@ -101,7 +101,7 @@ def low_precision(factory: Callable, state_dtype: str) -> str:
 
 
 def moved(name: str) -> list[str]:
-    return [NONE if x is None else written(x) for x in BUDGETS[name][:2]] if name in BUDGETS else [NONE] * 2
+    return [written(x) for x in BUDGETS[name][:2]] if name in BUDGETS else [NONE] * 2
 
 
 def table(head: Iterable[str], body: Iterable[Iterable[str]]) -> str:

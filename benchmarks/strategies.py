@@ -1,6 +1,6 @@
 """Search strategies at equal budget, each from twenty keys: what they find, and what asking costs.
 
-    python -m benchmarks.strategies [--keys 20]
+    python -m benchmarks.strategies [--keys 20]        0 keys: only the times
 
 Branin and Hartmann-6 in 30 and 60 evaluations, and a network on digits with five hyperparameters in 48
 trainings of five epochs. Shown are the median over the keys of the lowest value found, and on how many keys
@@ -94,15 +94,17 @@ def seconds_of_a_batch(observations: int, batch: int = 4, times: int = 3) -> flo
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keys", type=int, default=20)
-    keys = jax.random.split(jax.random.key(7), parser.parse_args().keys)
+    count = parser.parse_args().keys
+    keys = jax.random.split(jax.random.key(7), count)
     cube = lambda d: {f"x{i}": jn.uniform(0.0, 1.0) for i in range(d)}  # noqa: E731
     problems = {
         "Branin (least 0.398), 30": (cube(2), jax.jit(on_cube(branin)), strategies(30, 3)),
         "Hartmann-6 (least -3.322), 60": (cube(6), jax.jit(on_cube(hartmann6)), strategies(60, 4)),
         "digits, 48 trainings": (DIGITS, jax.jit(digits_loss()), strategies(48, 4)),
     }
-    found: dict[str, Any] = {}
-    for label, (space, score, contenders) in problems.items():
+    path = RESULTS / "strategies.json"
+    found: dict[str, Any] = {} if count or not path.exists() else json.loads(path.read_text())
+    for label, (space, score, contenders) in problems.items() if count else ():
         values = {
             name: np.array([lowest(strategy, space, score, key) for key in keys])
             for name, strategy in contenders.items()
@@ -118,7 +120,7 @@ def main() -> int:
     print("\nBayesian search, seconds of a batch of 4 after so many observations:", times)
     found["seconds_of_a_batch"] = times
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "strategies.json").write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(found, indent=1) + "\n")
     return 0
 
 
