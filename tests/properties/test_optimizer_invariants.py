@@ -246,7 +246,10 @@ def test_a_step_that_is_not_accepted_changes_nothing(subject):
     expected = update(subject, record, gradients(tree), state, tree)
     accepted = update(subject, record, gradients(tree), state, tree, accept=jnp.array(True))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), *plain((accepted, expected)))
-    updates, after = update(subject, record, gradients(tree), state, tree, accept=jnp.array(False))
+    bad = jax.tree.map(lambda g: jnp.full_like(g, jnp.nan).at[0].set(jnp.inf), tree)
+    if subject.family == "wrappers":
+        bad = gradients(tree)  # some of them count steps that are not finite
+    updates, after = update(subject, record, bad, state, tree, accept=jnp.array(False))
     jax.tree.map(lambda u: np.testing.assert_array_equal(u, 0), updates)
     jax.tree.map(np.testing.assert_array_equal, *plain((after, state)))
 
