@@ -86,6 +86,9 @@ def shuffled_indices(key: jax.Array, n: int) -> jax.Array:
     Returns:
         int32 [n]. Other permutations than `jax.random.permutation` gives for the same key.
 
+    Raises:
+        ValueError: n is below 1. TypeError: n is no whole number.
+
     Example:
         >>> order = shuffled_indices(jax.random.key(0), 5)
         >>> sorted(order.tolist())
@@ -95,8 +98,11 @@ def shuffled_indices(key: jax.Array, n: int) -> jax.Array:
     keys with values take XLA five times as long, and ties keep their order: the rounds are those of a radix
     sort by all their bits.
 
+    Source: row S3-24 of the notes, and Knuth, "The Art of Computer Programming", volume 3, section 5.2.5.
+
     Elsewhere: `jax.random.permutation` makes rounds by the same rule, of 32 bits each.
     """
+    n = check_count("shuffled_indices(n)", n, 1)
     width = (n - 1).bit_length()
     rounds = max(1, math.ceil(3 * math.log2(n) / (32 - width)))
     if rounds > 8:  # beyond some millions too few bits are left beside the position

@@ -63,9 +63,8 @@ class Engine:
 
     def full(self) -> int:
         """Members that make one group on each core: fewer would be a layout, and a program, of their own."""
-        return (
-            self._lanes() * (self.batch_size or 8) if self._on_cpu() and self.chunk_size != "measure" else 1
-        )
+        grouped = self._on_cpu() and self.chunk_size != "measure"
+        return self._lanes() * (self.batch_size or default_batch(0)) if grouped else 1
 
     def place(self, shared: tuple) -> tuple:
         """The arguments that all members share, one copy on each device."""

@@ -126,6 +126,7 @@ def test_a_training_loop(key):
     assert np.mean((x @ trained - y) ** 2) < 1.2 * best < 0.01 * np.mean(y**2)
 
 
+@pytest.mark.notes("S3-24")
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 31, 32, 33, 896, 1000, 65_536, 65_537])
 def test_an_order_is_a_permutation_whatever_is_traced(n):
     keys = jax.random.split(jax.random.key(3), 2)
@@ -133,6 +134,12 @@ def test_an_order_is_a_permutation_whatever_is_traced(n):
     assert orders.dtype == jnp.int32
     np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(n), (2, 1)))
     np.testing.assert_array_equal(orders[1], shuffled_indices(keys[1], n))
+
+
+@pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (2.5, TypeError)])
+def test_an_order_of_nothing_is_refused(key, n, error):
+    with pytest.raises(error, match=r"shuffled_indices\(n\)"):
+        shuffled_indices(key, n)
 
 
 def test_all_orders_are_equally_frequent():

@@ -1,7 +1,4 @@
-"""What no paper mentions: odd trees, odd dtypes, odd numbers, and the parts that deal with them.
-
-Every optimizer with its own numbers is in `tests/properties`; here are the forms that have others.
-"""
+"""What no paper mentions: odd trees, odd dtypes, odd numbers, for every optimizer and transform."""
 
 import functools
 
@@ -12,6 +9,8 @@ import pytest
 
 from jaxopt_notes.optimizers import (
     OPTIMIZERS,
+    TRANSFORMS,
+    DoG,
     adagrad,
     adam,
     adamw,
@@ -22,7 +21,11 @@ from jaxopt_notes.optimizers import (
 )
 from jaxopt_notes.optimizers.leafwise import bias_correction, increment, leafwise
 from tests.optimizers.runs import follow, loss_of
+from tests.properties.registry import RANDOM
 
+# Those with whole numbers or keys among their leaves are in tests/properties, which tells them apart.
+WHOLE = {"add_noise", "reduce_on_plateau"}
+EVERY = {name: make for name, make in (OPTIMIZERS | TRANSFORMS).items() if name not in WHOLE}
 VARIANTS = {
     "adagrad, inside": functools.partial(adagrad, eps_in_sqrt=True),
     "adagrad, no eps": functools.partial(adagrad, eps=0.0),
@@ -36,14 +39,21 @@ VARIANTS = {
 }
 
 
-@jax.jit
-def steps(transform, params, grads):
+@pytest.fixture(params=EVERY)
+def transform(request):
+    return EVERY[request.param]()
+
+
+def eager_steps(transform, params, grads):
     """The parameters and the state after three steps with the same gradients."""
     state = transform.init(params)
     for _ in range(3):
         updates, state = transform.update(grads, state, params, **loss_of(grads, params))
         params = apply_updates(params, updates)
     return params, state
+
+
+steps = jax.jit(eager_steps)
 
 
 def kinds(tree):
@@ -55,10 +65,8 @@ def kinds(tree):
 
 
 @pytest.mark.notes("S2-89")
-@pytest.mark.parametrize("name", VARIANTS)
-def test_structure_shape_and_dtype_are_kept(name):
+def test_structure_shape_and_dtype_are_kept(transform):
     """Of the updates, and of the state from its start on; nothing is moved between leaves."""
-    transform = VARIANTS[name]()
     params = {
         "half": [jnp.ones((2, 3), jnp.float16), jnp.ones((2, 1), jnp.bfloat16)],
         "single": (jnp.ones((2, 2)), jnp.array(1.0, jnp.float32)),
@@ -75,11 +83,53 @@ def test_structure_shape_and_dtype_are_kept(name):
     assert all(np.isfinite(np.asarray(u).astype(complex)).all() for u in jax.tree.leaves(updates))
 
 
+@pytest.mark.parametrize("params", [{}, [], (), {"a": {}}], ids=str)
+def test_empty_trees(transform, params):
+    updates, _ = transform.update(params, transform.init(params), params, **loss_of(params, params))
+    assert updates == params
+
+
+def test_missing_gradients(transform):
+    """A leaf without a gradient is not moved, and another one does not notice."""
+    params = {"w": jnp.ones((2, 2)), "frozen": jnp.ones((2, 2))}
+    new, _ = steps(transform, params, {"w": jnp.full((2, 2), 0.3), "frozen": None})
+    if isinstance(transform, DoG):
+        return  # its first step is a share of the norm of all parameters
+    alone, _ = steps(transform, {"w": params["w"]}, {"w": jnp.full((2, 2), 0.3)})
+    np.testing.assert_array_equal(new["frozen"], 1)
+    np.testing.assert_array_equal(new["w"], alone["w"])
+
+
+def test_integers_and_booleans_are_left_alone(transform):
+    """Their gradients are of dtype float0, as `jax.grad(..., allow_int=True)` gives them."""
+
+    def loss(params):
+        return jnp.sum(params["w"] ** 2) * params["n"].astype(float)
+
+    params = {"w": jnp.ones((2, 2)), "n": jnp.array(3), "flag": jnp.array([True, False])}
+    grads = jax.grad(loss, allow_int=True)(params)
+    new, _ = eager_steps(transform, params, grads)
+    assert int(new["n"]) == 3
+    np.testing.assert_array_equal(new["flag"], [True, False])
+    assert new["n"].dtype == params["n"].dtype
+
+
 def test_integers_are_left_alone_without_parameters():
     grads = {"w": jnp.ones(2), "n": jnp.array(7), "f": np.zeros((), jax.dtypes.float0)}
     updates, _ = sgd(0.1).update(grads, sgd(0.1).init(grads))
     assert int(updates["n"]) == 0
     np.testing.assert_allclose(updates["w"], -0.1, rtol=1e-6)
+
+
+def test_numpy_arrays_and_python_numbers(transform):
+    """They move as JAX arrays do; a Python number comes back weakly typed, so a loop traces once."""
+    start = {"w": np.full((2, 2), 0.7, np.float32), "s": 0.7}
+    grads = {"w": np.full((2, 2), 0.3, np.float32), "s": 0.3}
+    new, _ = eager_steps(transform, start, grads)
+    as_jax, _ = eager_steps(transform, jax.tree.map(jnp.asarray, start), jax.tree.map(jnp.asarray, grads))
+    jax.tree.map(np.testing.assert_array_equal, new, as_jax)
+    assert new["s"].weak_type
+    assert new["w"].dtype == np.float32
 
 
 # Dtypes
@@ -98,6 +148,17 @@ def test_zero_gradients_are_no_nan(name):
         np.testing.assert_allclose(leaf.astype(float), 1, rtol=1e-2)
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_hyperparameters_in_bfloat16_compute_in_float32(name):
+    """An array of bfloat16 as a hyperparameter means its value, not its precision."""
+    rate = jnp.array(0.1, jnp.bfloat16)
+    params, grads = jnp.ones((2, 2)), jnp.full((2, 2), 0.3)
+    found, _ = steps(OPTIMIZERS[name](rate), params, grads)
+    expected, _ = steps(OPTIMIZERS[name](float(rate)), params, grads)
+    assert found.dtype == jnp.float32
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_hyperparameters_keep_their_meaning_in_low_precision():
     """0.999 is 1 in bfloat16: β₂ stays 0.999 with bfloat16 parameters, and is refused as bfloat16."""
     grads = jnp.full((1000, 2), 0.5, jnp.bfloat16)
@@ -111,25 +172,26 @@ def test_hyperparameters_keep_their_meaning_in_low_precision():
 def test_float64_rates_leave_float32_parameters_alone(name):
     """np.float64 is a strong type that would widen whatever it meets, were it let."""
     params, grads = jnp.ones((2, 2)), jnp.full((2, 2), 0.3)
-    with jax.enable_x64(True):
-        optimizer = OPTIMIZERS[name](np.float64(0.1))
-        new, state = steps(optimizer, params, grads)
-        assert new.dtype == jnp.float32
-        assert kinds(state) == kinds(optimizer.init(params))
-        np.testing.assert_allclose(new, steps(OPTIMIZERS[name](0.1), params, grads)[0], rtol=1e-6)
+    for enabled in (False, True):
+        with jax.enable_x64(enabled):
+            optimizer = OPTIMIZERS[name](np.float64(0.1))
+            new, state = steps(optimizer, params, grads)
+            assert new.dtype == jnp.float32
+            assert kinds(state) == kinds(optimizer.init(params))
+            np.testing.assert_allclose(new, steps(OPTIMIZERS[name](0.1), params, grads)[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [name for name in [*OPTIMIZERS, *VARIANTS] if name not in RANDOM])
 def test_complex_parameters_move_with_the_phase_of_their_gradients(name, x64):
     """|g|² and not g² stands in every denominator: turning all gradients turns all updates."""
-    optimizer = VARIANTS[name](0.1)
+    optimizer = (OPTIMIZERS | VARIANTS)[name](0.1)
     grads = np.random.default_rng(0).normal(size=(6, 3, 2))
     real, _ = follow(optimizer, jnp.zeros((3, 2)), grads)
     turn = np.exp(0.7j)
     turned, states = follow(optimizer, jnp.zeros((3, 2), complex), grads * turn)
     assert turned.dtype == np.complex128
     np.testing.assert_allclose(turned, np.asarray(real) * turn, rtol=1e-10, atol=1e-14)
-    if name.startswith("adam"):
+    if name == "adam":
         assert states.nu.dtype == np.float64
 
 
@@ -149,16 +211,40 @@ def two_steps(optimizer, params):
     return loss(params)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", [*EVERY, *VARIANTS])
 def test_gradients_reach_every_number_where_entries_are_zero(name):
     """With respect to the parameters and to every hyperparameter, none of them NaN or infinite."""
-    optimizer = jax.tree.map(jnp.float32, VARIANTS[name]())  # whole numbers too
+    optimizer = jax.tree.map(jnp.float32, (EVERY | VARIANTS)[name]())  # whole numbers too
     params = {"w": jnp.array([[0.7, -0.3], [0.0, 0.5]]), "b": jnp.zeros(2)}
     value, found = jax.jit(jax.value_and_grad(two_steps, argnums=(0, 1)))(optimizer, params)
     assert np.isfinite(value)
     for path, leaf in jax.tree.leaves_with_path(found):
         assert np.isfinite(leaf).all(), jax.tree_util.keystr(path)
     assert found[1]["w"][0, 0] != 0, "the gradient does reach the start"
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_gradient_with_respect_to_the_rate_is_right(name, x64):
+    params = {"w": jnp.array([[0.7, -0.3], [0.2, 0.5]]), "b": jnp.ones(2)}
+    end = jax.jit(lambda rate: two_steps(OPTIMIZERS[name](rate), params))
+    difference = (end(0.1 + 1e-6) - end(0.1 - 1e-6)) / 2e-6
+    np.testing.assert_allclose(jax.grad(end)(0.1), difference, rtol=1e-5, atol=1e-9)
+
+
+# Steps that are not accepted
+
+
+def test_a_step_not_accepted_is_no_step(transform):
+    """Whatever is in its gradients."""
+    params = {"w": jnp.ones((2, 2)), "b": jnp.ones(3)}
+    grads = {"w": jnp.full((2, 2), jnp.nan), "b": jnp.full(3, jnp.inf)}
+    _, state = steps(transform, params, jax.tree.map(lambda p: 0.1 * p, params))
+    extra = {"accept": jnp.array(False), **loss_of(grads, params)}
+    updates, after = jax.jit(lambda t, *arguments: t.update(*arguments, **extra))(
+        transform, grads, state, params
+    )
+    assert not any(np.asarray(u).any() for u in jax.tree.leaves(updates))
+    jax.tree.map(np.testing.assert_array_equal, after, state)
 
 
 # The parts

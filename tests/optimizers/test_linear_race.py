@@ -1,9 +1,8 @@
 """The race on a line: w·x + b fitted to y = 2x + 3 + N(0, 0.2), 100 points, batches of 5, from zero.
 
 The notes' source counts iterations of one run: Adam 107, momentum 128, RMSProp 130, SGD 148. Over many data
-sets and orders the first three keep that order. SGD is not the last: momentum at 0.05 with β = 0.9 goes,
-once it is under way, as fast as SGD at 0.05/(1 − 0.9) = 0.5, and has its start behind it. The notes' SGD
-was unlucky in its one run.
+sets and orders the first three keep that order. SGD is not the last: momentum at 0.05 with β = 0.9 starts
+slowly and overtakes SGD at 0.5 only below the notes' stopping loss. The notes' SGD was unlucky in one run.
 """
 
 import jax
