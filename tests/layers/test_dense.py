@@ -1,6 +1,9 @@
 """Dense layers against NumPy in float64, and the precision they sum in."""
 
+import re
+
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +16,55 @@ def test_formula(x64):
     rng = np.random.default_rng(0)
     x, kernel, bias = rng.normal(size=(2, 3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
     np.testing.assert_allclose(affine(*map(jnp.asarray, (x, kernel, bias))), x @ kernel + bias, rtol=1e-13)
+
+
+# Rows, inputs, outputs on both sides of what `dense` calls narrow.
+SHAPES = [((8,), 3, 2), ((4, 8), 64, 10), ((32,), 33, 32), ((32,), 33, 33), ((7,), 64, 10), ((1025,), 4, 2)]
+
+
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), SHAPES)
+def test_derivatives(x64, rows, inputs, outputs):
+    """Of Σ w·y: w·kernelᵀ, xᵀ·w and Σw; forwards dx·kernel + x·dkernel; for several kernels at a time."""
+    rng = np.random.default_rng(0)
+    x, dx = rng.normal(size=(2, *rows, inputs))
+    kernels, bias = rng.normal(size=(2, inputs, outputs)), rng.normal(size=outputs)
+    w, kernel = rng.normal(size=(*rows, outputs)), kernels[0]
+    by_kernel = x.reshape(-1, inputs).T @ w.reshape(-1, outputs)
+    tight = {"rtol": 1e-11, "atol": 1e-11}
+
+    def weighted(x, kernel, bias):
+        return jnp.sum(w * affine(x, kernel, bias))
+
+    grads = jax.jit(jax.grad(weighted, (0, 1, 2)))(x, kernel, bias)
+    for found, expected in zip(grads, (w @ kernel.T, by_kernel, w.sum(tuple(range(len(rows))))), strict=True):
+        np.testing.assert_allclose(found, expected, **tight)
+    _, forwards = jax.jvp(affine, (jnp.asarray(x), jnp.asarray(kernel)), (dx, kernels[1]))
+    np.testing.assert_allclose(forwards, dx @ kernel + x @ kernels[1], **tight)
+    each = jax.vmap(jax.grad(weighted, 1), (None, 0, None))(x, kernels, bias)
+    np.testing.assert_allclose(each, [by_kernel, by_kernel], **tight)
+    # The second derivative of Σ w·y²: 2·xᵀ·(w·(x·dkernel)).
+    squares = jax.grad(lambda kernel: jnp.sum(w * affine(x, kernel) ** 2))
+    _, curved = jax.jvp(squares, (kernel,), (kernels[1],))
+    expected = 2 * x.reshape(-1, inputs).T @ (w * (x @ kernels[1])).reshape(-1, outputs)
+    np.testing.assert_allclose(curved, expected, **tight)
+
+
+def test_gradient_of_a_narrow_kernel_has_wide_rows():
+    """On CPU [O, I] and not [I, O], alone and for a population; nothing of it is left elsewhere."""
+
+    def grad(x, kernel):
+        return jax.grad(lambda kernel: jnp.sum(affine(x, kernel) ** 2))(kernel)
+
+    x, kernels = jnp.ones((32, 64)), jnp.ones((8, 64, 10))
+    alone = jax.jit(grad).lower(x, kernels[0])
+    assert "f32[10,64]{1,0} dot(" in alone.compile().as_text()
+    xs = jnp.ones((8, 32, 64))
+    population = jax.jit(jax.vmap(grad)).lower(xs, kernels).compile().as_text()
+    assert re.search(r"f32\[\d*,?10,64\]\S* dot\(", population)
+    assert not re.search(r"f32\[\d*,?64,10\]\S* dot\(", population)
+    for platform in ("tpu", "cuda"):
+        text = jax.export.export(jax.jit(grad), platforms=[platform])(x, kernels[0]).mlir_module()
+        assert "optimization_barrier" not in text
 
 
 def test_parameters(key):
