@@ -11,8 +11,8 @@ samples where they are, on the device.
         return lax.scan(step, params, batches)
 
 When n is no multiple of the batch size, the last batch is filled up with samples of weight 0. So it
-counts by its size, and each sample counts once an epoch. (What a layer computes of the whole batch,
-as batch norm does, still sees the filling.)
+counts by its size, and each sample counts once an epoch. The filling are samples from the beginning of
+the epoch, so what a layer computes of the whole batch, as batch norm does, is of m samples there too.
 """
 
 import math

@@ -78,6 +78,15 @@ class Programs:
 
 
 KEPT = Programs()  # weak: it keeps no function alive, and no more than 16 programs
+_SWEEPS: weakref.WeakKeyDictionary[Callable, Programs] = weakref.WeakKeyDictionary()
+
+
+def kept_for(build: Callable) -> Programs:
+    """The programs of all sweeps with this `build`, for as long as it lives."""
+    try:
+        return _SWEEPS.setdefault(build, Programs(64))
+    except TypeError:  # not hashable, or without weak references: for one sweep only
+        return Programs(64)
 
 
 def _context() -> tuple:

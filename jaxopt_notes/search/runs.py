@@ -6,6 +6,7 @@ diverged: it stays as it is from then on and its last entries are repeated, as t
 stopped early.
 """
 
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxopt_notes.search import fingerprint
 from jaxopt_notes.search.choices import StaticChoice
 from jaxopt_notes.search.distributions import Distribution
 from jaxopt_notes.search.space import Configs, Space, fill
@@ -22,11 +24,34 @@ from jaxopt_notes.trees import Tree
 Entries = dict[str, jax.Array]  # the history's latest epoch, by name
 
 
+class Build:
+    """A sweep's `build`, held weakly, since programs that are kept may keep no function alive.
+
+    Equal for one function that still says the same: a number that it closes over is in its programs.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]):
+        try:
+            self._function: Callable = weakref.ref(function)
+        except TypeError:  # it has no weak references
+            self._function = lambda: function
+        self._said = self._function, fingerprint.of_function(function)
+
+    def __call__(self, config: Any) -> Any:
+        return self._function()(config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Build) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self._said)
+
+
 class Runs(NamedTuple):
     """What all members with the same structure have in common.
 
     Arguments:
-        build: from a configuration in the shape of the space to a `Trainer`.
+        build: from a configuration in the shape of the space to a `Trainer`; a `Build`, or a function.
         space: the search space.
         static: the positions of its static choices.
         monitor: the score, a name of the history.

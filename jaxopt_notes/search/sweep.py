@@ -18,10 +18,11 @@ from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search import fingerprint, hosts
 from jaxopt_notes.search.distributions import Distribution
 from jaxopt_notes.search.engine import engine as make_engine
-from jaxopt_notes.search.programs import Programs
+from jaxopt_notes.search.programs import kept_for
 from jaxopt_notes.search.progress import Progress, Watcher
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.rounds import Rounds, Rule, blank, values
+from jaxopt_notes.search.runs import Build
 from jaxopt_notes.search.segments import Task
 from jaxopt_notes.search.space import Configs, Space, dimensions
 from jaxopt_notes.search.store import Store
@@ -81,7 +82,8 @@ def sweep(
             configuration i with seed s. Those that the folder holds come first.
         logger: such as `csv_logger(path)`, or several; each is told of every member that has finished.
         engine: further arguments of `population_map`: `chunk_size`, `batch_size`, `devices`, `programs`, …
-            The results do not depend on them but for rounding.
+            The results do not depend on them but for rounding. Programs are kept as long as `build` lives,
+            so a second sweep with it, and what it closes over unchanged, compiles nothing.
 
     Returns:
         `Results`. Those of a strategy that continues runs have the columns `epochs` and `parent`.
@@ -115,7 +117,7 @@ def sweep(
     if taken := sorted(set(RESERVED) & set(dimensions(space))):
         raise ValueError(f"sweep(space) has {taken[0]!r}, which is reserved: give it another name.")
     parts = _check_data(data)
-    machine = make_engine("sweep", **{"programs": Programs(64), **engine})
+    machine = make_engine("sweep", **{"programs": kept_for(build), **engine})
     strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
 
     watcher = Watcher(progress, on_chunk, logger, seeds, monitor, mode)
@@ -133,7 +135,7 @@ def sweep(
             hosts.meet("sweep")
         task = Task(machine, machine.place(parts), segment, store, 1, watcher.compiling)
         rounds = Rounds(
-            build, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
+            Build(build), space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
         )
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
     return _results(table, rounds.reports, rule, space)

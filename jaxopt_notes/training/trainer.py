@@ -72,8 +72,8 @@ class Trainer:
 
     Source: rows S0-01, S0-02, S0-25, S3-22…S3-24, S3-43 of the notes.
 
-    Elsewhere: Keras adds penalties to the validation loss as well. Batch normalization sees the
-    padding of a short last batch here; choose a batch size that divides the data where it matters.
+    Elsewhere: Keras adds penalties to the validation loss as well. A short last batch is
+    filled with samples from the epoch's beginning; they count nothing, but batch normalization sees them.
     """
 
     model: Any

@@ -1,5 +1,6 @@
 """Compiled programs: used again, let go of, in place, no member computed that is none; memory and sizes."""
 
+import collections
 import gc
 import weakref
 
@@ -8,15 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxopt_notes as jn
 from jaxopt_notes.search import engine as engine_module
 from jaxopt_notes.search import running as running_module
 from jaxopt_notes.search.layout import Layout, deal, slots
 from jaxopt_notes.search.memory import available, check_memory
 from jaxopt_notes.search.population import population_map
-from jaxopt_notes.search.programs import Programs
+from jaxopt_notes.search.programs import Programs, kept_for
 
 KEYS = jax.random.split(jax.random.key(0), 20)
 CONFIGS = np.arange(20, dtype=np.float32)
+X = np.linspace(-1, 1, 16, dtype=np.float32)[:, None]
+DATA = (X, 2 * X), (X, 2 * X)
 
 
 def counted():
@@ -64,6 +68,52 @@ def test_programs_keep_no_function_alive_and_are_bounded():
     gc.collect()
     assert alive() is None
     assert len(programs) == 0
+
+
+def test_a_second_sweep_compiles_nothing_unless_what_it_builds_has_changed():
+    width, built = 3, collections.deque()  # a list would be part of what `build` says
+
+    def build(h):
+        built.append(width)
+        return jn.Trainer(
+            jn.mlp([width, 1]), jn.sgd(h["rate"]), jn.mean_squared_error, batch_size=4, metric=None
+        )
+
+    def run(space, epochs=2, **options):
+        return jn.sweep(build, space, DATA, jn.random_search(5), epochs=epochs, key=jax.random.key(0),
+                        progress=False, **options)  # fmt: skip
+
+    first = run({"rate": jn.log_uniform(1e-3, 1e-1)})
+    assert sum(report.compile_seconds for report in first.reports) > 0
+    calls = len(built)
+    again = run({"rate": jn.log_uniform(1e-3, 1e-1)})
+    other = run({"rate": jn.uniform(0.01, 0.02)})
+    assert len(built) == calls
+    assert sum(report.compile_seconds for results in (again, other) for report in results.reports) == 0
+    np.testing.assert_array_equal(first.scores, again.scores)
+    assert not np.array_equal(first.scores, other.scores)
+    width = 4  # jax.jit would not see it
+    wider = run({"rate": jn.log_uniform(1e-3, 1e-1)})
+    assert built[-1] == 4
+    assert not np.array_equal(first.scores, wider.scores)
+    for change in ({"epochs": 3}, {"programs": Programs()}):
+        calls = len(built)
+        run({"rate": jn.log_uniform(1e-3, 1e-1)}, **change)
+        assert len(built) > calls, change
+
+
+def test_a_sweep_keeps_its_function_no_longer_than_others_do():
+    def build(h):
+        return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), jn.mean_squared_error, metric=None)
+
+    jn.sweep(build, {"rate": jn.uniform(0.01, 0.1)}, DATA, jn.random_search(2), epochs=1,
+             key=jax.random.key(0), progress=False)  # fmt: skip
+    kept, alive = weakref.ref(kept_for(build)), weakref.ref(build)
+    assert len(kept()) == 1
+    del build
+    gc.collect()
+    assert alive() is None
+    assert kept() is None
 
 
 def test_states_are_updated_in_place():
