@@ -70,7 +70,8 @@ class wandb_logger:
     ) -> None:
         plain = {name: _plain(value) for name, value in config.items()}
         run = self._wandb.init(
-            name=f"{trial}-{seed}", config={**plain, "trial": trial, "seed": seed}, reinit=True,
+            name=f"{trial}-{seed}", config={**plain, "trial": trial, "seed": seed},
+            reinit="create_new",  # a run of the caller's goes on
             **self._options,
         )  # fmt: skip
         for epoch in range(max((len(curve) for curve in history.values()), default=0)):
