@@ -48,29 +48,31 @@ def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alo
 
     def noted(**options):
         member = init(**options)
-        finish = member.finish
+        log, finish, curve = member.log, member.finish, {}
 
-        def at_the_end():
-            ended[member.name] = (
-                member.project,
-                member.group,
-                dict(member.config),
-                {key: member.summary[key] for key in ("score", "valid_loss")},
-            )
+        def log_too(values, step):
+            curve[step] = values["valid_loss"]
+            log(values, step=step)
+
+        def finish_too():  # later nothing of it can be read
+            ended[member.name] = (member.project, member.group), dict(member.config), curve
+            scores[member.name] = member.summary["score"]
             finish()
 
-        member.finish = at_the_end
+        member.log, member.finish = log_too, finish_too
         return member
 
+    scores = {}
     monkeypatch.setattr(wandb, "init", noted)
     results = run(wandb_logger("digits", group="rates", mode="offline", dir=tmp_path))
     assert sorted(ended) == ["0-0", "0-1", "1-0", "1-1"]
-    for name, (project, group, config, summary) in ended.items():
+    for name, (where, config, curve) in ended.items():
         trial, seed = map(int, name.split("-"))
-        assert (project, group, config["trial"], config["seed"]) == ("digits", "rates", trial, seed)
+        assert (*where, config["trial"], config["seed"]) == ("digits", "rates", trial, seed)
         assert config["rate"] == pytest.approx(results.columns["rate"][trial])
-        assert summary["score"] == pytest.approx(results.scores[trial, seed])
-        assert summary["valid_loss"] == pytest.approx(results.history["valid_loss"][trial, seed, -1])
+        assert scores[name] == pytest.approx(results.scores[trial, seed])
+        expected = dict(enumerate(results.history["valid_loss"][trial, seed].tolist(), 1))
+        assert curve == pytest.approx(expected)
     own.log({"mine": 1.0})  # it has not been finished
     assert own.summary["mine"] == 1.0
     own.finish()
