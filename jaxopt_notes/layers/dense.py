@@ -56,7 +56,10 @@ def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
 
 
 def _is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
-    """Whether few outputs (a classifier's) are made of more inputs, for a batch of examples."""
+    """Whether few outputs (a classifier's) are made of more inputs, for a batch of some examples.
+
+    The limits are where `_narrow_product` was faster by a tenth at least, alone and for eight kernels at a time.
+    """
     inputs, outputs = kernel.shape
     exact = x.dtype == compute_dtype(x) and not jnp.iscomplexobj(x)
     return exact and 1 < outputs <= 32 and outputs < inputs and 8 * inputs <= x.size <= 1024 * inputs
