@@ -58,7 +58,7 @@ def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
 def _is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
     """Whether few outputs (a classifier's) are made of more inputs, for a batch of some examples.
 
-    The limits are where `_narrow_product` was faster by a tenth at least, alone and for eight kernels at a time.
+    The limits are where `_narrow_product` was faster by a tenth at least, alone and for eight kernels.
     """
     inputs, outputs = kernel.shape
     exact = x.dtype == compute_dtype(x) and not jnp.iscomplexobj(x)

@@ -5,8 +5,11 @@ CPU host busy with nothing to configure. What a thread has finished is delivered
 called `run_chunks`: there it may be written to disk without a lock, and there Ctrl-C arrives.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
@@ -17,8 +20,9 @@ def run_chunks(
     """Call `call(chunk)` on `workers` threads, and `deliver(chunk, result)` here as each one finishes.
 
     When a call fails or Ctrl-C is pressed, no further chunk starts; those already running finish and
-    are delivered, and then the error is raised with the traceback it had. A second Ctrl-C waits for
-    the running chunks only to end. A delivery that Ctrl-C cut short is made once more.
+    are delivered, and then the error is raised with the traceback it had. Ctrl-C during a delivery takes
+    effect when it has ended, so none is made twice. A second Ctrl-C waits for the running chunks only
+    to end, and the delivery that it cuts short is made once more.
 
     Arguments:
         call: runs on a worker thread; must not depend on the settings of the calling thread.
@@ -45,8 +49,10 @@ def run_chunks(
                             stopped_by = stopped_by or error
                             _cancel(pending)
                         elif not future.cancelled():
-                            deliver(pending[future], future.result())
-                        del pending[future]
+                            with _uninterrupted():
+                                deliver(pending[future], future.result())
+                                del pending[future]
+                        pending.pop(future, None)
                 except KeyboardInterrupt as interrupt:
                     if isinstance(stopped_by, KeyboardInterrupt):
                         raise
@@ -56,6 +62,30 @@ def run_chunks(
             _cancel(pending)
     if stopped_by is not None:
         raise stopped_by
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C takes effect when the block has ended; pressed again, at once."""
+    in_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if in_main else None
+    if not callable(handler):  # Ctrl-C is none of Python's business here
+        yield
+        return
+    pressed: list[int] = []
+
+    def later(number: int, frame: Any) -> None:
+        pressed.append(number)
+        if len(pressed) > 1:
+            handler(number, frame)
+
+    signal.signal(signal.SIGINT, later)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if pressed:
+        handler(pressed[0], None)
 
 
 def cores() -> int:

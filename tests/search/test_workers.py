@@ -1,5 +1,6 @@
 """Chunks on threads: what is delivered when something goes wrong."""
 
+import signal
 import threading
 import time
 import traceback
@@ -53,6 +54,34 @@ def test_an_error_of_a_delivery_stops_the_rest():
     with pytest.raises(OSError, match="disk is full"):
         run_chunks(lambda chunk: (called.append(chunk), time.sleep(0.01)), range(100), 1, deliver)
     assert len(called) < 100
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_during_a_delivery_waits_for_its_end_unless_it_is_pressed_twice(presses):
+    """So that what a delivery has written before is not written again."""
+    before, written, ended = signal.getsignal(signal.SIGINT), [], []
+
+    def deliver(chunk, result):
+        written.append(chunk)
+        if len(written) == 1:
+            for _ in range(presses):
+                signal.raise_signal(signal.SIGINT)
+        ended.append(chunk)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_chunks(lambda chunk: (time.sleep(0.01), chunk)[1], range(100), 1, deliver)
+    assert ended == list(range(len(ended)))
+    assert 1 <= len(ended) < 100
+    assert written == ([0] if presses == 2 else []) + ended
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_deliveries_on_another_thread_need_no_signals():
+    delivered, run = collect(lambda chunk: chunk, range(3))
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert delivered == {0: 0, 1: 1, 2: 2}
 
 
 def test_an_interrupted_delivery_is_made_once_more():
