@@ -1,13 +1,16 @@
 """The strictest JAX there is: no implicit dtype or rank promotion, and warnings are errors."""
 
+import functools
 import itertools
 import os
 import pathlib
 
 import jax
+import jax.stages
 import pytest
 
-if jax.__version_info__ < (0, 11) and "XLA_FLAGS" not in os.environ:
+QUICK = jax.__version_info__ < (0, 11) and "XLA_FLAGS" not in os.environ
+if QUICK:
     # The code generator of jax 0.10 takes twice as long as its predecessor for thousands of small programs.
     # XLA reads the flag once; other processes (notebooks, command lines) generate code as users' do.
     os.environ["XLA_FLAGS"] = "--xla_cpu_use_fusion_emitters=false"
@@ -26,6 +29,15 @@ def pytest_runtest_teardown():
     """Thousands of compiled programs are gigabytes: let them go from time to time."""
     if next(ran) % 200 == 0:
         jax.clear_caches()
+
+
+@pytest.fixture
+def compiled_as_for_users(monkeypatch):
+    """What is compiled explicitly has the code that users' programs have: for tests that read it."""
+    if QUICK:
+        options = {"xla_cpu_use_fusion_emitters": True}
+        compile_ = functools.partialmethod(jax.stages.Lowered.compile, compiler_options=options)
+        monkeypatch.setattr(jax.stages.Lowered, "compile", compile_)
 
 
 @pytest.fixture

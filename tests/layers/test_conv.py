@@ -79,6 +79,7 @@ def test_form_is_chosen_by_platform(platform, native):
     assert ("stablehlo.dot_general" in text) != native
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="is about XLA's CPU backend")
 def test_a_population_in_a_scan_compiles_to_matrix_products():
     kernels = jnp.ones((5, 3, 3, 2, 4))

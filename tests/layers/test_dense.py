@@ -49,6 +49,7 @@ def test_derivatives(x64, rows, inputs, outputs):
     np.testing.assert_allclose(curved, expected, **tight)
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_gradient_of_a_narrow_kernel_has_wide_rows():
     """On CPU [O, I] and not [I, O], alone and for a population; nothing of it is left elsewhere."""
 

@@ -13,6 +13,8 @@ from benchmarks.budgets import BUDGETS
 from benchmarks.counts import count, recipes, step
 from benchmarks.shapes import one_leaf, resnet50, size, transformer
 
+pytestmark = pytest.mark.usefixtures("compiled_as_for_users")
+
 FLOOR = {name: budget.cpu for name, budget in BUDGETS.items()}
 TEMPORARIES = {name: budget.temporaries for name, budget in BUDGETS.items()}
 COPIES = {name: budget.copies for name, budget in BUDGETS.items()}

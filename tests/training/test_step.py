@@ -73,6 +73,7 @@ def test_an_optimizer_is_given_the_objective_its_gradient_and_its_function(wrap,
     np.testing.assert_allclose(after.params["w"], 0.3 - 0.1 * seen.grad["w"], rtol=1e-5)
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_who_does_not_look_pays_nothing(key):
     """The program costs what it costs for an optimizer that is given nothing but gradients, to the byte."""
     data = regression(32)
