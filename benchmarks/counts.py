@@ -1,6 +1,7 @@
 """Exact counts of a compiled update step: bytes, copies, aliasing. No clock, no noise.
 
     python -m benchmarks.counts            a table for CPU, and for TPU v5e and v6e where libtpu is installed
+    python -m benchmarks.tpu_trees         trees of many leaves on TPU, beside optax
 
 The numbers are the compiler's own (`compiled.cost_analysis()`, the compiled text), per parameter. A
 step behind a global norm counts 4 bytes more, for the norm's pass.
@@ -29,12 +30,13 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 
 
 class Counts(NamedTuple):
-    """Bytes accessed per parameter; leaf-sized copies; donated bytes not aliased; temporaries in bytes."""
+    """Bytes accessed per parameter; leaf-sized copies; donated bytes not aliased; temporaries; fusions."""
 
     bytes_per_parameter: float
     leaf_copies: int
     unaliased: int
     temporaries: int
+    fusions: int
 
 
 def step(optimizer: Any, params: Any, state: Any, grads: Any) -> tuple:
@@ -94,14 +96,14 @@ def count(optimizer: Any, params: Any, device: Any = None, function: Any = None)
     compiled = jitted.lower(shaped(params), shaped(state), shaped(params)).compile()
     memory = compiled.memory_analysis()
     donated = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((params, state)) if leaf.ndim)
-    copies = [
-        line for line in compiled.as_text().splitlines() if re.search(r"= \w+\[\d[\d,]+\]\S* copy\(", line)
-    ]
+    text = compiled.as_text()
+    copies = [line for line in text.splitlines() if re.search(r"= \w+\[\d[\d,]+\]\S* copy\(", line)]
     return Counts(
         compiled.cost_analysis()["bytes accessed"] / size(params) * cut,
         sum("S(1)" not in line for line in copies),  # S(1) is the TPU's fast memory: a prefetch
         max(0, donated // cut - memory.alias_size_in_bytes),
         memory.temp_size_in_bytes,
+        text.count(" fusion("),
     )
 
 
