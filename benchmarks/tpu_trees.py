@@ -15,17 +15,10 @@ import jax
 
 from benchmarks.counts import RESULTS, Counts, count, step, tpu_device
 from benchmarks.shapes import resnet50, transformer
-from benchmarks.update import optax_peers, ours
+from benchmarks.update import optax_peers, optax_step, ours
 from jaxopt_notes.optimizers.flatten import flatten
 
 TREES = {"ResNet-50": resnet50, "Transformer": transformer}
-
-
-def optax_step(optimizer: Any, params: Any, state: Any, grads: Any) -> tuple:
-    import optax
-
-    updates, state = optimizer.update(grads, state, params)
-    return optax.apply_updates(params, updates), state
 
 
 def compare(recipe: str, tree: Any, device: Any) -> dict[str, Counts]:

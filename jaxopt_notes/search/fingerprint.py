@@ -7,7 +7,6 @@ functions by a hash of their code and of what they close over, the library by a 
 import functools
 import hashlib
 import importlib
-import inspect
 import pathlib
 import platform
 import re
@@ -86,9 +85,15 @@ def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
     elif isinstance(value, types.FunctionType):
         for inner in (value.__code__, value.__defaults__, value.__kwdefaults__):
             _update(digest, inner, seen)
-        inside = inspect.getclosurevars(value)
-        near = {name: part for name, part in inside.globals.items() if _is_near(part, value)}
-        _update(digest, {**inside.nonlocals, **near}, seen)
+        cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
+        closed = {
+            name: cell.cell_contents for name, cell in cells if cell != types.CellType()
+        }  # some are empty
+        known = {
+            name: value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__
+        }
+        near = {name: part for name, part in known.items() if _is_near(part, value)}
+        _update(digest, {**closed, **near}, seen)
     elif isinstance(value, types.CodeType):
         digest.update(value.co_code + repr(value.co_names).encode())
         for part in value.co_consts:

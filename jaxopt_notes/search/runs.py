@@ -35,7 +35,8 @@ class Build:
             self._function: Callable = weakref.ref(function)
         except TypeError:  # it has no weak references
             self._function = lambda: function
-        self._said = self._function, fingerprint.of_function(function)
+        self.words = fingerprint.of_function(function)
+        self._said = self._function, self.words
 
     def __call__(self, config: Any) -> Any:
         return self._function()(config)

@@ -83,7 +83,9 @@ def sweep(
         logger: such as `csv_logger(path)`, or several; each is told of every member that has finished.
         engine: further arguments of `population_map`: `chunk_size`, `batch_size`, `devices`, `programs`, …
             The results do not depend on them but for rounding. Programs are kept as long as `build` lives,
-            so a second sweep with it, and what it closes over unchanged, compiles nothing.
+            so a second sweep with it, and what it closes over unchanged, compiles nothing. Numbers,
+            arrays, functions and records are looked into; a change inside another object is not seen, as
+            with `jax.jit`: give `programs=jn.search.Programs()` then.
 
     Returns:
         `Results`. Those of a strategy that continues runs have the columns `epochs` and `parent`.
@@ -118,6 +120,7 @@ def sweep(
         raise ValueError(f"sweep(space) has {taken[0]!r}, which is reserved: give it another name.")
     parts = _check_data(data)
     machine = make_engine("sweep", **{"programs": kept_for(build), **engine})
+    builder = Build(build)
     strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
 
     watcher = Watcher(progress, on_chunk, logger, seeds, monitor, mode)
@@ -126,7 +129,7 @@ def sweep(
         store = None
         if folder is not None:
             settings = _settings(
-                build, space, strategy, parts, key, seeds=seeds, epochs=epochs, monitor=monitor, mode=mode,
+                builder, space, strategy, parts, key, seeds=seeds, epochs=epochs, monitor=monitor, mode=mode,
                 at=at, segment=segment, batch_size=engine.get("batch_size"),
             )  # fmt: skip
             store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
@@ -135,7 +138,7 @@ def sweep(
             hosts.meet("sweep")
         task = Task(machine, machine.place(parts), segment, store, 1, watcher.compiling)
         rounds = Rounds(
-            Build(build), space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
+            builder, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
         )
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
     return _results(table, rounds.reports, rule, space)
@@ -160,13 +163,11 @@ def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
     )  # fmt: skip
 
 
-def _settings(
-    build: Callable, space: Space, strategy: Any, parts: tuple, key: jax.Array, **others: Any
-) -> dict:
+def _settings(build: Build, space: Space, strategy: Any, parts: tuple, key: jax.Array, **others: Any) -> dict:
     """What a sweep is a function of, in words: one entry for each dimension and constant of the space."""
     leaves = jax.tree.leaves_with_path(space, is_leaf=lambda leaf: isinstance(leaf, Distribution))
     return {
-        "build": fingerprint.of_function(build),
+        "build": build.words,
         **{f"space {path_name(path)}": fingerprint.in_words(leaf) for path, leaf in leaves},
         "data": fingerprint.of_tree(parts),
         "strategy": fingerprint.in_words(strategy),

@@ -55,22 +55,21 @@ def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alo
             log(values, step=step)
 
         def finish_too():  # later nothing of it can be read
-            ended[member.name] = (member.project, member.group), dict(member.config), curve
-            scores[member.name] = member.summary["score"]
+            where, config = (member.project, member.group), dict(member.config)
+            ended[member.name] = where, config, member.summary["score"], curve
             finish()
 
         member.log, member.finish = log_too, finish_too
         return member
 
-    scores = {}
     monkeypatch.setattr(wandb, "init", noted)
     results = run(wandb_logger("digits", group="rates", mode="offline", dir=tmp_path))
     assert sorted(ended) == ["0-0", "0-1", "1-0", "1-1"]
-    for name, (where, config, curve) in ended.items():
+    for name, (where, config, score, curve) in ended.items():
         trial, seed = map(int, name.split("-"))
         assert (*where, config["trial"], config["seed"]) == ("digits", "rates", trial, seed)
         assert config["rate"] == pytest.approx(results.columns["rate"][trial])
-        assert scores[name] == pytest.approx(results.scores[trial, seed])
+        assert score == pytest.approx(results.scores[trial, seed])
         expected = dict(enumerate(results.history["valid_loss"][trial, seed].tolist(), 1))
         assert curve == pytest.approx(expected)
     own.log({"mine": 1.0})  # it has not been finished

@@ -133,6 +133,19 @@ def test_chunks_are_taken_from_the_folder(tmp_path):
         population_map(lambda config, key: config, configs, keys, **options)
 
 
+def test_a_function_may_close_over_what_is_not_there_yet():
+    def make(assigned):
+        def function(config):
+            return config if config else later
+
+        if assigned:
+            later = 1
+        return function
+
+    assert fingerprint.of_function(make(False)) == fingerprint.of_function(make(False))
+    assert fingerprint.of_function(make(False)) != fingerprint.of_function(make(True))
+
+
 def test_functions_are_known_by_what_they_do():
     def make(a, b):
         def scaled(x, c=b):
