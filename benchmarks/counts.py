@@ -23,7 +23,7 @@ import jaxopt_notes as jn
 from benchmarks.budgets import BUDGETS
 from benchmarks.shapes import one_leaf, resnet50, size, transformer
 from jaxopt_notes.optimizers import flatten
-from jaxopt_notes.optimizers.chain import as_transform
+from jaxopt_notes.optimizers.core.chain import as_transform
 
 COMMON = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "lion")
 RESULTS = pathlib.Path(__file__).parent / "results"

@@ -22,7 +22,7 @@ from benchmarks.budgets import BUDGETS
 from benchmarks.elsewhere import HOMONYMS, PEERS, Peer, counterpart, defaults
 from benchmarks.paper_defaults import PAPER_DEFAULTS
 from benchmarks.shapes import one_leaf, size
-from jaxopt_notes.cli import formula
+from jaxopt_notes.cli.arguments import formula
 from jaxopt_notes.optimizers import AGGREGATIONS, OPTIMIZERS, SOLVERS, TRANSFORMS, WRAPPERS, sgd
 from jaxopt_notes.projections import project_l2_ball
 

@@ -16,7 +16,7 @@ import jax
 from benchmarks.counts import RESULTS, Counts, count, step, tpu_device
 from benchmarks.shapes import resnet50, transformer
 from benchmarks.update import optax_peers, optax_step, ours
-from jaxopt_notes.optimizers.flatten import flatten
+from jaxopt_notes.optimizers.wrappers.flatten import flatten
 
 TREES = {"ResNet-50": resnet50, "Transformer": transformer}
 

@@ -23,8 +23,8 @@ import jaxopt_notes as jn
 from benchmarks.counts import RESULTS, count, step
 from benchmarks.machine import copy_bandwidth, interleaved
 from benchmarks.shapes import one_leaf, resnet50, size, tiny_leaves, transformer
-from jaxopt_notes.optimizers.flatten import flatten
-from jaxopt_notes.trees import weights_only
+from jaxopt_notes.masks import weights_only
+from jaxopt_notes.optimizers.wrappers.flatten import flatten
 
 
 def ours() -> dict[str, Any]:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which cannot see what `__get
     from jaxopt_notes.schedules import *
     from jaxopt_notes.metrics import *
     from jaxopt_notes.norms import *
-    from jaxopt_notes.trees import *
+    from jaxopt_notes.masks import weights_only, where_path
     from jaxopt_notes.data import *
     from jaxopt_notes.losses import *
     from jaxopt_notes.optimizers import *
@@ -72,6 +72,7 @@ _ROOMS = {
         empirical_risk half_mean_squared_error huber mean_absolute_error mean_squared_error
         sequence_cross_entropy sigmoid_binary_cross_entropy softmax_cross_entropy
     """,
+    "masks": "weights_only where_path",
     "metrics": "accuracy r2 top_k_accuracy",
     "norms": "global_norm",
     "optimizers": """
@@ -97,10 +98,9 @@ _ROOMS = {
         static_choice successive_halving sweep uniform
     """,
     "training": "Trainer fit patience predict stop_up",
-    "trees": "weights_only where_path",
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names.split()}
-_MODULES = [room for room in _ROOMS if room not in ("norms", "trees")]
+_MODULES = [room for room in _ROOMS if room not in ("norms", "masks")]
 
 __all__ = ["record", "replace", "static", *_MODULES, *_HOME]
 

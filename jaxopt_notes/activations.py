@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number
-from jaxopt_notes.trees import as_hyperparameter
 
 
 def identity(x: jax.Array) -> jax.Array:

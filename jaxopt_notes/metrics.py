@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype, is_float
+from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import as_hyperparameter, compute_dtype, is_float, safe_divide
 
 
 def accuracy(outputs: Any, targets: Any) -> jax.Array:

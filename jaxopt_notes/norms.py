@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, real_dtype
+from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype
+from jaxopt_notes.numerics import abs_squared
 
 # XLA's CPU backend makes three loops of the sum over a short vector, so leaves of at most so many entries
 # are added up together; but not where there are several devices, which would have to gather them.

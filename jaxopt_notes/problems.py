@@ -11,9 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.cross_entropy import sigmoid_binary_cross_entropy
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.trees import as_hyperparameter, compute_dtype
 
 
 def _lift(x: Any, *numbers: Number) -> tuple:

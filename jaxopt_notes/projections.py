@@ -14,19 +14,17 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_notes.norms import global_norm
-from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import (
+from jaxopt_notes.dtypes import (
     Tree,
-    abs_squared,
     as_hyperparameter,
     cast_like,
     compute_dtype,
     is_float,
     real_dtype,
-    safe_divide,
-    safe_sqrt,
 )
+from jaxopt_notes.norms import global_norm
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.record import Number, check_number
 
 
 def _each(function: Callable, tree: Tree, *numbers: Any) -> Tree:

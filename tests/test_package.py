@@ -20,12 +20,12 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module imports only from floors below its own, or from its own part of the house.
 FLOORS = (
-    {"record", "trees"},
-    {"norms"},
+    {"record", "dtypes", "numerics"},
+    {"masks", "norms"},
     {"initializers", "activations", "schedules", "losses", "metrics", "penalties", "projections"},
     {"layers", "optimizers", "data", "problems"},
-    {"training"},
-    {"search", "ensembles", "diagnostics"},
+    {"training", "population"},
+    {"search"},
     {"studies", "plots", "interop"},
     {"__init__"},
     {"cli"},
@@ -147,7 +147,7 @@ def test_no_private_api_of_jax():
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_a_module_is_short_and_says_what_it_is(path):
     source = path.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 250
+    assert len(source.splitlines()) <= 400
     assert not source or ast.get_docstring(ast.parse(source)), "a module without a docstring"
 
 

@@ -7,24 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.norms import global_norm
-from jaxopt_notes.record import Number, record, static
-from jaxopt_notes.trees import (
-    abs_squared,
+from jaxopt_notes.dtypes import (
     as_hyperparameter,
-    as_mask,
     cast_like,
     compute_dtype,
     is_float,
     is_none,
-    path_name,
     real_dtype,
-    safe_divide,
-    safe_sqrt,
-    weights_only,
-    where_path,
     zeros_like,
 )
+from jaxopt_notes.masks import as_mask, path_name, weights_only, where_path
+from jaxopt_notes.norms import global_norm
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.record import Number, record, static
 
 # Dtypes
 

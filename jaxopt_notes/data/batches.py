@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count
-from jaxopt_notes.trees import Tree
 
 
 class Batches(NamedTuple):

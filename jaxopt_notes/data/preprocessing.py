@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import compute_dtype, is_float
 from jaxopt_notes.record import check_choice, record
-from jaxopt_notes.trees import compute_dtype, is_float
 
 
 @record

@@ -8,7 +8,7 @@ there is no way in but `open`.
 
 from typing import Any, NoReturn
 
-from jaxopt_notes.trees import Tree
+from jaxopt_notes.dtypes import Tree
 
 
 class SealedTestSet:

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.data.batches import take
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count
-from jaxopt_notes.trees import Tree
 
 
 class Split(NamedTuple):

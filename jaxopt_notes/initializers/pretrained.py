@@ -6,7 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.trees import Tree, cast_like, path_name
+from jaxopt_notes.dtypes import Tree, cast_like
+from jaxopt_notes.masks import path_name
 
 
 def from_pretrained(params: Tree, source: Tree, select: Callable[[str], bool] | None = None) -> Tree:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.trees import as_hyperparameter
 
 # Standard deviation of a standard normal cut off at ±2: √(1 − 4·φ(2)/(2·Φ(2) − 1)).
 STDDEV_WITHIN_TWO = 0.8796256610342398

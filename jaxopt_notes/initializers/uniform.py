@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, concrete, record
-from jaxopt_notes.trees import as_hyperparameter
 
 
 @record

@@ -12,12 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.fans import fans
 from jaxopt_notes.initializers.normal import Normal
 from jaxopt_notes.initializers.truncated_normal import TruncatedNormal
 from jaxopt_notes.initializers.uniform import Uniform
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
-from jaxopt_notes.trees import as_hyperparameter
 
 MODES = ("fan_in", "fan_out", "fan_avg")
 

@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.variance_scaling import VarianceScaling
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import as_hyperparameter
 
 
 @record

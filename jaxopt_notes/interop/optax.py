@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxopt_notes.optimizers.chain import as_transform
+from jaxopt_notes.optimizers.core.chain import as_transform
 
 
 def to_optax(optimizer: Any) -> Any:

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.record import check_choice, check_count, record, static
-from jaxopt_notes.search.choices import Choice, StaticChoice
-from jaxopt_notes.search.distributions import Distribution, Integers, LogUniform, Uniform
-from jaxopt_notes.search.space import Configs, Space, dimensions
+from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
+from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
+from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 
 
 class OptunaState(NamedTuple):

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.search.choices import Choice, StaticChoice
-from jaxopt_notes.search.distributions import Integers, LogUniform, Uniform
-from jaxopt_notes.search.space import dimensions
+from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
+from jaxopt_notes.search.spaces.distributions import Integers, LogUniform, Uniform
+from jaxopt_notes.search.spaces.space import dimensions
 from jaxopt_notes.search.trials import RESERVED
 
 

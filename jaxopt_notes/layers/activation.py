@@ -6,9 +6,9 @@ from typing import Any
 import jax
 
 from jaxopt_notes.activations import ACTIVATIONS
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.layer import WithoutParameters, floating
 from jaxopt_notes.record import as_leaf, check_choice, record
-from jaxopt_notes.trees import Tree
 
 
 @record

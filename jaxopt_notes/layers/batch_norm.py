@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import Shaped, along_last, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Tree, as_hyperparameter, compute_dtype
 
 
 @record

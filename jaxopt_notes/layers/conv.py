@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import lecun_normal, zeros
 from jaxopt_notes.layers.layer import (
     Shaped,
@@ -32,7 +33,6 @@ from jaxopt_notes.layers.layer import (
     window_pads,
 )
 from jaxopt_notes.record import as_leaf, check_choice, check_count, record, static
-from jaxopt_notes.trees import Tree, compute_dtype
 
 Pads = Sequence[tuple[int, int]]
 

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import lecun_normal, zeros
 from jaxopt_notes.layers.layer import Shaped, along_last, floating, parameter_dtype
 from jaxopt_notes.record import as_leaf, check_count, record, static
-from jaxopt_notes.trees import Tree, compute_dtype
 
 
 @record

@@ -9,9 +9,9 @@ in the forward pass and in its gradient; a step of training folds its number int
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, floating
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
-from jaxopt_notes.trees import Tree, as_hyperparameter, compute_dtype
 
 
 @record

@@ -4,9 +4,9 @@ import math
 
 import jax
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.layer import WithoutParameters
 from jaxopt_notes.record import record
-from jaxopt_notes.trees import Tree
 
 
 @record

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.record import check_count
-from jaxopt_notes.trees import Tree, is_float
 
 Shaped = Any  # an array or a jax.ShapeDtypeStruct
 

@@ -7,10 +7,10 @@ a batch nor running statistics, and training and evaluation are the same.
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.layers.batch_norm import moments, normalize
 from jaxopt_notes.layers.layer import Shaped, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.trees import Tree, compute_dtype
 
 
 @record

@@ -17,9 +17,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, check_images, floating, pair, window_pads
 from jaxopt_notes.record import check_choice, record, static
-from jaxopt_notes.trees import Tree, compute_dtype
 
 
 @record

@@ -11,10 +11,10 @@ from typing import Any
 
 import jax
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.activation import activation
 from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.record import record
-from jaxopt_notes.trees import Tree
 
 
 @record

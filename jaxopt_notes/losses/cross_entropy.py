@@ -14,10 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs, pair, per_example
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import as_hyperparameter, compute_dtype
 
 _SMOOTHING = "0 switches smoothing off, the usual value is 0.1"
 

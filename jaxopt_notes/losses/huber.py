@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.losses.pairing import pair, per_example
 from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import as_hyperparameter
 
 
 def huber(outputs: Any, targets: Any, *, delta: Number = 1.0) -> jax.Array:

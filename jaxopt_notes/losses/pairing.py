@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.trees import compute_dtype
+from jaxopt_notes.dtypes import compute_dtype
 
 
 def pair(where: str, outputs: Any, targets: Any) -> tuple[jax.Array, jax.Array]:

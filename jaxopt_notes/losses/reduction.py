@@ -11,8 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs
-from jaxopt_notes.trees import compute_dtype, safe_divide
+from jaxopt_notes.numerics import safe_divide
 
 
 def weighted_mean(values: Any, weights: Any = None) -> jax.Array:

@@ -11,7 +11,6 @@ with corners and for constraints. Most need `value_fn=`, the loss itself, in `up
 from collections.abc import Callable
 from typing import Any
 
-from jaxopt_notes.optimizers.accumulation import accumulate_gradients
 from jaxopt_notes.optimizers.adabelief import AdaBelief, adabelief
 from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
 from jaxopt_notes.optimizers.adafactor import Adafactor, adafactor
@@ -20,80 +19,107 @@ from jaxopt_notes.optimizers.adam import Adam, adam
 from jaxopt_notes.optimizers.adamax import Adamax, AdamaxW, adamax, adamaxw
 from jaxopt_notes.optimizers.adamw import AdamW, adamw
 from jaxopt_notes.optimizers.adan import Adan, adan
-from jaxopt_notes.optimizers.adaptive_clipping import adaptive_grad_clip, clip_by_block_rms
 from jaxopt_notes.optimizers.ademamix import AdEMAMix, ademamix
 from jaxopt_notes.optimizers.adopt import ADOPT, adopt
 from jaxopt_notes.optimizers.amsgrad import AMSGrad, amsgrad
-from jaxopt_notes.optimizers.apply_updates import apply_updates
-from jaxopt_notes.optimizers.averaging import ema_params, polyak_average, swa
-from jaxopt_notes.optimizers.bfgs import BFGS, bfgs
-from jaxopt_notes.optimizers.centralize import centralize, normalize_by_norm
-from jaxopt_notes.optimizers.chain import Chain, chain
-from jaxopt_notes.optimizers.clipping import clip_by_global_norm, clip_by_norm, clip_by_value
-from jaxopt_notes.optimizers.conditionally import conditionally
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.chain import Chain, chain
+from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.hessian_diagonal import gauss_newton_bartlett, hutchinson
+from jaxopt_notes.optimizers.core.newton_schulz import newton_schulz
 from jaxopt_notes.optimizers.dadapt_adam import DAdaptAdam, dadapt_adam
 from jaxopt_notes.optimizers.dadapt_sgd import DAdaptSGD, dadapt_sgd
 from jaxopt_notes.optimizers.dog import DoG, DoWG, dog, dowg
-from jaxopt_notes.optimizers.evaluation import evaluation_params
-from jaxopt_notes.optimizers.finite import skip_nonfinite, zero_nonfinite
-from jaxopt_notes.optimizers.flatten import Flat, flatten
 from jaxopt_notes.optimizers.fromage import Fromage, fromage
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
-from jaxopt_notes.optimizers.hessian_diagonal import gauss_newton_bartlett, hutchinson
-from jaxopt_notes.optimizers.hypergradient import Hypergradient, hypergradient
-from jaxopt_notes.optimizers.inspect import inspect
-from jaxopt_notes.optimizers.iterative_hard_thresholding import iterative_hard_thresholding
 from jaxopt_notes.optimizers.lamb import LAMB, lamb
 from jaxopt_notes.optimizers.lars import LARS, lars
-from jaxopt_notes.optimizers.lbfgs import LBFGS, lbfgs
-from jaxopt_notes.optimizers.levenberg_marquardt import (
+from jaxopt_notes.optimizers.lion import Lion, lion
+from jaxopt_notes.optimizers.momentum import Momentum, momentum
+from jaxopt_notes.optimizers.muon import Muon, matrices, muon
+from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
+from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
+from jaxopt_notes.optimizers.noisy_sgd import NoisySGD, noisy_sgd
+from jaxopt_notes.optimizers.novograd import NovoGrad, novograd
+from jaxopt_notes.optimizers.optimistic_gradient import OptimisticGradient, optimistic_gradient
+from jaxopt_notes.optimizers.polyak_sgd import PolyakSGD, polyak_sgd
+from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
+from jaxopt_notes.optimizers.radam import RAdam, radam
+from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
+from jaxopt_notes.optimizers.rprop import Rprop, rprop
+from jaxopt_notes.optimizers.schedule_free_adamw import ScheduleFreeAdamW, schedule_free_adamw
+from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_free_sgd
+from jaxopt_notes.optimizers.sgd import SGD, sgd
+from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
+from jaxopt_notes.optimizers.sm3 import SM3, sm3
+from jaxopt_notes.optimizers.soap import SOAP, soap
+from jaxopt_notes.optimizers.solvers.bfgs import BFGS, bfgs
+from jaxopt_notes.optimizers.solvers.iterative_hard_thresholding import (
+    iterative_hard_thresholding,
+)
+from jaxopt_notes.optimizers.solvers.lbfgs import LBFGS, lbfgs
+from jaxopt_notes.optimizers.solvers.levenberg_marquardt import (
     GaussNewton,
     LevenbergMarquardt,
     gauss_newton,
     levenberg_marquardt,
 )
-from jaxopt_notes.optimizers.line_search import LineSearch, line_search, value_and_grad_from_state
-from jaxopt_notes.optimizers.lion import Lion, lion
-from jaxopt_notes.optimizers.lookahead import lookahead
-from jaxopt_notes.optimizers.loss_scaling import dynamic_loss_scale, static_loss_scale
-from jaxopt_notes.optimizers.masking import masked
-from jaxopt_notes.optimizers.master_weights import kahan, master_weights
-from jaxopt_notes.optimizers.momentum import Momentum, momentum
-from jaxopt_notes.optimizers.muon import Muon, matrices, muon
-from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
-from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
-from jaxopt_notes.optimizers.newton import Newton, NewtonCG, newton, newton_cg
-from jaxopt_notes.optimizers.newton_schulz import newton_schulz
-from jaxopt_notes.optimizers.noise import add_noise
-from jaxopt_notes.optimizers.noisy_sgd import NoisySGD, noisy_sgd
-from jaxopt_notes.optimizers.novograd import NovoGrad, novograd
-from jaxopt_notes.optimizers.optimistic_gradient import OptimisticGradient, optimistic_gradient
-from jaxopt_notes.optimizers.partition import freeze, label_paths, layerwise_rates, partition
-from jaxopt_notes.optimizers.polyak_sgd import PolyakSGD, polyak_sgd
-from jaxopt_notes.optimizers.private_clipping import clip_per_example
-from jaxopt_notes.optimizers.prodigy import Prodigy, prodigy
-from jaxopt_notes.optimizers.projected_gradient import projected_gradient
-from jaxopt_notes.optimizers.proximal_gradient import ProximalGradient, proximal_gradient, proximal_step
-from jaxopt_notes.optimizers.radam import RAdam, radam
-from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
-from jaxopt_notes.optimizers.rmsprop import RMSProp, rmsprop
-from jaxopt_notes.optimizers.rprop import Rprop, rprop
-from jaxopt_notes.optimizers.sam import SAM, sam
-from jaxopt_notes.optimizers.schedule_free import schedule_free
-from jaxopt_notes.optimizers.schedule_free_adamw import ScheduleFreeAdamW, schedule_free_adamw
-from jaxopt_notes.optimizers.schedule_free_sgd import ScheduleFreeSGD, schedule_free_sgd
-from jaxopt_notes.optimizers.sgd import SGD, sgd
-from jaxopt_notes.optimizers.shard_state import shard_state
-from jaxopt_notes.optimizers.signum import SignSGD, Signum, sign_sgd, signum
-from jaxopt_notes.optimizers.sm3 import SM3, sm3
-from jaxopt_notes.optimizers.snapshots import snapshots
-from jaxopt_notes.optimizers.soap import SOAP, soap
+from jaxopt_notes.optimizers.solvers.line_search import (
+    LineSearch,
+    line_search,
+    value_and_grad_from_state,
+)
+from jaxopt_notes.optimizers.solvers.newton import Newton, NewtonCG, newton, newton_cg
+from jaxopt_notes.optimizers.solvers.projected_gradient import projected_gradient
+from jaxopt_notes.optimizers.solvers.proximal_gradient import (
+    ProximalGradient,
+    proximal_gradient,
+    proximal_step,
+)
+from jaxopt_notes.optimizers.solvers.zoom import Zoom, zoom
 from jaxopt_notes.optimizers.sophia import Sophia, sophia
-from jaxopt_notes.optimizers.trace_ema import correct_bias, ema, trace
-from jaxopt_notes.optimizers.trust_ratio import scale_by_trust_ratio
-from jaxopt_notes.optimizers.weight_decay import add_l2, multiplicative_decay, weight_decay
+from jaxopt_notes.optimizers.transforms.adaptive_clipping import (
+    adaptive_grad_clip,
+    clip_by_block_rms,
+)
+from jaxopt_notes.optimizers.transforms.centralize import centralize, normalize_by_norm
+from jaxopt_notes.optimizers.transforms.clipping import (
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+)
+from jaxopt_notes.optimizers.transforms.noise import add_noise
+from jaxopt_notes.optimizers.transforms.private_clipping import clip_per_example
+from jaxopt_notes.optimizers.transforms.reduce_on_plateau import reduce_on_plateau
+from jaxopt_notes.optimizers.transforms.trace_ema import correct_bias, ema, trace
+from jaxopt_notes.optimizers.transforms.trust_ratio import scale_by_trust_ratio
+from jaxopt_notes.optimizers.transforms.weight_decay import (
+    add_l2,
+    multiplicative_decay,
+    weight_decay,
+)
+from jaxopt_notes.optimizers.wrappers.accumulation import accumulate_gradients
+from jaxopt_notes.optimizers.wrappers.averaging import ema_params, polyak_average, swa
+from jaxopt_notes.optimizers.wrappers.conditionally import conditionally
+from jaxopt_notes.optimizers.wrappers.flatten import Flat, flatten
+from jaxopt_notes.optimizers.wrappers.hypergradient import Hypergradient, hypergradient
+from jaxopt_notes.optimizers.wrappers.inspect import inspect
+from jaxopt_notes.optimizers.wrappers.lookahead import lookahead
+from jaxopt_notes.optimizers.wrappers.loss_scaling import dynamic_loss_scale, static_loss_scale
+from jaxopt_notes.optimizers.wrappers.masking import masked
+from jaxopt_notes.optimizers.wrappers.master_weights import kahan, master_weights
+from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite, zero_nonfinite
+from jaxopt_notes.optimizers.wrappers.partition import (
+    freeze,
+    label_paths,
+    layerwise_rates,
+    partition,
+)
+from jaxopt_notes.optimizers.wrappers.sam import SAM, sam
+from jaxopt_notes.optimizers.wrappers.schedule_free import schedule_free
+from jaxopt_notes.optimizers.wrappers.shard_state import shard_state
+from jaxopt_notes.optimizers.wrappers.snapshots import snapshots
 from jaxopt_notes.optimizers.yogi import Yogi, yogi
-from jaxopt_notes.optimizers.zoom import Zoom, zoom
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "sgd": sgd,

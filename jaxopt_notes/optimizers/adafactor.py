@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.optimizers.cpu_loops import anew, plain_norms
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -21,20 +23,11 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.xla_cpu import anew, plain_norms
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import (
-    Tree,
-    abs_squared,
-    as_hyperparameter,
-    as_mask,
-    safe_divide,
-    safe_sqrt,
-    weights_only,
-    zeros_like,
-)
 
 
 class AdafactorState(NamedTuple):

@@ -4,9 +4,12 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.adam import AdamState
-from jaxopt_notes.optimizers.decoupled_decay import DecoupledDecay
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
     first_step,
@@ -14,10 +17,9 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_mask, safe_divide, weights_only
 
 
 @record

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.optimizers.adam import Adam, AdamState, adam
-from jaxopt_notes.optimizers.leafwise import Transform, require_params
-from jaxopt_notes.optimizers.weight_decay import add_multiple
+from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
+from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.record import Number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_mask, weights_only
 
 
 @record

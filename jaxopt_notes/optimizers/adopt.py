@@ -10,13 +10,20 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
-from jaxopt_notes.optimizers.clipping import clip_to
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    store_always,
+)
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.transforms.clipping import clip_to
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, as_hyperparameter, safe_divide, safe_sqrt
 
 
 def fourth_root(step: jax.Array) -> jax.Array:

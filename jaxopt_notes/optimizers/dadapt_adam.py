@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.distance import absolute_sum, after, inner_product
-from jaxopt_notes.optimizers.inner import select, widened
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.distance import absolute_sum, after, inner_product
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
     first_step,
@@ -19,19 +21,11 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments, read
-from jaxopt_notes.optimizers.weight_decay import add_multiple
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments, read
+from jaxopt_notes.optimizers.core.wrapping import select, widened
+from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import (
-    Tree,
-    abs_squared,
-    as_hyperparameter,
-    as_mask,
-    safe_divide,
-    safe_sqrt,
-    weights_only,
-)
 
 
 class DAdaptAdamState(NamedTuple):

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.distance import after, distance, inner_product, starting_point
-from jaxopt_notes.optimizers.inner import select
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.optimizers.core.distance import after, distance, inner_product, starting_point
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -21,9 +22,9 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
+from jaxopt_notes.optimizers.core.wrapping import select
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, safe_divide, zeros_like
 
 
 class DAdaptSGDState(NamedTuple):

@@ -10,13 +10,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.distance import distance, starting_point
-from jaxopt_notes.optimizers.inner import select
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, require_params
+from jaxopt_notes.numerics import safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.distance import distance, starting_point
+from jaxopt_notes.optimizers.core.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    require_params,
+)
+from jaxopt_notes.optimizers.core.wrapping import select
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, safe_divide, safe_sqrt
 
 
 class DistanceState(NamedTuple):

@@ -6,7 +6,7 @@ is one record for both, and it stores the displacement: storing x₋₁ would co
 
 from typing import Any
 
-from jaxopt_notes.optimizers.moments import check_state_dtype
+from jaxopt_notes.optimizers.core.moments import check_state_dtype
 from jaxopt_notes.optimizers.momentum import Momentum
 from jaxopt_notes.record import Number, check_number
 from jaxopt_notes.schedules.schedule import Rate, check_rate

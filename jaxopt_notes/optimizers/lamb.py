@@ -9,9 +9,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
-from jaxopt_notes.optimizers.cpu_loops import anew, plain_norms
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
     first_step,
@@ -20,11 +22,11 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.xla_cpu import anew, plain_norms
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, as_mask, safe_divide, safe_sqrt, weights_only
 
 
 @record

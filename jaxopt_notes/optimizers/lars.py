@@ -5,8 +5,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -14,13 +17,12 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.optimizers.momentum import MomentumState, momentum_step
 from jaxopt_notes.optimizers.nesterov import nesterov_step
-from jaxopt_notes.optimizers.per_leaf import on_leaves
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_mask, safe_divide, weights_only
 
 
 @record

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -13,11 +15,10 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.weight_decay import add_multiple
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_mask, weights_only
 
 
 class LionState(NamedTuple):

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.adamw import adamw
-from jaxopt_notes.optimizers.chain import Chain, as_transform
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.optimizers.core.chain import Chain, as_transform
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -23,12 +25,11 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.newton_schulz import COEFFICIENTS, as_matrix, newton_schulz
-from jaxopt_notes.optimizers.partition import partition
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, as_matrix, newton_schulz
+from jaxopt_notes.optimizers.wrappers.partition import partition
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, is_none
 
 
 class MuonState(NamedTuple):

@@ -11,18 +11,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
     leafwise,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments, read
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments, read
 from jaxopt_notes.optimizers.momentum import Momentum, MomentumState
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter
 
 
 @record

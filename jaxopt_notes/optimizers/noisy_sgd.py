@@ -6,13 +6,13 @@ the beginning, most of all in deep networks that were started badly, and is gone
 
 from typing import Any
 
-from jaxopt_notes.optimizers.inner import narrowed, widened
-from jaxopt_notes.optimizers.leafwise import Transform, first_step
-from jaxopt_notes.optimizers.noise import AddNoise, add_noise
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.leafwise import Transform, first_step
+from jaxopt_notes.optimizers.core.wrapping import narrowed, widened
 from jaxopt_notes.optimizers.sgd import SGD, SGDState
+from jaxopt_notes.optimizers.transforms.noise import AddNoise, add_noise
 from jaxopt_notes.record import Number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate
-from jaxopt_notes.trees import Tree
 
 
 @record

@@ -5,8 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.numerics import safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -14,11 +17,10 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, safe_divide, safe_sqrt, weights_only
 
 
 class NovoGradState(NamedTuple):

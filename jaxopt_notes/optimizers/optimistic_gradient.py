@@ -10,10 +10,16 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
+from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.optimizers.core.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    store_always,
+)
 from jaxopt_notes.record import record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, zeros_like
 
 
 class OptimisticGradientState(NamedTuple):

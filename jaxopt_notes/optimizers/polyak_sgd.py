@@ -11,13 +11,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise
-from jaxopt_notes.optimizers.moving import moving, objective
+from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
+from jaxopt_notes.optimizers.core.trainable import moving, objective
 from jaxopt_notes.optimizers.sgd import SGDState, sgd_step
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter
 
 
 @record

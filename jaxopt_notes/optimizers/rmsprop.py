@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
     first_step,
@@ -13,12 +15,11 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.momentum import momentum_step
 from jaxopt_notes.optimizers.nesterov import nesterov_step
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, compute_dtype, is_float, safe_divide, safe_sqrt
 
 
 class RMSPropState(NamedTuple):

@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.cpu_loops import sum_as
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, leafwise, store_always
-from jaxopt_notes.optimizers.moments import moments
+from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, leafwise, store_always
+from jaxopt_notes.optimizers.core.moments import moments
+from jaxopt_notes.optimizers.core.xla_cpu import sum_as
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, zeros_like
 
 GREW, SHRANK = 2, 3
 

@@ -5,18 +5,25 @@ from typing import Any
 import jax
 from jax import lax
 
-from jaxopt_notes.optimizers.leafwise import bias_correction, increment, leafwise, store_always
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.schedule_free import (
+from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.leafwise import (
+    bias_correction,
+    increment,
+    leafwise,
+    store_always,
+)
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
+from jaxopt_notes.optimizers.wrappers.schedule_free import (
     ScheduleFreeBase,
     ScheduleFreeState,
     check_average,
     interpolation,
 )
-from jaxopt_notes.optimizers.weight_decay import add_multiple
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, as_mask, safe_divide, safe_sqrt, weights_only, zeros_like
 
 
 @record

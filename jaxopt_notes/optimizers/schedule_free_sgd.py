@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from jaxopt_notes.optimizers.chain import chain
-from jaxopt_notes.optimizers.schedule_free import ScheduleFreeBase, check_average
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.optimizers.core.chain import chain
 from jaxopt_notes.optimizers.sgd import sgd
-from jaxopt_notes.optimizers.weight_decay import add_l2
+from jaxopt_notes.optimizers.transforms.weight_decay import add_l2
+from jaxopt_notes.optimizers.wrappers.schedule_free import ScheduleFreeBase, check_average
 from jaxopt_notes.record import Number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate
-from jaxopt_notes.trees import as_mask, weights_only
 
 
 @record

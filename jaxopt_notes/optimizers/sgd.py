@@ -4,14 +4,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.momentum import Momentum
 from jaxopt_notes.optimizers.momentum import momentum as momentum_sgd
 from jaxopt_notes.optimizers.nesterov import Nesterov
 from jaxopt_notes.optimizers.nesterov import nesterov as nesterov_sgd
 from jaxopt_notes.record import Number, record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree
 
 
 class SGDState(NamedTuple):

@@ -10,11 +10,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    store_always,
+)
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree
 
 
 class SignSGDState(NamedTuple):

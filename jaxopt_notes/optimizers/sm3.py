@@ -7,11 +7,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.optimizers.leafwise import Transform, first_step, increment, leafwise, store_always
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    leafwise,
+    store_always,
+)
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt, zeros_like
 
 
 class SM3State(NamedTuple):

@@ -14,8 +14,11 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_notes.optimizers.eigenbasis import eigenvectors, followed
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
     first_step,
@@ -24,21 +27,11 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.newton_schulz import as_matrix
-from jaxopt_notes.optimizers.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.newton_schulz import as_matrix
+from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import (
-    Tree,
-    abs_squared,
-    as_hyperparameter,
-    as_mask,
-    safe_divide,
-    safe_sqrt,
-    weights_only,
-    zeros_like,
-)
 
 
 class SOAPState(NamedTuple):

@@ -11,8 +11,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_notes.optimizers.hessian_diagonal import hutchinson
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
+from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
@@ -20,12 +22,11 @@ from jaxopt_notes.optimizers.leafwise import (
     require_params,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.moving import merge, moving, objective, restrict
-from jaxopt_notes.optimizers.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.trainable import merge, moving, objective, restrict
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, weights_only, zeros_like
 
 
 class SophiaState(NamedTuple):

@@ -8,8 +8,10 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
-from jaxopt_notes.optimizers.leafwise import (
+from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
     first_step,
@@ -17,10 +19,9 @@ from jaxopt_notes.optimizers.leafwise import (
     leafwise,
     store_always,
 )
-from jaxopt_notes.optimizers.moments import check_state_dtype, moments
+from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
-from jaxopt_notes.trees import Tree, abs_squared, safe_divide, safe_sqrt
 
 
 @record

@@ -4,10 +4,11 @@ from typing import Any
 
 import jax
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.penalties.l1 import L1
 from jaxopt_notes.penalties.l2 import L2
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, weights_only
 
 
 @record

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Tree, as_hyperparameter, as_mask, weights_only
 
 
 @record

@@ -9,10 +9,12 @@ from typing import Any
 
 import jax
 
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.numerics import abs_squared
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.trees import Tree, abs_squared, as_hyperparameter, as_mask, weights_only
 
 
 @record

@@ -2,8 +2,8 @@
 
 import jax
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import as_hyperparameter
 
 
 def lambda_from_decay(decay: Number, learning_rate: Number, *, after_step: bool = False) -> jax.Array:

@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.penalties.l1 import absolute
 from jaxopt_notes.record import Number, check_number
-from jaxopt_notes.trees import as_hyperparameter, compute_dtype
 
 
 def lp_norm(x: jax.Array, p: Number) -> jax.Array:

@@ -11,7 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.trees import Mask, Tree, compute_dtype, is_float, is_none, real_dtype
+from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none, real_dtype
+from jaxopt_notes.masks import Mask
 
 
 def sum_over(function: Callable[[jax.Array], jax.Array], params: Tree, mask: Mask | None = None) -> jax.Array:

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxopt_notes.plots.figure import figure
 from jaxopt_notes.search import dimensions
-from jaxopt_notes.search.distributions import LogUniform
+from jaxopt_notes.search.spaces.distributions import LogUniform
 
 
 def plot_sweep(results: Any) -> Any:

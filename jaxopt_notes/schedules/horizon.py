@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number
-from jaxopt_notes.trees import as_hyperparameter
 
 
 def numbers(*values: Number) -> tuple[jax.Array, ...]:

@@ -5,9 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import fraction, numbers
-from jaxopt_notes.trees import safe_sqrt
 
 
 @record

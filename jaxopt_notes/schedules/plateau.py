@@ -10,8 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
-from jaxopt_notes.trees import as_hyperparameter
 
 
 class PlateauState(NamedTuple):

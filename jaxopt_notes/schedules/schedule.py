@@ -4,8 +4,8 @@ from typing import Any
 
 import jax
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import as_leaf, check_number
-from jaxopt_notes.trees import as_hyperparameter
 
 Rate = Any  # a number, or a callable step -> number
 

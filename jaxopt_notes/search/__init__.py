@@ -10,13 +10,15 @@ the three with a `Trainer` and returns `Results`.
 from collections.abc import Callable
 from typing import Any
 
-from jaxopt_notes.search.asha import ASHA, asha
-from jaxopt_notes.search.bayesian import Bayesian, bayesian
-from jaxopt_notes.search.choices import Choice, StaticChoice, choice, static_choice
-from jaxopt_notes.search.cma_es import CMAES, cma_es
-from jaxopt_notes.search.coarse_to_fine import CoarseToFine, coarse_to_fine
-from jaxopt_notes.search.conditional import Conditional, conditional
-from jaxopt_notes.search.distributions import (
+from jaxopt_notes.population.execution import Report
+from jaxopt_notes.population.population_map import population_map
+from jaxopt_notes.population.program_cache import Programs
+from jaxopt_notes.search.importance import edge_warnings, importance
+from jaxopt_notes.search.loggers import csv_logger
+from jaxopt_notes.search.results import Results
+from jaxopt_notes.search.spaces.choices import Choice, StaticChoice, choice, static_choice
+from jaxopt_notes.search.spaces.conditional import Conditional, conditional
+from jaxopt_notes.search.spaces.distributions import (
     Distribution,
     Integers,
     LogUniform,
@@ -26,28 +28,33 @@ from jaxopt_notes.search.distributions import (
     log_uniform,
     normal,
     uniform,
-)  # fmt: skip
-from jaxopt_notes.search.grid_search import GridSearch, grid_search, grid_size
-from jaxopt_notes.search.halton import Halton, halton
-from jaxopt_notes.search.hyperband import hyperband, hyperband_brackets
-from jaxopt_notes.search.hypergradient_search import hypergradient_search, training_score
-from jaxopt_notes.search.importance import edge_warnings, importance
-from jaxopt_notes.search.latin_hypercube import LatinHypercube, latin_hypercube
-from jaxopt_notes.search.loggers import csv_logger
-from jaxopt_notes.search.median_stopping import MedianStopping, median_rule, median_stopping
-from jaxopt_notes.search.population import population_map
-from jaxopt_notes.search.population_based_training import (
+)
+from jaxopt_notes.search.spaces.space import dimensions, fill
+from jaxopt_notes.search.strategies.asha import ASHA, asha
+from jaxopt_notes.search.strategies.bayesian import Bayesian, bayesian
+from jaxopt_notes.search.strategies.cma_es import CMAES, cma_es
+from jaxopt_notes.search.strategies.coarse_to_fine import CoarseToFine, coarse_to_fine
+from jaxopt_notes.search.strategies.grid_search import GridSearch, grid_search, grid_size
+from jaxopt_notes.search.strategies.halton import Halton, halton
+from jaxopt_notes.search.strategies.hyperband import hyperband, hyperband_brackets
+from jaxopt_notes.search.strategies.hypergradient_search import (
+    hypergradient_search,
+    training_score,
+)
+from jaxopt_notes.search.strategies.latin_hypercube import LatinHypercube, latin_hypercube
+from jaxopt_notes.search.strategies.median_stopping import (
+    MedianStopping,
+    median_rule,
+    median_stopping,
+)
+from jaxopt_notes.search.strategies.population_based_training import (
     PopulationBasedTraining,
     pbt_step,
     population_based_training,
 )
-from jaxopt_notes.search.programs import Programs
-from jaxopt_notes.search.random_search import RandomSearch, random_search
-from jaxopt_notes.search.results import Results
-from jaxopt_notes.search.running import Report
-from jaxopt_notes.search.sobol import Sobol, sobol
-from jaxopt_notes.search.space import dimensions, fill
-from jaxopt_notes.search.successive_halving import (
+from jaxopt_notes.search.strategies.random_search import RandomSearch, random_search
+from jaxopt_notes.search.strategies.sobol import Sobol, sobol
+from jaxopt_notes.search.strategies.successive_halving import (
     SuccessiveHalving,
     equal_share_rungs,
     geometric_rungs,

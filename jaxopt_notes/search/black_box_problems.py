@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.trees import compute_dtype
+from jaxopt_notes.dtypes import compute_dtype
 
 _ALPHA = np.array([1.0, 1.2, 3.0, 3.2])
 _A = np.array(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_notes.record import check_choice
-from jaxopt_notes.search.distributions import Distribution, Integers, LogUniform, Uniform
+from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
 from jaxopt_notes.search.trials import RESERVED
 
 POINTS = 32  # where a hyperparameter's main effect is evaluated
@@ -86,7 +86,7 @@ def edge_warnings(results: Any, margin: float = 0.1) -> list[str]:
 
     Source: row S1-54 of the notes.
     """
-    from jaxopt_notes.search.space import dimensions
+    from jaxopt_notes.search.spaces.space import dimensions
 
     alive = [i for i in results.order if np.isfinite(results.score_mean[i])]
     best = alive[: max(1, len(alive) // 10)]

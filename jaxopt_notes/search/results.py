@@ -15,10 +15,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice, check_count
-from jaxopt_notes.search.distributions import Distribution
 from jaxopt_notes.search.importance import edge_warnings, importance
-from jaxopt_notes.trees import Tree, path_name
+from jaxopt_notes.search.spaces.distributions import Distribution
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

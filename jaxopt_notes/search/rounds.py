@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.search.choices import StaticChoice
+from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.progress import Watcher
-from jaxopt_notes.search.runs import Runs
 from jaxopt_notes.search.segments import Curves, Task, take, train_members
-from jaxopt_notes.search.space import Configs, Space, dimensions
+from jaxopt_notes.search.spaces.choices import StaticChoice
+from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Round, Table
 from jaxopt_notes.search.trials import RESERVED
 

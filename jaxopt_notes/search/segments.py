@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.search.compiled import Rows, is_key
-from jaxopt_notes.search.engine import Engine
-from jaxopt_notes.search.layout import Layout
-from jaxopt_notes.search.running import Hooks, Report, run_population
-from jaxopt_notes.search.runs import Runs
-from jaxopt_notes.search.store import Store
-from jaxopt_notes.trees import Tree
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population.chunk_program import Rows, is_key
+from jaxopt_notes.population.execution import Hooks, Report, run_population
+from jaxopt_notes.population.layout import Layout
+from jaxopt_notes.population.machine import Engine
+from jaxopt_notes.population.store import Store
+from jaxopt_notes.search.member import Runs
 
 Curves = dict[str, np.ndarray]  # name → [members, epochs]
 

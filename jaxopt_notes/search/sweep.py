@@ -14,21 +14,22 @@ import jax
 import numpy as np
 
 from jaxopt_notes.data import SealedTestSet
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import path_name
+from jaxopt_notes.population import fingerprint, hosts
+from jaxopt_notes.population.machine import engine as make_engine
+from jaxopt_notes.population.program_cache import kept_for
+from jaxopt_notes.population.store import Store
 from jaxopt_notes.record import check_choice, check_count
-from jaxopt_notes.search import fingerprint, hosts
-from jaxopt_notes.search.distributions import Distribution
-from jaxopt_notes.search.engine import engine as make_engine
-from jaxopt_notes.search.programs import kept_for
+from jaxopt_notes.search.member import Build
 from jaxopt_notes.search.progress import Progress, Watcher
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.rounds import Rounds, Rule, blank, values
-from jaxopt_notes.search.runs import Build
 from jaxopt_notes.search.segments import Task
-from jaxopt_notes.search.space import Configs, Space, dimensions
-from jaxopt_notes.search.store import Store
+from jaxopt_notes.search.spaces.distributions import Distribution
+from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Table, check_rounds
 from jaxopt_notes.search.trials import RESERVED
-from jaxopt_notes.trees import Tree, path_name
 
 
 def sweep(

@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.search import hosts
-from jaxopt_notes.search.compiled import is_key
-from jaxopt_notes.search.fingerprint import without_addresses
-from jaxopt_notes.search.packing import pack, unpack
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population import hosts
+from jaxopt_notes.population.chunk_program import is_key
+from jaxopt_notes.population.fingerprint import without_addresses
+from jaxopt_notes.population.packing import pack, unpack
+from jaxopt_notes.population.store import Store
 from jaxopt_notes.search.segments import Curves, Start
-from jaxopt_notes.search.store import Store
 from jaxopt_notes.search.trials import RESERVED
-from jaxopt_notes.trees import Tree
 
 
 class Round(NamedTuple):

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import concrete
-from jaxopt_notes.search.distributions import Distribution
-from jaxopt_notes.search.random_search import RandomSearch, RandomState
-from jaxopt_notes.search.space import Configs, Space, dimensions
-from jaxopt_notes.trees import as_hyperparameter
+from jaxopt_notes.search.spaces.distributions import Distribution
+from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
+from jaxopt_notes.search.strategies.random_search import RandomSearch, RandomState
 
 RESERVED = ("epochs", "parent")
 

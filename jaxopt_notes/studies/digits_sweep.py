@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.data import SealedTestSet, digits, fit_standardizer, split
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers import mlp
 from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.metrics import accuracy
@@ -23,7 +24,6 @@ from jaxopt_notes.schedules import cosine
 from jaxopt_notes.search import dimensions, log_uniform, random_search, sweep, uniform
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.training import Trainer, predict
-from jaxopt_notes.trees import Tree
 
 # What each optimizer is searched over, beside the dimensions that all of them share.
 RATES = {"sgd": (1e-3, 1.0), "adadelta": (1e-1, 10.0), "adagrad": (1e-3, 1e-1)}

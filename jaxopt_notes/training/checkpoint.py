@@ -22,8 +22,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice
-from jaxopt_notes.trees import Tree, path_name
 
 _KINDS = "__kinds__"  # JSON: path -> what NumPy's format cannot say (a key's implementation, bfloat16)
 _REMEDY = "Pass as `like` a tree made as the saved one was."

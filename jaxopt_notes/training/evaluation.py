@@ -12,8 +12,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.data.batches import take
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.losses.reduction import empirical_risk
-from jaxopt_notes.trees import Tree, as_hyperparameter
 
 
 def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:

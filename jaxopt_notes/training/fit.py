@@ -11,11 +11,11 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import evaluate, predict
 from jaxopt_notes.training.trainer import Trainer
-from jaxopt_notes.trees import Tree
 
 Callback = Callable[[TrainState, dict[str, np.ndarray]], Any]
 

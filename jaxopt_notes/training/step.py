@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.losses.reduction import weighted_mean
-from jaxopt_notes.optimizers.apply_updates import apply_updates
-from jaxopt_notes.optimizers.finite import SkipNonfinite
-from jaxopt_notes.optimizers.loss_scaling import scale_loss
-from jaxopt_notes.trees import Tree
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from jaxopt_notes.optimizers.wrappers.loss_scaling import scale_loss
+from jaxopt_notes.optimizers.wrappers.nonfinite import SkipNonfinite
 
 
 class Learner(NamedTuple):

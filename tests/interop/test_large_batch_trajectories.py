@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 import jaxopt_notes.optimizers as ours
-from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from tests.optimizers.runs import follow
 
 STEPS = 200

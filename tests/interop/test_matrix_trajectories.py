@@ -8,8 +8,8 @@ import pytest
 from jax import lax
 
 import jaxopt_notes.optimizers as ours
-from jaxopt_notes.optimizers.apply_updates import apply_updates
-from jaxopt_notes.optimizers.newton_schulz import COEFFICIENTS, newton_schulz
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, newton_schulz
 
 STEPS = 200
 SHAPES = {"kernel": (4, 3), "wide": (2, 5), "bias": (3,)}

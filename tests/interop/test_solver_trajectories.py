@@ -8,7 +8,7 @@ from jax import lax
 
 import jaxopt_notes.optimizers as ours
 from jaxopt_notes import projections
-from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.problems import rosenbrock
 
 

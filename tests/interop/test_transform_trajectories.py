@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 import jaxopt_notes.optimizers as ours
-from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.schedules.plateau import plateau
 from tests.optimizers.runs import follow, random_grads, random_params
 

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxopt_notes.optimizers.apply_updates import apply_updates
-from jaxopt_notes.optimizers.moving import moving
-from jaxopt_notes.trees import abs_squared
+from jaxopt_notes.numerics import abs_squared
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.trainable import moving
 
 STEPS = 12
 SHAPES = {"kernel": (3, 2), "bias": (3,)}

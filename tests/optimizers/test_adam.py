@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers.adam import adam
-from jaxopt_notes.optimizers.chain import chain
+from jaxopt_notes.optimizers.core.chain import chain
 from jaxopt_notes.optimizers.rmsprop import rmsprop
 from jaxopt_notes.optimizers.sgd import sgd
-from jaxopt_notes.optimizers.weight_decay import weight_decay
+from jaxopt_notes.optimizers.transforms.weight_decay import weight_decay
 from tests.optimizers.runs import RATES, assert_follows, falling_rate, follow, random_grads
 
 

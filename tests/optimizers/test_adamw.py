@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.masks import where_path
 from jaxopt_notes.optimizers.adam import adam
 from jaxopt_notes.optimizers.adamw import adamw
-from jaxopt_notes.optimizers.chain import chain
-from jaxopt_notes.optimizers.weight_decay import add_l2
-from jaxopt_notes.trees import where_path
+from jaxopt_notes.optimizers.core.chain import chain
+from jaxopt_notes.optimizers.transforms.weight_decay import add_l2
 from tests.optimizers.runs import (
     RATES,
     STEPS,

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.optimizers.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.heavy_ball import heavy_ball
 from jaxopt_notes.optimizers.momentum import momentum
 from jaxopt_notes.optimizers.nesterov import nesterov

@@ -17,7 +17,7 @@ import pytest
 from jax import lax
 
 import jaxopt_notes as jn
-from jaxopt_notes.optimizers.moments import STATE_DTYPES, read
+from jaxopt_notes.optimizers.core.moments import STATE_DTYPES, read
 
 SEEDS, TRAINING = 4, 1280  # of the digits
 

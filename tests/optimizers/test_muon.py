@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import adam, adamw, muon, sgd
-from jaxopt_notes.optimizers.newton_schulz import COEFFICIENTS, newton_schulz
+from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, newton_schulz
 from tests.optimizers.runs import RATES, assert_follows, falling_rate, follow, random_grads, random_params
 
 EXACT = (1.875, -1.25, 0.375)

@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.optimizers.chain import chain
-from jaxopt_notes.optimizers.clipping import clip_by_global_norm
-from jaxopt_notes.optimizers.evaluation import evaluation_params
-from jaxopt_notes.optimizers.finite import skip_nonfinite
+from jaxopt_notes.optimizers.core.chain import chain
+from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.nesterov import nesterov, nesterov_accelerated
+from jaxopt_notes.optimizers.transforms.clipping import clip_by_global_norm
+from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite
 from jaxopt_notes.problems import quadratic
 from tests.optimizers.runs import RATES, assert_follows, descend, falling_rate
 

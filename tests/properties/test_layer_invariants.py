@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_notes.trees import path_name
+from jaxopt_notes.masks import path_name
 from tests.properties.registry import inputs, subjects, types
 
 NAMES = {"kernel", "bias", "scale"}

@@ -2,8 +2,8 @@
 
 Zero gradients in float16, integer, complex, missing, empty, NumPy and Python leaves, dtypes and weak types
 are in `test_optimizer_invariants.py`; global norms of float16, of 1e25 and 1e-25, of inf and NaN, and a
-largest norm of 0 in `test_trees.py` and `optimizers/test_clipping.py`. Here is what is left: numbers of
-another dtype, a gradient that never changes, and the derivative where a gradient is 0.
+largest norm of 0 in `test_trees.py` and `optimizers/transforms/test_clipping.py`. Here is what is left:
+numbers of another dtype, a gradient that never changes, and the derivative where a gradient is 0.
 """
 
 import jax

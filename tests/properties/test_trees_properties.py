@@ -7,15 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import cast_like, zeros_like
+from jaxopt_notes.masks import as_mask, path_name, weights_only, where_path
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.trees import (
-    as_mask,
-    cast_like,
-    path_name,
-    weights_only,
-    where_path,
-    zeros_like,
-)
 
 quick = hypothesis.settings(deadline=None, max_examples=25, derandomize=True)
 

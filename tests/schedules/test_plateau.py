@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import adam, chain, skip_nonfinite
-from jaxopt_notes.optimizers.reduce_on_plateau import reduce_on_plateau
+from jaxopt_notes.optimizers.transforms.reduce_on_plateau import reduce_on_plateau
 from jaxopt_notes.schedules.plateau import plateau
 
 

@@ -23,7 +23,7 @@ from jaxopt_notes.search import (
     random_search,
     successive_halving,
 )
-from jaxopt_notes.search.unit_cube import as_configs
+from jaxopt_notes.search.spaces.unit_cube import as_configs
 from tests.search.curves import drive
 
 pytestmark = pytest.mark.slow

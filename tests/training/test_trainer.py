@@ -10,9 +10,9 @@ from jax.tree_util import Partial
 from jaxopt_notes.data.batches import epoch_batches
 from jaxopt_notes.metrics import r2
 from jaxopt_notes.optimizers.adam import adam
-from jaxopt_notes.optimizers.finite import skip_nonfinite
 from jaxopt_notes.optimizers.nesterov import nesterov
 from jaxopt_notes.optimizers.sgd import sgd
+from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite
 from jaxopt_notes.record import Number, record
 from jaxopt_notes.training.early_stopping import patience
 from jaxopt_notes.training.evaluation import predict

@@ -1,0 +1,5 @@
+"""The command line: `jaxopt-notes sweep`, the main job, and `jaxopt-notes optimizers`."""
+
+from jaxopt_notes.cli.arguments import main
+
+__all__ = ["main"]

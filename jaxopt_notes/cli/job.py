@@ -1,0 +1,197 @@
+"""The main job as a program: progress on the screen, results on disk, a table at the end.
+
+While it runs, what is finished is in the subfolder "unfinished". A job that was killed and is started again
+with the same settings goes on from there.
+"""
+
+import csv
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_notes.cli.notation import read_strategy, write_axis
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.studies.digits_sweep import Outcome, check_space, digits_sweep
+from jaxopt_notes.training import save_params
+
+RESULTS = ("results.csv", "summary.json", "best_params.npz", "sweep.png", "curves.png")
+
+
+def run_job(
+    space: dict[str, Any], settings: dict[str, Any], folder: pathlib.Path, version: str, quiet: bool = False
+) -> int:
+    """Run `digits_sweep` and write everything to a folder.
+
+    Arguments:
+        space: the search space.
+        settings: `optimizer`, `configs`, `seeds`, `epochs`, `batch_size`, `seed`, and `strategy`, text, empty
+            for random search.
+        folder: made if it does not exist; what an earlier job left there is replaced, an unfinished one
+            of the same settings is finished.
+        version: of this library, for the record.
+        quiet: no progress bar, no table.
+
+    Returns:
+        The exit code: 0, or 130 after Ctrl-C.
+
+    Raises:
+        OSError: the folder cannot be written, or another process is at work in it. ValueError: an argument
+            outside its interval, or a folder with an unfinished job of other settings.
+        ImportError: scikit-learn or matplotlib is missing.
+    """
+    from jaxopt_notes.plots.figure import figure
+
+    began = time.perf_counter()
+    figure(1, 1)  # a missing matplotlib is said now, not after the training
+    check_space(settings["optimizer"], space)
+    prepare(folder)
+    config = {
+        "command": "sweep",
+        **settings,
+        "space": {name: write_axis(axis) for name, axis in sorted(space.items())},
+        "versions": {"jaxopt_notes": version, "jax": jax.__version__, "numpy": np.__version__},
+    }
+    say = (lambda *_, **__: None) if quiet else print
+    strategy = read_strategy(settings["strategy"]) if settings["strategy"] else None
+    number = settings["strategy"] or f"{settings['configs']} configurations"
+    unfinished = folder / "unfinished"
+    say(
+        f"{number} × {settings['seeds']} seeds of {settings['optimizer']} on "
+        f"digits, {settings['epochs']} epochs each; results go to {folder}"
+        + (", which has an unfinished job: it goes on" if unfinished.exists() else ""),
+        flush=True,
+    )
+    arguments = {name: value for name, value in settings.items() if name not in ("seed", "strategy")}
+    members = Members(folder, config)
+    try:
+        outcome = digits_sweep(
+            jax.random.key(settings["seed"]), space=space, **arguments, strategy=strategy, folder=unfinished,
+            progress=False if quiet else None, on_chunk=members.add,
+        )  # fmt: skip
+        summary = save(folder, outcome, settings["epochs"], began)
+    except KeyboardInterrupt:
+        print(f"\nstopped: {members.describe()}", file=sys.stderr)
+        return 130
+    members.path.unlink()  # all of it is in results.csv
+    shutil.rmtree(unfinished)
+    say(f"\n{outcome.results.table(10)}\n\n{describe(summary)}\n{listing(folder)}")
+    return 0
+
+
+def prepare(folder: pathlib.Path) -> None:
+    """Make the folder and make sure that it can be written, before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".write_test"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"--output is {str(folder)!r}, which cannot be written ({error.strerror}): name another folder."
+        ) from error
+
+
+class Members:
+    """Finished members, written to a CSV file as they come: what Ctrl-C leaves behind.
+
+    The first of them take the folder over: the configuration is written, and the results of an earlier
+    job go, so that a folder never holds parts of two.
+    """
+
+    def __init__(self, folder: pathlib.Path, config: dict[str, Any]):
+        self.folder, self.config, self.path, self.rows = folder, config, folder / "members.csv", 0
+
+    def add(self, members: np.ndarray, configs: dict[str, np.ndarray], results: Tree) -> None:
+        if not self.rows:
+            for name in RESULTS:
+                (self.folder / name).unlink(missing_ok=True)
+            save_json(self.folder / "config.json", self.config)
+        with self.path.open("a" if self.rows else "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if not self.rows:
+                writer.writerow(["member", *configs, "score"])
+            for row, member in enumerate(members):
+                writer.writerow(
+                    [member, *(column[row] for column in configs.values()), results["score"][row]]
+                )
+            file.flush()
+            os.fsync(file.fileno())
+        self.rows += len(members)
+
+    def describe(self) -> str:
+        """What there is after Ctrl-C."""
+        if not self.rows:
+            return "no member had finished, nothing was written."
+        return (
+            f"{self.rows} finished members are in {self.path}. The same command goes on from there; to begin "
+            f"another job in this folder remove {self.folder / 'unfinished'} first."
+        )
+
+
+def save(folder: pathlib.Path, outcome: Outcome, epochs: int, began: float) -> dict[str, Any]:
+    """Everything the job leaves behind; returns the summary."""
+    from jaxopt_notes.plots import plot_curves, plot_sweep
+
+    results = outcome.results
+    results.to_csv(folder / "results.csv")
+    save_params(folder / "best_params.npz", outcome.params)
+    plot_sweep(results).savefig(folder / "sweep.png", dpi=110)
+    title = f"the best of {len(results)} configurations, {results.scores.shape[1]} seeds"
+    plot_curves(outcome.curves, title).savefig(folder / "curves.png", dpi=110)
+    summary = summarize(outcome, epochs, time.perf_counter() - began)
+    save_json(folder / "summary.json", summary)
+    return summary
+
+
+def summarize(outcome: Outcome, epochs: int, seconds: float) -> dict[str, Any]:
+    """The job in numbers."""
+    results, reports = outcome.results, outcome.results.reports
+    running = sum(report.run_seconds for report in reports)
+    trained = results.epochs_trained(epochs)
+    restored = 1 - sum(report.members - report.restored for report in reports) / results.scores.size
+    steps = int(trained.sum()) * results.scores.shape[1] * outcome.steps_per_epoch
+    here = steps * (1 - restored)  # the others were trained before the job was interrupted
+    best = results.order[0]
+    return {
+        "best": {name: results.best[name] for name in results.columns},
+        "valid_accuracy_mean": float(results.score_mean[best]),
+        "valid_accuracy_std": float(results.score_std[best]),
+        "test_accuracy": outcome.test_accuracy,
+        "members": results.scores.size,
+        "diverged_members": results.diverged,
+        "steps": steps,
+        "restored_members": round(restored * results.scores.size),
+        "member_steps_per_second": round(here / running, 1) if running else 0.0,
+        "devices": [str(device) for device in (reports[0].devices if reports else jax.local_devices())],
+        "worker_threads": reports[0].workers if reports else 0,
+        "seconds_compiling": round(sum(report.compile_seconds for report in reports), 3),
+        "seconds_running": round(running, 3),
+        "seconds_total": round(seconds, 3),
+    }
+
+
+def save_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def describe(summary: dict[str, Any]) -> str:
+    """The summary in two sentences."""
+    return (
+        f"best configuration: validation accuracy {summary['valid_accuracy_mean']:.4f} "
+        f"± {summary['valid_accuracy_std']:.4f}; retrained on training + validation set, test accuracy "
+        f"{summary['test_accuracy']:.4f}\n{summary['members']} members, {summary['steps']:,} steps, "
+        f"{summary['member_steps_per_second']:,.0f} member-steps/s on {summary['worker_threads']} threads × "
+        f"{len(summary['devices'])} device(s); {summary['seconds_compiling']:.1f} s compiling, "
+        f"{summary['seconds_running']:.1f} s running"
+    )
+
+
+def listing(folder: pathlib.Path) -> str:
+    return f"in {folder}: " + ", ".join(sorted(path.name for path in folder.iterdir()))

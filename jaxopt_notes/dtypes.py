@@ -1,0 +1,79 @@
+"""Which leaves of a pytree take part in training, and in which dtype to compute with them.
+
+A tree here is anything that JAX calls a pytree. Its leaves may be arrays, NumPy arrays, Python numbers or
+`None` (a missing gradient). Leaves that are not real or complex floating point are never changed.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+Tree = Any
+
+
+def is_none(leaf: Any) -> bool:
+    """True for `None`; as `is_leaf` it makes a missing gradient a leaf of its own."""
+    return leaf is None
+
+
+def is_float(leaf: Any) -> bool:
+    """True if the leaf is real or complex floating point, so that an optimizer may move it."""
+    return leaf is not None and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
+
+
+def compute_dtype(*leaves: Any) -> np.dtype:
+    """The dtype to compute in: that of the leaves, and at least float32 (complex64 if complex)."""
+    with jax.numpy_dtype_promotion("standard"):
+        dtypes = [jnp.asarray(leaf).dtype for leaf in leaves]
+        return functools.reduce(jnp.promote_types, dtypes, np.dtype("float32"))
+
+
+def real_dtype(dtype: Any) -> np.dtype:
+    """The dtype of the absolute value of a number of `dtype`."""
+    return jnp.finfo(dtype).dtype
+
+
+def as_hyperparameter(value: Any) -> jax.Array:
+    """A hyperparameter as an array of float32 (float64 under x64), never weakly typed.
+
+    In a parameter's own dtype it would lose its meaning: bfloat16 rounds 0.999 to 1.
+    """
+    return jnp.asarray(value, dtype=jnp.result_type(float))
+
+
+def cast_like(value: Any, like: Any) -> jax.Array:
+    """`value` in the dtype and the weak type of `like`, so that a loop carrying it traces once."""
+    like = jnp.asarray(like)
+    value = jnp.asarray(value).astype(like.dtype)
+    if like.weak_type:  # lax.full_like is the public way to a weakly typed array, for scalars only
+        return jnp.vectorize(lambda x: lax.full_like(jnp.asarray(_zero_of(like.dtype)), x))(value)
+    return value
+
+
+def _zero_of(dtype: Any) -> Any:
+    return {"f": 0.0, "c": 0j, "i": 0, "u": 0, "b": False}[np.dtype(dtype).kind]
+
+
+def zeros_like(tree: Tree, dtype: Any = None, *, real: bool = False) -> Tree:
+    """A state of zeros for every floating-point leaf, `None` for all others (they hold no state).
+
+    Arguments:
+        tree: the parameters.
+        dtype: dtype of the zeros; by default the leaf's, and at least float32.
+        real: the zeros of a complex leaf are real (for sums of absolute squares).
+    """
+
+    def zeros(leaf: Any) -> jax.Array | None:
+        if not is_float(leaf):
+            return None
+        kind = compute_dtype(leaf) if dtype is None else np.dtype(dtype)
+        if jnp.iscomplexobj(leaf):
+            wide = np.dtype("complex128" if real_dtype(kind).itemsize == 8 else "complex64")
+            kind = real_dtype(kind) if real else wide
+        return jnp.zeros_like(jnp.asarray(leaf), dtype=kind)
+
+    return jax.tree.map(zeros, tree)

@@ -1,0 +1,1 @@
+"""What all optimizers share: the loop over leaves, the moments they keep, chains, wrapped optimizers."""

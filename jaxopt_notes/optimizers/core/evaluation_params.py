@@ -1,0 +1,31 @@
+"""The parameters to evaluate with, where an optimizer holds others while it trains."""
+
+from typing import Any
+
+from jaxopt_notes.dtypes import Tree
+
+
+def evaluation_params(optimizer: Any, params: Tree, state: Any) -> Tree:
+    """The parameters that an optimizer means you to evaluate, given those that it trains.
+
+        θ = θ̂ + α·v for `nesterov`, which holds its look-ahead point; θ for most others
+
+    Arguments:
+        optimizer: any optimizer or chain.
+        params: the parameters held in training.
+        state: the optimizer's state.
+
+    Returns:
+        `optimizer.evaluation_params(params, state)` where the optimizer has one, else `params`.
+
+    Example:
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> evaluation_params(sgd(0.1), 1.0, sgd(0.1).init(1.0))
+        1.0
+
+    Source: rows S2-33, S1-63 of the notes.
+
+    Elsewhere: `optax.contrib.schedule_free_eval_params`, for that optimizer alone.
+    """
+    own = getattr(optimizer, "evaluation_params", None)
+    return params if own is None else own(params, state)

@@ -1,0 +1,1 @@
+"""Solvers for losses without noise: Newton and its relatives, line searches, proximal and projected steps."""

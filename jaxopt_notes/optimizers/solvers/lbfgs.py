@@ -1,0 +1,192 @@
+"""L-BFGS: Newton directions from the last m differences of parameters and of gradients."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
+from jaxopt_notes.norms import global_norm
+from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.optimizers.core.leafwise import (
+    Transform,
+    first_step,
+    increment,
+    require_params,
+)
+from jaxopt_notes.optimizers.core.trainable import (
+    merge,
+    moved,
+    moving,
+    ravel,
+    ravel_rows,
+    restrict,
+)
+from jaxopt_notes.optimizers.core.wrapping import select
+from jaxopt_notes.optimizers.solvers.line_search import LineSearch, line_search
+from jaxopt_notes.optimizers.solvers.zoom import Zoom, zoom
+from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+
+
+class LBFGSState(NamedTuple):
+    """Steps made, pairs stored; the last parameters and gradients; the pairs, a ring of m rows."""
+
+    count: jax.Array
+    pairs: jax.Array
+    params: Tree
+    updates: Tree
+    diff_params_memory: Tree
+    diff_updates_memory: Tree
+    weights_memory: jax.Array
+    identity_scale: jax.Array
+
+
+@record
+class LBFGS(Transform):
+    """See `lbfgs`."""
+
+    learning_rate: Rate
+    memory_size: int = static()
+    scale_init_precond: bool = static()
+
+    def init(self, params: Tree) -> LBFGSState:
+        zeros = zeros_like(params)
+
+        def rows() -> Tree:
+            return jax.tree.map(lambda z: jnp.zeros((self.memory_size, *z.shape), z.dtype), zeros)
+
+        kind = real_dtype(compute_dtype(*(x for x in jax.tree.leaves(params) if is_float(x))))
+        weights, scale = jnp.zeros(self.memory_size, kind), jnp.ones((), kind)
+        last = zeros_like(params)
+        return LBFGSState(first_step(), first_step(), last, zeros, rows(), rows(), weights, scale)
+
+    def update(
+        self, updates: Tree, state: LBFGSState, params: Tree = None, *, accept: Any = None, **extra: Any
+    ) -> tuple[Tree, LBFGSState]:
+        grads, here = moving(updates, require_params("lbfgs", params))
+        (g, unravel), (x, _) = ravel(grads), ravel(here)
+        s, y = x - ravel(restrict(state.params, here))[0], g - ravel(restrict(state.updates, here))[0]
+        kind = state.weights_memory.dtype
+        curvature = jnp.vdot(s, y).astype(kind)
+
+        # A step that went nowhere: the search found nothing along the direction, so the memory is no good.
+        stuck = (state.count > 0) & jnp.all(s == 0)
+        learned = (state.count > 0) & (curvature > 0)
+        place = state.pairs % self.memory_size
+
+        def stored(memory: Tree, row: Tree) -> Tree:
+            def one(m: Any, r: Any) -> Any:
+                return None if r is None else m.at[place].set(jnp.where(learned, r, m[place]))
+
+            return merge(jax.tree.map(one, restrict(memory, here), row), memory)
+
+        steps, turns = (
+            stored(state.diff_params_memory, unravel(s)),
+            stored(state.diff_updates_memory, unravel(y)),
+        )
+        weights = state.weights_memory.at[place].set(
+            jnp.where(learned, safe_divide(jnp.ones_like(curvature), curvature), state.weights_memory[place])
+        )
+        weights = jnp.where(stuck, 0, weights)
+        pairs = jnp.where(stuck, 0, state.pairs + learned.astype(jnp.int32))
+        scale = jnp.where(learned, safe_divide(curvature, jnp.vdot(y, y).astype(kind)), state.identity_scale)
+        if self.scale_init_precond:  # the first step, along the gradient, is no longer than 1
+            norm = global_norm(g).astype(kind)
+            short = 1 / jnp.maximum(norm, 1)
+            scale = jnp.where((state.count == 0) | stuck, short, scale)
+        else:
+            scale = jnp.ones_like(scale)
+
+        rows = (ravel_rows(restrict(memory, here), self.memory_size) for memory in (steps, turns))
+        p = two_loops(g, *rows, weights.astype(g.dtype), scale.astype(g.dtype), pairs)
+        step = unravel(-rate_at(self.learning_rate, state.count).astype(g.dtype) * p)
+        new = LBFGSState(
+            increment(state.count), pairs, merge(here, state.params), merge(grads, state.updates),
+            steps, turns, weights, scale,
+        )  # fmt: skip
+        return moved(step, updates, params, accept), select(accept, new, state)
+
+
+@jax.jit
+def two_loops(
+    g: jax.Array, s: jax.Array, y: jax.Array, weights: jax.Array, scale: jax.Array, pairs: jax.Array
+) -> jax.Array:
+    """The inverse Hessian of L-BFGS times a vector.
+
+    Arguments:
+        g: [n]. s, y: [m, n], rings of differences of parameters and gradients.
+        weights: [m], 1/sᵀy, and 0 where there is no pair.
+        scale: γ, the first inverse Hessian is γI.
+        pairs: the number of pairs ever stored: pair i is in row i mod m.
+    """
+    oldest_first = (pairs + jnp.arange(len(weights), dtype=pairs.dtype)) % len(weights)
+
+    def backward(q: jax.Array, i: jax.Array) -> tuple[jax.Array, jax.Array]:
+        alpha = weights[i] * jnp.vdot(s[i], q)
+        return q - alpha * y[i], alpha
+
+    q, alphas = lax.scan(backward, g, oldest_first, reverse=True)
+
+    def forward(r: jax.Array, pair: tuple) -> tuple:
+        i, alpha = pair
+        return r + s[i] * (alpha - weights[i] * jnp.vdot(y[i], r)), None
+
+    return lax.scan(forward, scale * q, (oldest_first, alphas))[0]
+
+
+def lbfgs(
+    learning_rate: Rate = 1.0,
+    memory_size: int = 10,
+    scale_init_precond: bool = True,
+    linesearch: Zoom | None = zoom(),
+) -> LineSearch | LBFGS:
+    """L-BFGS: limited-memory Broyden–Fletcher–Goldfarb–Shanno, for losses without noise.
+
+        sₖ = θₖ₊₁ − θₖ,   yₖ = gₖ₊₁ − gₖ,   ρₖ = 1/sₖᵀyₖ,   V = I − ρₖ·yₖsₖᵀ
+        H ← Vᵀ·H·V + ρₖ·sₖsₖᵀ          for the last m pairs, from H = γI, γ = sᵀy/yᵀy of the last
+        θ ← θ − η·H·g                  η such that the strong Wolfe conditions hold
+
+    Arguments:
+        learning_rate: the first η that the search tries, or η itself without a search; a number or a
+            schedule.
+        memory_size: m ≥ 1, static; the state holds 2m + 2 vectors.
+        scale_init_precond: γ as above, and 1/max(‖g‖, 1) at the first step; else γ = 1. Static.
+        linesearch: a `zoom`, or `None` for steps of η.
+
+    Returns:
+        A `LineSearch` record around an `LBFGS`; its `update` needs `params` and `value_fn=`, see
+        `line_search`. Without a search the bare `LBFGS`. Full batches only: a difference of two
+        mini-batch gradients is noise. A pair with sᵀy ≤ 0 is left out, and a step of length 0 (a
+        search that failed) starts the memory anew.
+
+    Raises:
+        ValueError: a memory below 1, a negative rate, `update` without params or value_fn.
+
+    Example:
+        >>> f = lambda x: jnp.sum((x - 1) ** 4 + (x - 1) ** 2)
+        >>> optimizer, x = lbfgs(), jnp.array([3.0, -2.0])
+        >>> @jax.jit
+        ... def step(x, state):
+        ...     value, grad = jax.value_and_grad(f)(x)
+        ...     updates, state = optimizer.update(grad, state, x, value=value, grad=grad, value_fn=f)
+        ...     return x + updates, state
+        >>> state = optimizer.init(x)
+        >>> for _ in range(15):
+        ...     x, state = step(x, state)
+        >>> print(jnp.round(x, 3))
+        [1. 1.]
+
+    Source: Nocedal & Wright 2006, algorithms 7.4 and 7.5; row S1-67 of the notes.
+
+    Elsewhere: `optax.lbfgs` makes the same steps and has the same defaults; it stores pairs with
+    sᵀy ≤ 0 too, and its state has no reverse-mode gradient. torch's `LBFGS` is a loop of its own
+    inside one `step`, without a search unless asked for, and its first step is 1/‖g‖₁.
+    """
+    direction = LBFGS(
+        check_rate("lbfgs(learning_rate)", learning_rate),
+        check_count("lbfgs(memory_size)", memory_size, 1, "10 is usual"),
+        bool(scale_init_precond),
+    )
+    return direction if linesearch is None else line_search(direction, linesearch)

@@ -1,0 +1,1 @@
+"""Wrappers: an optimizer around another one, to average, accumulate, mask, scale or observe it."""

@@ -1,0 +1,205 @@
+"""A training function compiled for chunks of one layout.
+
+Configurations and keys are rows of plain arrays on the host (`Rows`). A function over them is traced for one
+member (`Member`), vectorized for a group (`Traced`) and compiled as a loop over the groups of a chunk
+(`Program`). The loop's buffers are the chunk's own where an input and a result have the same shape (a
+training state comes in and goes out): they are donated and updated in place.
+"""
+
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population.footprint import footprint
+from jaxopt_notes.population.layout import Layout, Slots
+
+
+class Rows(NamedTuple):
+    """Configurations and keys of all members as plain arrays [members, …], and how to put them back."""
+
+    arrays: list
+    treedef: Any
+    impls: tuple
+
+    @classmethod
+    def of(cls, configs: Tree, keys: jax.Array) -> "Rows":
+        leaves, treedef = jax.tree.flatten((configs, keys))
+        return cls([as_numpy(leaf) for leaf in leaves], treedef, tuple(key_impl(leaf) for leaf in leaves))
+
+    def signature(self) -> Hashable:
+        """What a program is compiled for, beside the layout and shared arguments."""
+        return self.treedef, self.impls, tuple((row.shape[1:], row.dtype.str) for row in self.arrays)
+
+    def shapes(self, n: int) -> list:
+        """The shapes of n rows."""
+        return [jax.ShapeDtypeStruct((n, *row.shape[1:]), row.dtype) for row in self.arrays]
+
+
+class Member:
+    """One member's training as a function of plain arrays: `member(row, shared)`, traced once.
+
+    Arguments:
+        train: `train(config, key, *shared) -> pytree`.
+        rows: of all members.
+        shared: the further arguments, arrays.
+    """
+
+    def __init__(self, train: Callable[..., Tree], rows: Rows, shared: tuple):
+        treedef, impls = rows.treedef, rows.impls
+
+        def member(row: list, shared: tuple) -> tuple:
+            leaves = [
+                x if impl is None else jax.random.wrap_key_data(x, impl=impl)
+                for x, impl in zip(row, impls, strict=True)
+            ]
+            config, key = jax.tree.unflatten(treedef, leaves)
+            out, out_treedef = jax.tree.flatten(train(config, key, *shared))
+            plain = [jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for leaf in out]
+            return plain, _Structure(out_treedef, tuple(key_impl(leaf) for leaf in out))
+
+        self.rows, self.shared, self.run = rows, shared, jax.jit(member)
+
+    def footprint(self) -> int:
+        """The bytes that it works on at a time."""
+        row = [jax.ShapeDtypeStruct(array.shape[1:], array.dtype) for array in self.rows.arrays]
+        return footprint(self.run.trace(row, self.shared).jaxpr)
+
+
+class Traced:
+    """The members of a group, vectorized: plain arrays in and out.
+
+    `run(rows, shared)` gives the leaves of a group's results, `shapes` are theirs; `treedef` and `impls`
+    put them back together.
+    """
+
+    def __init__(self, member: Member, batch: int):
+        def group(rows: list, shared: tuple) -> tuple:
+            if batch > 1:
+                return jax.vmap(member.run, in_axes=(0, None))(rows, shared)
+            alone = member.run([row[0] for row in rows], shared)  # conditions stay conditions
+            return jax.tree.map(lambda x: x[None], alone)
+
+        run = jax.jit(group)  # traced once, for the shapes here and in the loop there
+        self.shapes, structure = jax.eval_shape(run, member.rows.shapes(batch), member.shared)
+        self.treedef, self.impls = structure.treedef, structure.impls
+        self.run = lambda rows, shared: run(rows, shared)[0]
+
+
+@jax.tree_util.register_static
+class _Structure:
+    """What a trace tells of its result beside the arrays."""
+
+    def __init__(self, treedef: Any, impls: tuple):
+        self.treedef, self.impls = treedef, impls
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Structure) and (self.treedef, self.impls) == (other.treedef, other.impls)
+
+    def __hash__(self) -> int:
+        return hash(self.treedef)
+
+
+class Program:
+    """Compiled for chunks of one layout: `program(rows, slots, shared)` gives the leaves of their results."""
+
+    def __init__(self, member: Member, where: Layout):
+        began = time.perf_counter()
+        traced, rows, shared = Traced(member, where.batch), member.rows, member.shared
+        self.shapes, self.treedef, self.impls = traced.shapes, traced.treedef, traced.impls
+        self.buffers = _reuse(rows.shapes(where.share), where.share, self.shapes)
+        function = _loop(traced, self.buffers, where)
+        mesh = Mesh(np.array(where.devices), ("members",))
+        across, everywhere = PartitionSpec("members"), PartitionSpec()
+        if len(where.devices) > 1:  # a scan may start from constants, which the check of varying axes forbids
+            function = jax.shard_map(
+                function, mesh=mesh, in_specs=(across, across, across, everywhere), out_specs=across,
+                check_vma=False,
+            )  # fmt: skip
+        wide = NamedSharding(mesh, across)
+        jitted = jax.jit(
+            function, in_shardings=(wide, wide, wide, NamedSharding(mesh, everywhere)), out_shardings=wide,
+            donate_argnums=0,
+        )  # fmt: skip
+        used = jax.ShapeDtypeStruct((len(where.devices),), np.int32)
+        split = self._split(rows.shapes(where.share * len(where.devices)))
+        self.compiled = jitted.lower(*split, used, shared).compile()
+        stats = self.compiled.memory_analysis()
+        self.device_bytes = 0 if stats is None else (
+            stats.argument_size_in_bytes + stats.output_size_in_bytes + stats.temp_size_in_bytes
+            - stats.alias_size_in_bytes
+        )  # fmt: skip
+        self.seconds = time.perf_counter() - began
+
+    def __call__(self, rows: Rows, chunk: Slots, shared: tuple) -> list:
+        mine = [row[chunk.member] for row in rows.arrays]
+        return self.compiled(*self._split(mine), chunk.groups, shared)
+
+    def _split(self, rows: list) -> tuple[list, list]:
+        """Rows whose buffers become results, in the order of the results, and the others."""
+        given = [i for i in self.buffers if i is not None]
+        return [rows[i] for i in given], [row for i, row in enumerate(rows) if i not in given]
+
+
+def _reuse(chunk: list, share: int, results: list) -> list[int | None]:
+    """For each result the row whose buffer it takes over: one of the same shape and dtype, if there is."""
+    free: dict[tuple, list[int]] = {}
+    for i, row in enumerate(chunk):
+        free.setdefault((row.shape, row.dtype), []).append(i)
+    wanted = [free.get(((share, *shape.shape[1:]), shape.dtype)) for shape in results]
+    return [rows.pop(0) if rows else None for rows in wanted]
+
+
+def _loop(traced: Traced, buffers: list[int | None], where: Layout) -> Callable:
+    """The loop over the groups of one device's share; groups beyond those in use are not computed."""
+    run, shapes = traced.run, traced.shapes
+    given = [i for i in buffers if i is not None]
+
+    def program(donated: list, kept: list, used: jax.Array, shared: tuple) -> list:
+        total = len(donated) + len(kept)
+        others = [i for i in range(total) if i not in given]
+        start = [
+            jnp.zeros((where.share, *shape.shape[1:]), shape.dtype) if i is None else donated[given.index(i)]
+            for shape, i in zip(shapes, buffers, strict=True)
+        ]
+
+        def step(g: jax.Array, out: list) -> list:
+            at = g * where.batch
+            rows: list[Any] = [None] * total
+            for i, row in zip(others, kept, strict=True):
+                rows[i] = row
+            for taken, buffer in zip(buffers, out, strict=True):
+                if taken is not None:
+                    rows[taken] = buffer  # this group's part of it is not yet a result
+            group = [lax.dynamic_slice_in_dim(row, at, where.batch) for row in rows]
+            results = run(group, shared)
+            return [
+                lax.dynamic_update_slice_in_dim(buffer, result, at, 0)
+                for buffer, result in zip(out, results, strict=True)
+            ]
+
+        return lax.fori_loop(0, used[0], step, start)
+
+    return program
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf is an array of typed keys."""
+    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def key_impl(leaf: Any) -> Any:
+    """The generator of typed keys, else None."""
+    return jax.random.key_impl(leaf) if is_key(leaf) else None
+
+
+def as_numpy(leaf: Any) -> np.ndarray:
+    """The leaf on the host, in the dtype that JAX gives it; typed keys as their words."""
+    array = np.asarray(jax.random.key_data(leaf) if is_key(leaf) else leaf)
+    return array.astype(jax.dtypes.canonicalize_dtype(array.dtype), copy=False)

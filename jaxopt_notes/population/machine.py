@@ -1,0 +1,129 @@
+"""What a population is run on, and the sizes that suit it: devices, worker threads, chunks and groups.
+
+Sizes are those that are given, or were measured to be good for what a member works on at a time, or, with
+`chunk_size="measure"`, the fastest of a few on this machine and this training function.
+"""
+
+import concurrent.futures
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxopt_notes.population.layout import (
+    Layout,
+    deal,
+    default_batch,
+    default_chunk,
+    layout,
+    slots,
+)
+from jaxopt_notes.population.program_cache import KEPT, Programs
+from jaxopt_notes.population.workers import cores
+from jaxopt_notes.record import check_count
+
+# What is tried, (chunk_size, batch_size): on CPU what is vectorized matters, elsewhere what is in flight.
+CPU_SIZES = ((32, 1), (32, 4), (32, 8), (32, 16), (64, 32))
+DEVICE_SIZES = ((64, 64), (256, 256), (1024, 1024), (4096, 4096))
+
+FOOTPRINTS = Programs(256)  # so that a function is not traced again only to choose the same layout
+
+
+@dataclasses.dataclass(frozen=True)
+class Engine:
+    """Devices, threads, sizes, and where compiled programs are kept; see `engine`."""
+
+    devices: tuple
+    workers: int
+    chunk_size: int | str
+    batch_size: int | None
+    programs: Programs
+
+    def layout(
+        self, members: int, footprint: Callable[[], int], program_for: Callable[[Layout], tuple], key: tuple
+    ) -> Layout:
+        """The layout for a population.
+
+        Arguments:
+            members: how many.
+            footprint: gives the bytes that a member works on at a time.
+            program_for: gives `(program, rows, shared)` for a layout, to measure it.
+            key: the training function, and what else its speed depends on.
+        """
+        function, signature = key
+        if self.chunk_size != "measure":
+            batch = self.batch_size
+            if batch is None and self._on_cpu():
+                batch = default_batch(FOOTPRINTS.get(function, signature, footprint)[0])
+            return self._fit(members, int(self.chunk_size), batch)
+        sizes = CPU_SIZES if self._on_cpu() else DEVICE_SIZES
+        wanted = [(chunk, batch) for chunk, batch in sizes if batch <= members]
+        few = min(members, 64 * self._lanes())  # beyond it the choice is no other
+        measured, _ = self.programs.get(
+            function, ("measured", signature, self.devices, self.workers, few),
+            lambda: max(wanted, key=lambda sizes: self._rate(members, sizes, program_for)),
+        )  # fmt: skip
+        return self._fit(members, *measured)
+
+    def full(self) -> int:
+        """Members that make one group on each core: fewer would be a layout, and a program, of their own."""
+        grouped = self._on_cpu() and self.chunk_size != "measure"
+        return self._lanes() * (self.batch_size or default_batch(0)) if grouped else 1
+
+    def place(self, shared: tuple) -> tuple:
+        """The arguments that all members share, one copy on each device."""
+        mesh = Mesh(np.array(self.devices), ("members",))
+        return jax.device_put(shared, NamedSharding(mesh, PartitionSpec()))
+
+    def _on_cpu(self) -> bool:
+        return self.devices[0].platform == "cpu"
+
+    def _lanes(self) -> int:
+        return max(self.workers, len(self.devices))
+
+    def _fit(self, members: int, chunk: int, batch: int | None) -> Layout:
+        share, batch = layout(members, self._lanes(), chunk, batch or chunk)
+        return Layout(share, batch, self.devices, self.workers)
+
+    def _rate(self, members: int, sizes: tuple[int, int], program_for: Callable) -> float:
+        """Members a second, with one group on each lane at the same time."""
+        where = self._fit(members, *sizes)
+        program, rows, shared = program_for(where)
+        members = len(rows.arrays[-1])
+        groups = -(-members // where.batch)
+        chunks = [slots(chunk, members, where) for chunk in deal(range(min(where.lanes, groups)), where)]
+        seconds = []
+        with concurrent.futures.ThreadPoolExecutor(self.workers) as pool:
+            for _ in range(3):  # the first one warms up
+                began = time.perf_counter()
+                list(pool.map(lambda chunk: jax.block_until_ready(program(rows, chunk, shared)), chunks))
+                seconds.append(time.perf_counter() - began)
+        return sum(int(chunk.counts.sum()) for chunk in chunks) / min(seconds[1:])
+
+
+def engine(
+    where: str,
+    *,
+    chunk_size: int | str | None = None,
+    batch_size: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    workers: int | None = None,
+    programs: Programs | None = None,
+) -> Engine:
+    """An engine from the arguments of `population_map`, which explains them.
+
+    Raises:
+        ValueError, TypeError: an argument that is none of what is expected, `where` names the function.
+    """
+    for name, count in {"chunk_size": chunk_size, "batch_size": batch_size, "workers": workers}.items():
+        if count is not None and not (name == "chunk_size" and count == "measure"):
+            check_count(f"{where}({name})", count, 1)
+    chosen = tuple(jax.local_devices() if devices is None else devices)
+    one_cpu = chosen[0].platform == "cpu" and len(chosen) == 1
+    return Engine(
+        chosen, workers or (cores() if one_cpu else 1), chunk_size or default_chunk(chosen[0]), batch_size,
+        KEPT if programs is None else programs,
+    )  # fmt: skip

@@ -1,0 +1,143 @@
+"""The population engine: one training function over many members, on everything there is.
+
+`population_map(train, configs, keys)` means `jax.vmap(train)(configs, keys)`. How it is run differs:
+members go in chunks through one compiled program, which loops over groups of a few members that are
+vectorized together (small enough for the cache, large enough for the vector units).
+
+- On a CPU host one worker thread per core takes chunks from a queue. Nothing has to be configured
+  before JAX starts, and no core waits for another.
+- On accelerators, or several JAX devices, each chunk is spread over a mesh with `jax.shard_map`.
+- In a `jax.distributed` job each process trains its share, and all of them get all results.
+
+Results reach the host as each chunk finishes, so what devices hold is bounded by the chunk; with a
+folder they are on disk then, and the same call goes on where a killed one was. Compiled programs are
+kept (`programs.py`).
+
+Members are independent: a diverged one stays alone, and chunks, threads, devices and hosts change no
+number beyond float tolerance (none at all where `batch_size` is the same).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import path_name
+from jaxopt_notes.population import fingerprint, hosts
+from jaxopt_notes.population.chunk_program import Rows, is_key
+from jaxopt_notes.population.execution import Hooks, run_population
+from jaxopt_notes.population.machine import engine
+from jaxopt_notes.population.program_cache import Programs
+from jaxopt_notes.population.store import Store
+
+
+def population_map(
+    train: Callable[..., Tree],
+    configs: Tree,
+    keys: jax.Array,
+    *,
+    shared: tuple = (),
+    chunk_size: int | str | None = None,
+    batch_size: int | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    workers: int | None = None,
+    programs: Programs | None = None,
+    folder: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+    on_compile: Callable[[str], None] | None = None,
+    on_chunk: Callable[[np.ndarray, Tree], None] | None = None,
+    return_report: bool = False,
+) -> Any:
+    """Train every member of a population: `jax.vmap(train)` at the speed of the whole machine.
+
+        results[i] = train(configs[i], keys[i], *shared)        for i = 0 … members − 1
+
+    Arguments:
+        train: any pure JAX function `train(config, key, *shared) -> pytree`, traced once.
+        configs: any pytree of arrays with a leading axis of members; `None` leaves are allowed.
+        keys: typed random keys [members], as `jax.random.split` of a `jax.random.key` makes them.
+        shared: further arguments, the same for all members (the data): one copy on each device,
+            where a closure would put them into the program as constants.
+        chunk_size: members in one call of the program on one core or device, at most. By default 32
+            on a CPU core (measured: larger ones leave the cache), 1024 on an accelerator. "measure"
+            tries a few sizes on the members themselves and takes the fastest, once for a program.
+        batch_size: members vectorized together. By default as many, up to 8, as work on 1.5 MB at a time
+            on CPU (read from the trace; measured to be good), the whole chunk elsewhere.
+        devices: JAX devices to use; by default all local ones.
+        workers: threads that call the program; by default one per available core when there is one
+            CPU device, else 1.
+        programs: where compiled programs are kept; by default the library's own store of 16, by the
+            function (the same object), shapes and layout.
+        folder: where finished chunks are kept until `population_map` is called again with the same
+            arguments; then only the others are trained. In a job of several processes one that all see.
+        progress: called in this thread as `progress(done, members)` after each chunk.
+        on_compile: called as `on_compile(text)` before something is compiled.
+        on_chunk: called in this thread as `on_chunk(indices, results)` when a chunk has finished, in
+            the order of finishing, with NumPy arrays. Chunks from the folder come first. After Ctrl-C
+            running chunks are still delivered; a delivery that it cut short is made once more. In a job
+            of several processes each sees its own.
+        return_report: also return a `Report`.
+
+    Returns:
+        The results stacked along a leading axis of members, as NumPy arrays (typed keys stay JAX
+        arrays); with `return_report` the pair `(results, report)`.
+
+    Raises:
+        ValueError: no members, a leaf whose leading axis differs from that of `keys`, or a folder that
+            holds another run. BlockingIOError: another process is at work in the folder. MemoryError:
+            it would not fit. TypeError: `keys` are not typed. Whatever `train` raises.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> def train(config, key):
+        ...     return config["scale"] * jnp.arange(3.0)
+        >>> keys = jax.random.split(jax.random.key(0), 2)
+        >>> population_map(train, {"scale": np.array([1.0, 10.0])}, keys)
+        array([[ 0.,  1.,  2.],
+               [ 0., 10., 20.]], dtype=float32)
+
+    Source: rows S1-42 and S1-47 of the notes: more computing power makes more guesses in parallel.
+
+    Elsewhere: `jax.vmap` keeps all members in flight at once and leaves the cache; `lax.map` uses one core.
+    """
+    members = _check_members(configs, keys)
+    machine = engine("population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices,
+                     workers=workers, programs=programs)  # fmt: skip
+    hooks = Hooks(on_compile, on_chunk, progress)
+    rows = Rows.of(configs, keys)
+    if folder is None:
+        results, report = run_population(train, rows, shared, machine, hooks)
+    else:
+        settings = {
+            "train": fingerprint.of_function(train), "members": str(members),
+            "configs": fingerprint.of_tree(configs), "keys": fingerprint.of_tree(keys),
+            "shared": fingerprint.of_tree(shared), **fingerprint.library(),
+        }  # fmt: skip
+        with Store(folder, settings, hosts.is_leader()) as store:
+            hosts.meet("population_map")
+            shelf = store.shelf("members")
+            results, report = run_population(train, rows, shared, machine, hooks, shelf)
+    return (results, report) if return_report else results
+
+
+def _check_members(configs: Tree, keys: Any) -> int:
+    if not (isinstance(keys, jax.Array) and is_key(keys)) or keys.ndim == 0:
+        found = f"{getattr(keys, 'dtype', type(keys).__name__)}{list(np.shape(keys))}"
+        raise TypeError(
+            f"population_map(keys) is {found}, expected typed keys, one for each member: "
+            "jax.random.split(jax.random.key(0), members)."
+        )
+    members = len(keys)
+    if members == 0:
+        raise ValueError("population_map(keys) is empty, expected at least one member.")
+    for path, leaf in jax.tree.leaves_with_path(configs):
+        shape = np.shape(leaf)
+        if shape[:1] != (members,):
+            found = f"a leading axis of {shape[0]}" if shape else "no leading axis"
+            raise ValueError(
+                f"population_map(configs): {path_name(path) or 'the array'} has {found} and keys one of "
+                f"{members}, expected one row for each member: shared= passes a value to all of them."
+            )
+    return members

@@ -1,0 +1,154 @@
+"""A sweep's member as the function that `population_map` trains: a run from its start, or one that goes on.
+
+Both loop over epochs in one program whose number of epochs is data, so a run cut anywhere is the same
+program called again, and gives the same bits. A run whose score is not finite at the end of an epoch has
+diverged: it stays as it is from then on and its last entries are repeated, as those of a run that has
+stopped early.
+"""
+
+import weakref
+from collections.abc import Callable, Hashable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population import fingerprint
+from jaxopt_notes.search.spaces.choices import StaticChoice
+from jaxopt_notes.search.spaces.distributions import Distribution
+from jaxopt_notes.search.spaces.space import Configs, Space, fill
+
+Entries = dict[str, jax.Array]  # the history's latest epoch, by name
+
+
+class Build:
+    """A sweep's `build`, held weakly, since programs that are kept may keep no function alive.
+
+    Equal for one function that still says the same: a number that it closes over is in its programs.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]):
+        try:
+            self._function: Callable = weakref.ref(function)
+        except TypeError:  # it has no weak references
+            self._function = lambda: function
+        self.words = fingerprint.of_function(function)
+        self._said = self._function, self.words
+
+    def __call__(self, config: Any) -> Any:
+        return self._function()(config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Build) and self._said == other._said
+
+    def __hash__(self) -> int:
+        return hash(self._said)
+
+
+class Runs(NamedTuple):
+    """What all members with the same structure have in common.
+
+    Arguments:
+        build: from a configuration in the shape of the space to a `Trainer`; a `Build`, or a function.
+        space: the search space.
+        static: the positions of its static choices.
+        monitor: the score, a name of the history.
+        capacity: epochs in one call, at most: the length of the history that comes back.
+    """
+
+    build: Callable[[Any], Any]
+    space: Space
+    static: dict[str, int]
+    monitor: str
+    capacity: int
+
+    def begin(self, keep: bool) -> Callable:
+        """`(config, key, epochs, train_data, valid_data) -> results`: a run from its start.
+
+        The results are the history [capacity], of which `epochs` entries count; whether the run has
+        `stopped`; and with `keep` the state to go on with.
+        """
+
+        def begin(config: Configs, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
+            trainer = self._trainer(config)
+            state = trainer.init(key, train)
+            return self._advance(trainer, state, None, epochs, (train, valid), keep)
+
+        return begin
+
+    def go_on(self, keep: bool) -> Callable:
+        """`((config, state, latest), key, epochs, train_data, valid_data) -> results`: a run continued."""
+
+        def go_on(member: tuple, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
+            config, state, latest = member
+            return self._advance(self._trainer(config), state, latest, epochs, (train, valid), keep)
+
+        return go_on
+
+    def state_like(self, config: Configs, train_data: tuple) -> Tree:
+        """The shapes of one member's state."""
+        start = lambda config, key: self._trainer(config).init(key, train_data)  # noqa: E731
+        return jax.eval_shape(start, config, jax.random.key(0))
+
+    def signature(self) -> Hashable:
+        """Equal for runs that are the same program; a new one where that cannot be known."""
+        leaves, treedef = jax.tree.flatten(self.space, is_leaf=_is_leaf)
+        key = (self.build, treedef, tuple(map(_constant, leaves)), tuple(self.static.items()), self.monitor)
+        try:
+            hash(key)
+        except TypeError:
+            return object()
+        return *key, self.capacity
+
+    def _trainer(self, config: Configs) -> Any:
+        return self.build(fill(self.space, {**config, **self.static}))
+
+    def _advance(
+        self, trainer: Any, state: Tree, latest: Entries | None, epochs: jax.Array, data: tuple, keep: bool
+    ) -> Tree:
+        def epoch(state: Tree) -> tuple[Tree, Entries]:
+            state, history = trainer.advance(state, *data, 1)
+            return state, {name: curve[0] for name, curve in history.items()}
+
+        entries = jax.eval_shape(epoch, state)[1]
+        if self.monitor not in entries:
+            known = ", ".join(sorted(entries))
+            raise ValueError(f"sweep(monitor) is {self.monitor!r}, expected one of {known}.")
+        if latest is None:
+            latest = {name: jnp.zeros(entry.shape, entry.dtype) for name, entry in entries.items()}
+        history = {
+            name: jnp.zeros((self.capacity, *entry.shape), entry.dtype) for name, entry in entries.items()
+        }
+
+        def step(i: jax.Array, carry: tuple) -> tuple:
+            state, latest, history = carry
+            alive = jnp.isfinite(latest[self.monitor])
+            state, latest = lax.cond(alive, epoch, lambda state: (state, latest), state)
+            history = {
+                name: lax.dynamic_update_index_in_dim(curve, latest[name], i, 0)
+                for name, curve in history.items()
+            }
+            return state, latest, history
+
+        state, latest, history = lax.fori_loop(0, epochs, step, (state, latest, history))
+        stopped = jnp.asarray(getattr(state, "stopped", False)) | ~jnp.isfinite(latest[self.monitor])
+        out = {"history": history, "stopped": stopped}
+        return out | {"state": state} if keep else out
+
+
+def _is_leaf(leaf: Any) -> bool:
+    return leaf is None or isinstance(leaf, Distribution)
+
+
+def _constant(leaf: Any) -> Hashable:
+    """A leaf of the space as part of a key: a constant by its value; what is searched over is an argument."""
+    if isinstance(leaf, StaticChoice):
+        return leaf.values
+    if isinstance(leaf, Distribution):
+        return Distribution
+    if hasattr(leaf, "dtype"):
+        return str(leaf.dtype), leaf.shape, np.asarray(leaf).tobytes()
+    return type(leaf), leaf

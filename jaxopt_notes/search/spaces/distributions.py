@@ -1,0 +1,227 @@
+"""Distributions of one hyperparameter, each the image of [0, 1] under its quantile function.
+
+A distribution is a record with three faces. `sample` draws a batch at random; `from_unit` maps points
+of [0, 1], wherever they come from (a low-discrepancy sequence, a surrogate model); `grid` lists evenly
+spread values. So every search strategy works on the unit cube and no strategy knows a distribution.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtri
+
+from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.record import Number, check_number, concrete, record
+
+
+class Distribution:
+    """What all distributions share: random points are quantiles of uniform ones."""
+
+    def from_unit(self, u: jax.Array) -> jax.Array:
+        """The quantile function: points `u` in [0, 1], of any shape, to values of that shape."""
+        raise NotImplementedError
+
+    def sample(self, key: jax.Array, n: int) -> jax.Array:
+        """`n` independent draws [n]; the first ones stay the same as `n` grows."""
+        return self.from_unit(jax.random.uniform(key, (n,), jnp.result_type(float)))
+
+    def grid(self, points: int) -> jax.Array:
+        """`points` values at even quantiles, both ends included (the median if `points` is 1)."""
+        return self.from_unit(as_hyperparameter(np.linspace(0, 1, points) if points > 1 else [0.5]))
+
+
+@record
+class Uniform(Distribution):
+    """See `uniform`."""
+
+    low: Number
+    high: Number
+
+    def from_unit(self, u: jax.Array) -> jax.Array:
+        low, high = as_hyperparameter(self.low), as_hyperparameter(self.high)
+        return (1 - u) * low + u * high
+
+
+def uniform(low: Number, high: Number) -> Uniform:
+    """Uniform on [low, high].
+
+        x = (1 − u)·low + u·high
+
+    Arguments:
+        low, high: the ends, finite, low ≤ high.
+
+    Returns:
+        A `Uniform` record; draws are float32.
+
+    Raises:
+        ValueError: low > high, or an end that is not finite.
+
+    Example:
+        >>> uniform(0.0, 0.5).grid(3)
+        Array([0.  , 0.25, 0.5 ], dtype=float32)
+
+    Source: row S1-43 of the notes.
+
+    Elsewhere: the same in optuna (suggest_float) and Ray Tune; scipy.stats.uniform takes low and width.
+    """
+    return Uniform(*_check_ends("uniform", low, high))
+
+
+@record
+class LogUniform(Distribution):
+    """See `log_uniform`."""
+
+    low: Number
+    high: Number
+
+    def from_unit(self, u: jax.Array) -> jax.Array:
+        low, high = as_hyperparameter(self.low), as_hyperparameter(self.high)
+        return jnp.clip(jnp.exp((1 - u) * jnp.log(low) + u * jnp.log(high)), low, high)
+
+
+def log_uniform(low: Number, high: Number) -> LogUniform:
+    """Uniform in the logarithm, for rates and strengths whose order of magnitude is unknown.
+
+        x = 10^((1 − u)·log₁₀ low + u·log₁₀ high)
+
+    Arguments:
+        low, high: the ends, 0 < low ≤ high < ∞: log_uniform(1e-6, 1e-3) is 10^U(−6, −3).
+
+    Returns:
+        A `LogUniform` record; draws are float32.
+
+    Raises:
+        ValueError: low ≤ 0, low > high, or an end that is not finite.
+
+    Example:
+        >>> [f"{x:g}" for x in log_uniform(1e-4, 1.0).grid(5)]
+        ['0.0001', '0.001', '0.01', '0.1', '1']
+
+    Source: row S1-55 of the notes.
+
+    Elsewhere: optuna's suggest_float(log=True), scipy.stats.loguniform; Ray Tune's loguniform.
+    """
+    remedy = "a logarithm needs positive numbers, use uniform(...) for a range with 0"
+    check_number("log_uniform(low)", low, "(0, inf)", remedy)
+    check_number("log_uniform(high)", high, "(0, inf)", remedy)
+    return LogUniform(*_check_ends("log_uniform", low, high))
+
+
+@record
+class Normal(Distribution):
+    """See `normal`."""
+
+    mean: Number
+    stddev: Number
+
+    def from_unit(self, u: jax.Array) -> jax.Array:
+        eps = jnp.finfo(u.dtype).epsneg  # the ends are infinite: stop at the last number below 1
+        z = ndtri(jnp.clip(u, eps, 1 - eps))
+        return as_hyperparameter(self.mean) + as_hyperparameter(self.stddev) * z
+
+    def grid(self, points: int) -> jax.Array:
+        """The medians of `points` equally probable parts."""
+        return self.from_unit(as_hyperparameter((np.arange(points) + 0.5) / points))
+
+
+def normal(mean: Number, stddev: Number) -> Normal:
+    """Normal, with mean and standard deviation.
+
+        x = mean + stddev·Φ⁻¹(u)
+
+    Arguments:
+        mean: finite.
+        stddev: ≥ 0, finite.
+
+    Returns:
+        A `Normal` record; draws are float32, and lie within 5.3 standard deviations.
+
+    Raises:
+        ValueError: a number outside its interval.
+
+    Example:
+        >>> normal(1.0, 2.0).grid(1)
+        Array([1.], dtype=float32)
+
+    Source: row S1-43 of the notes.
+
+    Elsewhere: Ray Tune's randn; optuna has none.
+    """
+    return Normal(
+        check_number("normal(mean)", mean),
+        check_number("normal(stddev)", stddev, "[0, inf)"),
+    )
+
+
+@record
+class Integers(Distribution):
+    """See `integers`."""
+
+    low: Number
+    high: Number
+
+    def from_unit(self, u: jax.Array) -> jax.Array:
+        low, high = jnp.asarray(self.low, int), jnp.asarray(self.high, int)
+        steps = jnp.floor(u * (high - low).astype(u.dtype)).astype(low.dtype)
+        return low + jnp.minimum(steps, high - low - 1)
+
+    def sample(self, key: jax.Array, n: int) -> jax.Array:
+        """`n` independent draws [n], exact also for ranges that a float does not resolve."""
+        return jax.random.randint(key, (n,), self.low, self.high, jnp.result_type(int))
+
+    def grid(self, points: int) -> jax.Array:
+        """`points` distinct values spread evenly, both ends included; all if there are fewer."""
+        return super().grid(min(points, int(self.high) - int(self.low)))
+
+
+def integers(low: Number, high: Number) -> Integers:
+    """Whole numbers low, …, high − 1, equally probable: `high` is left out, as in NumPy.
+
+        x = low + ⌊u·(high − low)⌋
+
+    Arguments:
+        low, high: whole numbers, low < high.
+
+    Returns:
+        An `Integers` record; draws are int32 and are data, not structure (for a width or a batch
+        size use `static_choice`).
+
+    Raises:
+        TypeError: an end that is no whole number. ValueError: low ≥ high.
+
+    Example:
+        >>> integers(2, 5).grid(10)
+        Array([2, 3, 4], dtype=int32)
+
+    Source: row S1-43 of the notes.
+
+    Elsewhere: numpy, JAX and Ray Tune leave `high` out too; optuna's suggest_int includes it.
+    """
+    for name, end in (("low", low), ("high", high)):
+        array = concrete(end)
+        if array is not None and array.dtype.kind not in "iu":
+            raise TypeError(
+                f"integers({name}) is {end!r}, expected a whole number: use uniform(...) for others."
+            )
+        check_number(f"integers({name})", end)
+    if (ends := _known(low, high)) and ends[0] >= ends[1]:
+        raise ValueError(
+            f"integers(low, high) is ({low}, {high}), expected low < high: high is left out, "
+            f"so integers({low}, {low} + 1) holds {low} alone."
+        )
+    return Integers(low, high)
+
+
+def _known(*ends: Any) -> tuple | None:
+    arrays = [array for array in map(concrete, ends) if array is not None]
+    return tuple(map(float, arrays)) if len(arrays) == len(ends) else None
+
+
+def _check_ends(name: str, low: Number, high: Number) -> tuple[Number, Number]:
+    check_number(f"{name}(low)", low)
+    check_number(f"{name}(high)", high)
+    if (ends := _known(low, high)) and ends[0] > ends[1]:
+        raise ValueError(f"{name}(low, high) is ({low}, {high}), expected low <= high: swap them.")
+    return low, high

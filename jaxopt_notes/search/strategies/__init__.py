@@ -1,0 +1,1 @@
+"""Search strategies: records with `init`, `ask` and `tell`, one a file."""

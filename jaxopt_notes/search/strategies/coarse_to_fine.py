@@ -1,0 +1,204 @@
+"""Coarse to fine: a wide search with short runs, then narrower ones around the best with longer runs.
+
+A stage is so many fresh configurations, trained until so many epochs. The first covers the whole space, each
+further one a box around the best of the stage before, so much smaller on every axis. A stage of more than
+one epoch is two batches: all its runs for one epoch, and those that are no failure by then to the end.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.record import Number, check_count, check_number, record, static
+from jaxopt_notes.search.importance import edge_warnings
+from jaxopt_notes.search.results import Results
+from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
+from jaxopt_notes.search.spaces.unit_cube import as_configs
+from jaxopt_notes.search.strategies.latin_hypercube import latin_hypercube_points
+from jaxopt_notes.search.trials import (
+    Trials,
+    check_batch,
+    count_by_rung,
+    no_trials,
+    record_trials,
+    tell_trials,
+)
+
+
+class ZoomState(NamedTuple):
+    """The trials, and their points of the unit cube [capacity, dimensions]."""
+
+    trials: Trials
+    points: jax.Array
+
+
+@record
+class CoarseToFine:
+    """See `coarse_to_fine`."""
+
+    shrink: Number
+    initial_cost: Number
+    abort: Number
+    stages: tuple[tuple[int, int], ...] = static()
+
+    def init(self, key: jax.Array, space: Space) -> ZoomState:
+        capacity = sum(n for _, n, _, _ in self._batches())
+        points = jnp.zeros((capacity, len(dimensions(space))), jnp.result_type(float))
+        return ZoomState(no_trials("coarse_to_fine", space, capacity), points)
+
+    def remaining(self, state: ZoomState) -> int:
+        return int(self._next(state.trials)[2])
+
+    def ask(self, state: ZoomState, key: jax.Array, n: int) -> tuple[Configs, ZoomState]:
+        trials = state.trials
+        batch, place, wanted = self._next(trials)
+        check_batch("coarse_to_fine", n, wanted)
+        epochs, is_fresh = (jnp.asarray([b[i] for b in self._batches()])[batch] for i in (2, 3))
+        low, high = self.box(state)
+        spread = latin_hypercube_points(key, n, len(low))
+        spread = low[None, :] + (high - low)[None, :] * spread
+        goes_on = self._survives(trials) & (trials.rung == batch - 1)
+        parent = jnp.argsort(~goes_on, stable=True)[place + jnp.arange(n, dtype=place.dtype)]
+        points = jnp.where(is_fresh, spread, state.points[parent])
+        row = jnp.asarray(trials.asked, int) + jnp.arange(n, dtype=jnp.result_type(int))
+        configs, trials = record_trials(
+            trials,
+            as_configs(trials.dimensions, points),
+            jnp.where(is_fresh, -1, parent),
+            jnp.full((n,), epochs),
+            jnp.full((n,), batch),
+        )
+        return configs, ZoomState(trials, jnp.asarray(state.points).at[row].set(points, mode="drop"))
+
+    def tell(self, state: ZoomState, configs: Configs, scores: jax.Array) -> ZoomState:
+        return state._replace(trials=tell_trials(state.trials, scores))
+
+    def box(self, state: ZoomState) -> tuple[jax.Array, jax.Array]:
+        """The ends of what the stage in work searches, in the unit cube, [dimensions] each."""
+        stage = jnp.asarray([b[0] for b in self._batches()])[self._next(state.trials)[0]]
+        best, found = self._best(state.trials, stage)
+        shrink = as_hyperparameter(self.shrink).astype(state.points.dtype)
+        width = jnp.where(found, shrink ** stage.astype(shrink.dtype), 1)
+        low = jnp.clip(state.points[best] - width / 2, 0, 1 - width)
+        return low, low + width
+
+    def warnings(self, state: ZoomState) -> list[str]:
+        """A sentence for each hyperparameter whose best values lie at an edge of its whole range."""
+        trials, last = state.trials, jnp.asarray(len(self.stages))
+        best, found = self._best(trials, last)
+        if not bool(found):
+            return []
+        rows = np.flatnonzero(trials.rung == trials.rung[best])
+        columns = {name: np.asarray(column)[rows] for name, column in trials.configs.items()}
+        return edge_warnings(Results(columns, np.asarray(trials.scores)[rows, None], space=trials.dimensions))
+
+    def _best(self, trials: Trials, before: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The best run to its end of the last stage before that one, and whether there is any."""
+        batches = self._batches()
+        stage = jnp.asarray([b[0] for b in batches])[trials.rung]
+        ends = jnp.asarray([b[2] == self.stages[b[0]][1] for b in batches])[trials.rung]
+        counts = ends & (stage < before) & (trials.rung >= 0) & jnp.isfinite(trials.scores)
+        best = jnp.lexsort((trials.scores, -stage, ~counts))[0]
+        return best, counts[best]
+
+    def _survives(self, trials: Trials) -> jax.Array:
+        limit = as_hyperparameter(self.abort) * as_hyperparameter(self.initial_cost)
+        return ~aborted(trials.scores, limit.astype(trials.scores.dtype))
+
+    def _next(self, trials: Trials) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """The batch that comes next, how many of it were asked for, and how many may be asked for now."""
+        batches = self._batches()
+        asked = count_by_rung(trials, jnp.ones_like(trials.scores, bool), len(batches))
+        survivors = jnp.roll(count_by_rung(trials, self._survives(trials), len(batches)), 1)
+        fresh = np.array([b[3] for b in batches])
+        sizes = jnp.where(fresh, jnp.asarray([b[1] for b in batches]), survivors)
+        batch = jnp.argmax(asked < sizes)
+        earlier = jnp.sum(jnp.where(jnp.arange(len(batches)) < batch, asked, 0))
+        ready = jnp.asarray(trials.told, int) >= earlier  # a batch needs all scores of those before it
+        return batch, asked[batch], jnp.where(ready, jnp.maximum(sizes[batch] - asked[batch], 0), 0)
+
+    def _batches(self) -> list[tuple[int, int, int, bool]]:
+        """Stage, size, epochs and freshness of every batch, if all survive."""
+        batches = []
+        for stage, (n, epochs) in enumerate(self.stages):
+            batches.append((stage, n, 1, True))
+            if epochs > 1:
+                batches.append((stage, n, epochs, False))
+        return batches
+
+
+def aborted(cost: jax.Array, limit: jax.Array) -> jax.Array:
+    """Which runs are given up: cost above the limit, three times the initial cost, or no number.
+
+    Example:
+        >>> aborted(jnp.array([2.0, 7.0, jnp.nan]), limit=jnp.array(3 * 2.3026))
+        Array([False,  True,  True], dtype=bool)
+    """
+    return ~jnp.isfinite(cost) | (cost > limit)
+
+
+def coarse_to_fine(
+    stages: Any = ((32, 1), (16, 4), (8, 16)),
+    *,
+    shrink: Number = 1 / 3,
+    initial_cost: Number = float("inf"),
+    abort: Number = 3.0,
+) -> CoarseToFine:
+    """Coarse-to-fine search: stages of fewer and longer runs in smaller and smaller boxes.
+
+        box of stage s = [c − w/2, c + w/2],   w = shrinkˢ,   c the best point of stage s − 1
+        a run is given up after its first epoch if cost > abort·initial_cost
+
+    Arguments:
+        stages: pairs (configurations, epochs), the epochs not falling. The first stage covers the whole
+            space, each stage as a Latin hypercube.
+        shrink: what is left of the width of every axis from stage to stage, in (0, 1]; of the range of a
+            uniform hyperparameter, of the decades of a logarithmic one. A box is moved to lie inside
+            the space. Choices are zoomed in the order in which they are listed.
+        initial_cost: the cost before training: log C for C classes at cross-entropy. At ∞ only diverged
+            runs are given up.
+        abort: how many times the initial cost is a failure.
+
+    Returns:
+        A `CoarseToFine` strategy: `init(key, space)`, `ask(state, key, n)`, `tell(state, configs,
+        scores)`, and `remaining(state)`, the size of the next batch, 0 at the end or while scores are
+        missing. Batches have the columns `epochs` and `parent`. `box(state)` is what is searched now, and
+        `warnings(state)` says at which edges of the space the best configurations lie.
+
+    Raises:
+        ValueError: no stage, falling epochs, a number outside its interval. TypeError: no whole numbers.
+
+    Example:
+        >>> from jaxopt_notes.search import uniform
+        >>> strategy, key = coarse_to_fine(((8, 1), (4, 3))), jax.random.key(0)
+        >>> state = strategy.init(key, {"rate": uniform(0.0, 1.0)})
+        >>> while n := strategy.remaining(state):
+        ...     key, own = jax.random.split(key)
+        ...     configs, state = strategy.ask(state, own, n)
+        ...     state = strategy.tell(state, configs, configs["rate"])  # the smaller the better
+        ...     print(n, configs["epochs"][0], f"{configs['rate'].max():.1f}")
+        8 1 1.0
+        4 1 0.3
+        4 3 0.3
+        >>> print(*strategy.warnings(state))
+        rate: the best values are at the lower end, 0, of its range: search beyond it.
+
+    Source: rows S1-52…S1-54 of the notes (the lectures CS231n).
+
+    Elsewhere: none of optuna, Ray Tune and scikit-learn zooms; there it is done by hand between studies.
+    """
+    stages = tuple(tuple(stage) for stage in stages)
+    if not stages:
+        raise ValueError("coarse_to_fine(stages) is empty, expected pairs (configurations, epochs).")
+    for n, epochs in stages:
+        check_count("coarse_to_fine(stages): configurations", n, 1)
+        check_count("coarse_to_fine(stages): epochs", epochs, 1)
+    if [epochs for _, epochs in stages] != sorted(epochs for _, epochs in stages):
+        raise ValueError(f"coarse_to_fine(stages) is {stages}, expected epochs that do not fall.")
+    check_number("coarse_to_fine(shrink)", shrink, "(0, 1]")
+    check_number("coarse_to_fine(initial_cost)", initial_cost, "(0, inf]")
+    check_number("coarse_to_fine(abort)", abort, "(0, inf]")
+    return CoarseToFine(shrink, initial_cost, abort, stages)

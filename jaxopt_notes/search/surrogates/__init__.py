@@ -1,0 +1,1 @@
+"""Surrogate models of a score, and what they promise of points not yet tried."""

@@ -1,0 +1,120 @@
+"""The zoom line search: scipy's steps, the conditions themselves, and what it does where none can hold."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.optimizers import line_search, sgd, zoom
+from jaxopt_notes.problems import rosenbrock
+from tests.optimizers.solver_runs import assert_strong_wolfe, solve, valley
+
+
+@jax.jit
+def search(rule, loss, point, direction):
+    f = jax.value_and_grad(loss)
+    return rule.search(f, point, direction, *f(point))
+
+
+def starts(seed, count=8):
+    rng = np.random.default_rng(seed)
+    return [(x, -np.exp(rng.normal()) * valley(x)[1] / 100) for x in rng.normal(size=(count, 3))]
+
+
+def test_the_steps_are_those_of_scipy(x64):
+    """`scipy.optimize.line_search` is the same algorithm of Nocedal & Wright, written by others.
+
+    For small c₂ the two part where a bracket lies left of its best end: there scipy's bounds of the
+    interpolation have the wrong sign.
+    """
+    peer = pytest.importorskip("scipy.optimize").line_search
+    rule = zoom(approx_dec_rtol=None)
+    for x, d in starts(0):
+        found = search(rule, rosenbrock(), jnp.asarray(x), jnp.asarray(d))
+        expected = peer(lambda x: valley(x)[0], lambda x: valley(x)[1], x, d)
+        np.testing.assert_allclose(found.step, expected[0], rtol=1e-9)
+        np.testing.assert_allclose(found.value, expected[3], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("c1", "c2"), [(1e-4, 0.9), (1e-4, 0.1), (0.3, 0.5)])
+def test_the_strong_wolfe_conditions_hold_at_each_step(c1, c2, x64):
+    rule = zoom(slope_rtol=c1, curv_rtol=c2, approx_dec_rtol=None)
+    points, states = solve(line_search(sgd(0.001), rule), rosenbrock(), jnp.array([-1.2, 1.0]), 40)
+    assert_strong_wolfe(valley, points, c1, c2)
+    np.testing.assert_array_equal(states.decrease_error, 0)
+    np.testing.assert_array_equal(states.curvature_error, 0)
+
+
+def test_a_bracket_is_found_however_short_the_first_guess(x64):
+    rule = zoom(curv_rtol=0.1)
+    found = search(rule, lambda_square, jnp.array([1.0]), jnp.array([-1e-4]))
+    assert 0.9 / 1e-4 < found.step < 1.1 / 1e-4
+    factor = zoom(curv_rtol=0.1, increase_factor=10.0)
+    faster = search(factor, lambda_square, jnp.array([1.0]), jnp.array([-1e-4]))
+    assert faster.num_linesearch_steps < found.num_linesearch_steps
+
+
+lambda_square = jax.tree_util.Partial(lambda x: jnp.sum(x**2))
+barrier = jax.tree_util.Partial(lambda x: jnp.sum(x) - jnp.log(jnp.sum(x)))  # NaN below 0, least at 1
+
+
+def test_where_the_loss_is_not_defined_it_turns_back(x64):
+    found = search(zoom(curv_rtol=0.5), barrier, jnp.array([4.0]), jnp.array([-50.0]))
+    assert np.isfinite(found.value)
+    assert abs(4 - 50 * found.step - 1) < 1
+
+
+def test_never_uphill(x64):
+    """No step at all: along a direction that rises, or if the rounds are not enough."""
+    uphill = search(zoom(), lambda_square, jnp.array([1.0]), jnp.array([1.0]))
+    hurried = search(zoom(2), lambda_square, jnp.array([1.0]), jnp.array([-1e3]))
+    for found in (uphill, hurried):
+        assert (found.step, found.value) == (0, 1)
+    np.testing.assert_array_equal(uphill.grad, [2.0])
+    assert hurried.num_linesearch_steps == 2
+    assert search(zoom(20), lambda_square, jnp.array([1.0]), jnp.array([-1e3])).value < 1
+
+
+def test_the_longest_step_is_a_bound(x64):
+    found = search(zoom(max_learning_rate=3.0), lambda_square, jnp.array([1.0]), jnp.array([-1e-3]))
+    assert found.step == 3
+    assert found.decrease_error == 0
+    assert found.curvature_error > 0
+
+
+def test_a_batch_of_searches_is_the_loop(x64):
+    x, d = (jnp.stack(part) for part in map(list, zip(*starts(1), strict=True)))
+    rules = jax.vmap(lambda c2: zoom(curv_rtol=c2))(jnp.linspace(0.1, 0.9, len(x)))
+    batch = jax.jit(jax.vmap(lambda rule, x, d: search(rule, rosenbrock(), x, d)))(rules, x, d)
+    for i in range(len(x)):
+        one = search(jax.tree.map(lambda leaf, i=i: leaf[i], rules), rosenbrock(), x[i], d[i])
+        jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-9, atol=1e-12), batch, one)
+
+
+@pytest.mark.parametrize("c2", [0.9, 0.05])
+def test_the_step_has_a_gradient(c2, x64):
+    """By the loss's numbers, through expansion and interpolation, as central differences say."""
+    x, d = jnp.array([-1.2, 1.0]), jnp.array([0.1, 0.03])
+
+    @jax.jit
+    def where(b):
+        f = jax.value_and_grad(lambda x: rosenbrock(1.0, b)(x))
+        found = zoom(curv_rtol=c2).search(f, x, d, *f(x), guess=7.0)
+        return found.step, found.num_linesearch_steps
+
+    h = 1e-5
+    expected = (where(100 + h)[0] - where(100 - h)[0]) / (2 * h)
+    assert where(100.0)[1] >= 2
+    assert abs(expected) > 1e-4
+    found = jax.grad(lambda b: where(b)[0])(100.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    _, forward = jax.jvp(lambda b: where(b)[0], (100.0,), (1.0,))
+    np.testing.assert_allclose(forward, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("arguments", [{"slope_rtol": 1.0}, {"increase_factor": 1.0}, {"tol": -1.0}])
+def test_mistakes_are_named(arguments):
+    with pytest.raises(ValueError, match=rf"zoom\({next(iter(arguments))}\)"):
+        zoom(**arguments)
+    with pytest.raises(ValueError, match=r"zoom\(max_linesearch_steps\) is 0"):
+        zoom(0)

@@ -1,0 +1,105 @@
+"""Steps that are not finite are not taken: by any optimizer, of this library or another."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.optimizers import OPTIMIZERS, TRANSFORMS, apply_updates, chain, clip_by_global_norm
+from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite, zero_nonfinite
+from tests.optimizers.runs import STEPS, follow
+from tests.properties.registry import plain
+
+PARAMS = {"kernel": np.ones((2, 2), np.float32), "bias": np.full(3, -0.5, np.float32)}
+INNER = {name: factory() for name, factory in (OPTIMIZERS | TRANSFORMS).items()}
+INNER["chain"] = chain(clip_by_global_norm(1.0), OPTIMIZERS["adam"]())
+
+
+class Foreign(NamedTuple):
+    """A transform made of functions, as other libraries make them: a sum of gradients as the step."""
+
+    init: object = lambda params: jax.tree.map(jnp.zeros_like, params)
+    update: object = lambda g, state, params=None: (jax.tree.map(jnp.add, state, g),) * 2
+
+
+INNER["foreign"] = Foreign()
+
+
+def gradients(bad, at):
+    """Good gradients, but for one bad entry at some steps."""
+    rng = np.random.default_rng(0)
+    grads = {name: rng.normal(size=(STEPS, *p.shape)).astype(np.float32) for name, p in PARAMS.items()}
+    grads["bias"][at, 1] = bad
+    return grads
+
+
+@pytest.mark.notes("S3-48")
+@pytest.mark.parametrize("name", INNER)
+def test_bad_steps_might_as_well_not_have_been(name):
+    """Parameters and state after steps 0…11 without 3 and 4 are those of a run that never saw them."""
+    grads = gradients(np.inf, [3])
+    grads["bias"][4, 0] = np.nan
+    good = np.delete(np.arange(STEPS), [3, 4])
+    optimizer = skip_nonfinite(INNER[name])
+    path, states = plain(follow(optimizer, PARAMS, grads))
+    expected, alone = plain(follow(optimizer, PARAMS, jax.tree.map(lambda g: g[good], grads)))
+    for found, wanted in zip(
+        jax.tree.leaves((path, states.inner)), jax.tree.leaves((expected, alone.inner)), strict=True
+    ):
+        np.testing.assert_allclose(found[good], wanted, rtol=1e-6)
+        np.testing.assert_array_equal(found[4], found[2])
+    np.testing.assert_array_equal(states.skipped, [0, 0, 0, 1, *[2] * 8])
+    np.testing.assert_array_equal(states.last_finite, [step in good for step in range(STEPS)])
+
+
+@pytest.mark.parametrize("name", ["adam", "chain", "foreign"])
+def test_good_steps_are_the_optimizers_own(name):
+    grads = gradients(0.0, [])
+    path, _ = follow(skip_nonfinite(INNER[name]), PARAMS, grads)
+    expected, _ = follow(chain(INNER[name]), PARAMS, grads)
+    for found, wanted in zip(jax.tree.leaves(path), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_huge_but_finite_gradients_are_taken():
+    """Their squares are infinite in float32, they are not."""
+    optimizer = skip_nonfinite(OPTIMIZERS["sgd"](1.0))
+    updates, state = optimizer.update(jnp.array([1e25, -1e30]), optimizer.init(jnp.zeros(2)))
+    np.testing.assert_array_equal(updates, jnp.array([-1e25, 1e30]))
+    assert int(state.skipped) == 0
+
+
+@pytest.mark.notes("S3-48")
+def test_members_of_a_population_do_not_touch_each_other():
+    optimizer = skip_nonfinite(OPTIMIZERS["adam"](0.1))
+    params = jnp.ones((3, 2))
+    grads = jnp.array([[1.0, 1.0], [jnp.nan, 1.0], [1.0, jnp.inf]])
+    updates, states = jax.vmap(lambda g, p: optimizer.update(g, optimizer.init(p), p))(grads, params)
+    np.testing.assert_array_equal(states.skipped, [0, 1, 1])
+    np.testing.assert_allclose(apply_updates(params, updates), [[0.9, 0.9], [1, 1], [1, 1]], rtol=1e-6)
+
+
+def test_integers_and_missing_gradients_do_not_count_as_bad():
+    optimizer = skip_nonfinite(OPTIMIZERS["sgd"](0.1))
+    params = {"w": jnp.ones(2), "n": jnp.array(3), "absent": jnp.ones(1)}
+    grads = {"w": jnp.ones(2), "n": np.zeros((), jax.dtypes.float0), "absent": None}
+    updates, state = optimizer.update(grads, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["w"], -0.1, rtol=1e-6)
+    assert updates["absent"] is None
+    assert int(state.skipped) == 0
+
+
+@pytest.mark.notes("S3-48")
+def test_single_entries_are_zeroed_and_counted():
+    """The others are taken; a step refused for another reason is not counted."""
+    transform = zero_nonfinite()
+    grads = {"w": jnp.array([[jnp.nan, 1.0, -jnp.inf], [2.0, 1.0, 1.0]]), "b": jnp.array([0.5, 0.5])}
+    updates, state = transform.update(jax.tree.map(lambda g: g[0], grads), transform.init(None))
+    np.testing.assert_array_equal(updates["w"], [0, 1, 0])
+    assert (int(state.zeroed_steps), int(state.last_zeroed)) == (1, 2)
+    _, state = transform.update(jax.tree.map(lambda g: g[1], grads), state)
+    assert (int(state.zeroed_steps), int(state.last_zeroed)) == (1, 0)
+    _, same = transform.update(jax.tree.map(lambda g: g[0], grads), state, accept=jnp.array(False))
+    assert same == state

@@ -1,0 +1,249 @@
+"""A folder of parts: whole or not there, damaged or another run's, one process at a time."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from jaxopt_notes.population import fingerprint
+from jaxopt_notes.population.packing import pack, unpack
+from jaxopt_notes.population.population_map import population_map
+from jaxopt_notes.population.store import Store
+
+SETTINGS = {"epochs": "3", "space rate": "uniform(low=0, high=1)"}
+
+
+def test_what_is_written_is_read():
+    with jax.enable_x64(True):
+        wide = jax.numpy.arange(3.0)
+    tree = {"a": 3, "b": True, "c": np.float32(2), "d": wide, "e": jax.random.key(1, impl="rbg"), "f": 0.1}
+    a, b, c, d, e, f = unpack(pack(tree))
+    assert (a, b, c, f) == (3, True, 2, 0.1)
+    assert [type(x) for x in (a, b, f)] == [int, bool, float]
+    assert d.dtype == np.float64
+    assert e.dtype == tree["e"].dtype
+    assert (e == tree["e"]).all()
+
+
+def test_parts_are_read_back_bit_for_bit(tmp_path):
+    arrays = {"a/b": np.arange(6.0).reshape(2, 3), "n": np.array([np.nan, np.inf]), "t": np.asarray("text")}
+    with Store(tmp_path, SETTINGS) as store:
+        store.write("one", arrays)
+        store.write("other", arrays)
+        for name, array in store.read("one").items():
+            np.testing.assert_array_equal(array, arrays[name])
+        assert store.names() == ["one", "other"]
+        store.remove("oth")
+        assert store.names() == ["one"]
+        assert store.read("other") is None
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "head"])
+def test_a_damaged_part_is_set_aside(tmp_path, damage):
+    with Store(tmp_path, SETTINGS) as store:
+        store.write("one", {"a": np.arange(100.0)})
+        path = tmp_path / "one.part"
+        content = bytearray(path.read_bytes())
+        if damage in ("flip", "head"):
+            content[len(content) // 2 if damage == "flip" else 3] ^= 1
+        path.write_bytes({"cut": content[:-7], "empty": b""}.get(damage, content))
+        assert store.read("one") is None
+        assert store.names() == []
+        assert (tmp_path / "one.part.damaged").exists()
+
+
+def test_another_run_is_refused_with_the_difference(tmp_path):
+    with Store(tmp_path, SETTINGS):
+        pass
+    with Store(tmp_path, SETTINGS):
+        pass
+    with pytest.raises(ValueError, match=r"holds another run; what differs: epochs was 3 and is 4\. Name"):
+        Store(tmp_path, SETTINGS | {"epochs": "4"})
+    (tmp_path / "run.json").write_text("{")
+    with pytest.raises(ValueError, match="no record of a run"):
+        Store(tmp_path, SETTINGS)
+
+
+def test_a_second_process_is_refused_and_a_dead_one_is_not(tmp_path):
+    code = f"""
+        import time
+        from jaxopt_notes.population.store import Store
+        with Store({str(tmp_path)!r}, {SETTINGS!r}):
+            print("in", flush=True)
+            time.sleep(60)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "in\n"
+        with pytest.raises(BlockingIOError, match=f"in use by process {process.pid}"):
+            Store(tmp_path, SETTINGS)
+    finally:
+        process.kill()
+        process.communicate()
+    with Store(tmp_path, SETTINGS):
+        assert (tmp_path / "run.lock").read_text() == str(os.getpid())
+
+
+def test_chunks_are_taken_from_the_folder(tmp_path):
+    keys = jax.random.split(jax.random.key(0), 20)
+    configs = np.arange(20, dtype=np.float32)
+
+    def train(config, key):
+        return {"sum": config + jax.random.uniform(key), "key": key}
+
+    plain = population_map(train, configs, keys)
+    seen = []
+
+    def stop(index, out):
+        seen.extend(index)
+        if len(seen) >= 8:
+            raise InterruptedError
+
+    options = {"chunk_size": 4, "batch_size": 4, "workers": 1, "folder": tmp_path, "return_report": True}
+    with pytest.raises(InterruptedError):
+        population_map(train, configs, keys, on_chunk=stop, **options)
+    damaged = sorted(tmp_path.glob("members-*.part"))[0]
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    counts = []
+    results, report = population_map(
+        train, configs, keys, progress=lambda done, all: counts.append(done), **options
+    )
+    assert counts[0] == 4  # the whole chunk first
+    assert report.restored >= 4
+    assert report.chunks == 5 - report.restored // 4
+    np.testing.assert_array_equal(results["sum"], plain["sum"])
+    assert (results["key"] == keys).all()
+    again, report = population_map(train, configs, keys, **options)
+    assert (report.restored, report.chunks, report.compile_seconds) == (20, 0, 0.0)
+    np.testing.assert_array_equal(again["sum"], plain["sum"])
+    with pytest.raises(ValueError, match="what differs: configs was"):
+        population_map(train, configs + 1, keys, **options)
+    with pytest.raises(ValueError, match="what differs: train was"):
+        population_map(lambda config, key: config, configs, keys, **options)
+
+
+def test_a_function_may_close_over_what_is_not_there_yet():
+    def make(assigned):
+        def function(config):
+            return config if config else later
+
+        if assigned:
+            later = 1
+        return function
+
+    assert fingerprint.of_function(make(False)) == fingerprint.of_function(make(False))
+    assert fingerprint.of_function(make(False)) != fingerprint.of_function(make(True))
+
+
+def test_functions_are_known_by_what_they_do():
+    def make(a, b):
+        def scaled(x, c=b):
+            inner = lambda y: a * y + c  # noqa: E731
+            return inner(x)
+
+        return scaled
+
+    assert fingerprint.of_function(make(1, 2)) == fingerprint.of_function(make(1, 2))
+    others = [make(1, 3), make(2, 2), make(np.ones(2), 2), make(np.zeros(2), 2), make(max, 2), make(min, 2)]
+    prints = [fingerprint.of_function(f) for f in (make(1, 2), *others)]
+    assert len(set(prints)) == len(prints)
+    assert "scaled" in prints[0]
+    versions = fingerprint.library()
+    assert versions["jax"] == jax.__version__
+    assert len(versions["sources"]) == 12
+
+
+JOB = """
+    import pathlib, sys
+    import jax, jax.numpy as jnp, numpy as np
+    jax.config.update("jax_compilation_cache_dir", {cache!r})
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    from typing import Any, NamedTuple
+    import time
+    from jaxopt_notes.record import record
+    from jaxopt_notes.population import fingerprint
+    from jaxopt_notes.search import asha, log_uniform, sweep
+
+    fingerprint.library = dict  # so that this file may be tested while others are edited
+
+    class State(NamedTuple):
+        w: Any
+        key: Any
+
+    @record
+    class Descent:
+        rate: Any
+
+        def init(self, key, data):
+            return State(jax.random.normal(key, (3,)), key)
+
+        def advance(self, state, train, valid, epochs):
+            def epoch(state, _):
+                noise = jax.random.normal(jax.random.fold_in(state.key, 1), (3,))
+                w = state.w - self.rate * (state.w + 0.1 * noise)
+                loss = jax.pure_callback(slow, jax.ShapeDtypeStruct((), np.float32), jnp.sum(w**2),
+                                         vmap_method="expand_dims")
+                return State(w, state.key), loss
+            state, losses = jax.lax.scan(epoch, state, None, length=epochs)
+            return state, {{"valid_loss": losses}}
+
+    def slow(x):
+        time.sleep(0.004)
+        return np.asarray(x)
+
+    data = (jnp.ones((2, 1)), jnp.ones(2))
+    results = sweep(Descent, log_uniform(0.01, 3.0), (data, data), asha(24, batch=8, max_epochs=8, eta=2),
+                    seeds=4, key=jax.random.key(0), segment=2, chunk_size=8, batch_size=4, progress=False,
+                    folder=sys.argv[1])
+    results.to_csv(pathlib.Path(sys.argv[1]) / "results.csv")
+    print("end", flush=True)
+"""
+
+
+def run_job(folder, cache, parts=None, seconds=0.0):
+    """Run the job; with `parts` kill it so long after so many have come. Whether it came to its end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(JOB.format(cache=str(cache))), str(folder)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    if parts is not None:
+        there = set(folder.glob("*.part"))
+        while process.poll() is None and len(set(folder.glob("*.part")) - there) < parts:
+            time.sleep(0.002)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+    out, error = process.communicate(timeout=300)
+    assert process.returncode in (0, -signal.SIGKILL), error
+    return out == "end\n"
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_any_moment_it_ends_with_the_same_table(tmp_path, kills):
+    cache = tmp_path / "cache"
+    assert run_job(tmp_path / "whole", cache)
+    whole = (tmp_path / "whole" / "results.csv").read_bytes()
+    dice = random.Random(kills)
+    folder = tmp_path / "killed"
+    behind, ended = [], 0
+    for _ in range(kills):
+        if run_job(folder, cache, dice.randint(0, 4), dice.uniform(0, 0.1)):
+            assert (folder / "results.csv").read_bytes() == whole
+            ended += 1
+            folder = tmp_path / f"killed{ended}"
+        behind.append(len(list(folder.glob("*.part"))))
+    assert run_job(folder, cache)
+    assert (folder / "results.csv").read_bytes() == whole
+    assert any(behind)  # at least one was killed with something behind it
+    assert not list(folder.glob("*.damaged"))
+    assert json.loads((folder / "run.json").read_text())["settings"]["epochs"] == "20"
