@@ -17,6 +17,23 @@ import numpy as np
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number
 
+__all__ = [
+    "ACTIVATIONS",
+    "elu",
+    "gelu",
+    "identity",
+    "leaky_relu",
+    "log_softmax",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "tanh",
+]
+
 
 def identity(x: jax.Array) -> jax.Array:
     """The activation of a linear output.

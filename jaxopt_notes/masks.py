@@ -9,6 +9,8 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 
+__all__ = ["weights_only", "where_path"]
+
 Mask = Callable[[Tree], Tree]
 
 

@@ -15,6 +15,8 @@ from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype, is_float
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.record import Number, check_number
 
+__all__ = ["METRICS", "accuracy", "r2", "top_k_accuracy"]
+
 
 def accuracy(outputs: Any, targets: Any) -> jax.Array:
     """Whether each prediction, the class of the largest output, is right.

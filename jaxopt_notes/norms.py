@@ -18,6 +18,8 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype
 from jaxopt_notes.numerics import abs_squared
 
+__all__ = ["global_norm"]
+
 # XLA's CPU backend makes three loops of the sum over a short vector, so leaves of at most so many entries
 # are added up together; but not where there are several devices, which would have to gather them.
 SHORT = 1024

@@ -15,6 +15,17 @@ from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.cross_entropy import sigmoid_binary_cross_entropy
 from jaxopt_notes.record import Number, check_number, record
 
+__all__ = [
+    "PROBLEMS",
+    "double_well",
+    "elliptic_bowl",
+    "lessard",
+    "logistic_regression",
+    "quadratic",
+    "rosenbrock",
+    "saddle",
+]
+
 
 def _lift(x: Any, *numbers: Number) -> tuple:
     """The point and the numbers in the dtype to compute in."""

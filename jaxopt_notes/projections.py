@@ -26,6 +26,17 @@ from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.record import Number, check_number
 
+__all__ = [
+    "hard_threshold",
+    "project_box",
+    "project_l1_ball",
+    "project_l2_ball",
+    "project_max_norm",
+    "project_simplex",
+    "project_sparse",
+    "soft_threshold",
+]
+
 
 def _each(function: Callable, tree: Tree, *numbers: Any) -> Tree:
     """`function(x, *numbers)` of every floating-point leaf, in at least float32."""

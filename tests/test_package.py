@@ -1,4 +1,4 @@
-"""The house as a whole: what an import costs, who may import whom, and what every public name owes."""
+"""The package as a whole: what an import costs, who may import whom, and what every public name must have."""
 
 import ast
 import importlib
@@ -18,20 +18,29 @@ PACKAGE = pathlib.Path(jaxopt_notes.__file__).parent
 ROOT = PACKAGE.parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# A module imports only from floors below its own, or from its own part of the house.
-FLOORS = (
+# A module imports only from layers below its own, or from its own subpackage.
+IMPORT_LAYERS = (
     {"record", "dtypes", "numerics"},
     {"masks", "norms"},
-    {"initializers", "activations", "schedules", "losses", "metrics", "penalties", "projections"},
+    {
+        "initializers",
+        "activations",
+        "schedules",
+        "losses",
+        "metrics",
+        "penalties",
+        "projections",
+        "population",
+    },
     {"layers", "optimizers", "data", "problems"},
-    {"training", "population"},
+    {"training"},
     {"search"},
     {"studies", "plots", "interop"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 )
-# Optional parts: they need packages that may be missing, so any floor may import them, inside a function.
+# They need packages that may be missing, so any layer may import them, inside a function.
 OPTIONAL = {"plots", "interop"}
 PEERS = {"optax", "flax", "torch", "equinox", "optuna", "orbax"}
 # Slow to import or not installed with the package, so never needed by `import jaxopt_notes`.
@@ -42,7 +51,7 @@ HEAVY = PEERS | {
 
 
 def part(module: str) -> str:
-    """The part of the house of a dotted module name: `jaxopt_notes.optimizers.adam` → `optimizers`."""
+    """The subpackage (or top module) of a dotted name: `jaxopt_notes.optimizers.adam` → `optimizers`."""
     return [*module.split("."), "__init__"][1]
 
 
@@ -110,19 +119,19 @@ except RuntimeError:
 # Who may import whom
 
 
-def test_every_module_has_a_floor():
+def test_every_module_has_an_import_layer():
     parts = {part(module_name(path)) for path in FILES}
-    assert parts <= set().union(*FLOORS)
+    assert parts <= set().union(*IMPORT_LAYERS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_imports_go_downwards(path):
-    floor = {name: height for height, names in enumerate(FLOORS) for name in names}
+    height = {name: i for i, names in enumerate(IMPORT_LAYERS) for name in names}
     own = part(module_name(path))
     for module, eager in imports(path):
         if module.split(".")[0] == PACKAGE.name and part(module) != own:
             optional = part(module) in OPTIONAL and not eager
-            assert floor[part(module)] < floor[own] or optional, f"{module_name(path)} imports {module}"
+            assert height[part(module)] < height[own] or optional, f"{module_name(path)} imports {module}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module_name)
@@ -151,7 +160,48 @@ def test_a_module_is_short_and_says_what_it_is(path):
     assert not source or ast.get_docstring(ast.parse(source)), "a module without a docstring"
 
 
-# What every public name owes
+# What is at the top
+
+
+def test_the_top_has_the_public_functions_of_the_flat_subpackages():
+    """The rule that the package's docstring states, from the subpackages' own lists."""
+    homes = {}
+    for subpackage in jaxopt_notes._FLAT:
+        module = importlib.import_module(f"{PACKAGE.name}.{subpackage}")
+        for name in module.__all__:
+            if name[0].islower() or name in {"Trainer", "SealedTestSet"}:
+                homes.setdefault(name, set()).add(id(getattr(module, name)))
+    shared = {name for name, things in homes.items() if len(things) > 1}
+    assert shared == set(jaxopt_notes._AMBIGUOUS)
+    kept = {name for name, home in jaxopt_notes._AMBIGUOUS.items() if home}
+    modules = {*jaxopt_notes._FLAT, *jaxopt_notes._NAMESPACES}
+    expected = set(homes) - shared | kept | modules | {"__version__", "record", "replace", "static"}
+    assert set(dir(jaxopt_notes)) == expected
+    assert all({id(getattr(jaxopt_notes, name))} == homes[name] for name in set(homes) - shared)
+
+
+def test_every_public_subpackage_is_an_attribute():
+    there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli"}
+    code = f"import jaxopt_notes as jn; print(*(getattr(jn, name).__name__ for name in {sorted(there)}))"
+    assert python(code).split() == [f"{PACKAGE.name}.{name}" for name in sorted(there)]
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("constant", "jn.schedules.constant or jn.initializers.constant"),
+        ("relu", "jn.activations.relu"),
+        ("Adam", "jn.optimizers.Adam"),
+    ],
+)
+def test_a_name_that_is_not_at_the_top_says_where_it_is(name, remedy):
+    with pytest.raises(AttributeError, match=remedy):
+        getattr(jaxopt_notes, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        _ = jaxopt_notes.nonsense
+
+
+# What every public name must have
 
 PUBLIC = {name: getattr(jaxopt_notes, name) for name in getattr(jaxopt_notes, "__all__", ())}
 
@@ -169,7 +219,8 @@ ARGUMENTS = {
     "losses": ["outputs", "targets"],
     "metrics": ["outputs", "targets"],
 }
-COMBINATORS = {"chain"}  # made of members of the family, and tested with them
+# Made of members of the family, and tested with them.
+COMBINATORS = {"chain", "partition", "shard_state"}
 
 
 def is_record_of(thing: typing.Any) -> str | None:
@@ -206,6 +257,6 @@ def test_every_public_factory_is_registered(name):
     thing = PUBLIC[name]
     home = part(getattr(thing, "__module__", None) or PACKAGE.name)
     if is_of_the_family(thing, home) and name not in COMBINATORS:
-        rooms = vars(importlib.import_module(f"{PACKAGE.name}.{home}"))
-        registries = [value for key, value in rooms.items() if key.isupper() and isinstance(value, dict)]
+        names = vars(importlib.import_module(f"{PACKAGE.name}.{home}"))
+        registries = [value for key, value in names.items() if key.isupper() and isinstance(value, dict)]
         assert any(thing in registry.values() for registry in registries), f"not in a registry of {home}"

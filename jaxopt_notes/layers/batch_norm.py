@@ -78,6 +78,10 @@ def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
 
     The variance is the mean square of the centred values: E[x²] − E[x]² would lose it to rounding
     where the mean is large.
+
+    Example:
+        >>> print(*moments(jnp.array([[1.0], [3.0]]), (0,)))
+        [[2.]] [[1.]]
     """
     mean = jnp.mean(x, axes, keepdims=True)
     return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
@@ -86,7 +90,13 @@ def moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
 def normalize(
     x: jax.Array, mean: jax.Array, var: jax.Array, eps: Number, scale: jax.Array, bias: jax.Array
 ) -> jax.Array:
-    """scale·(x − mean)/√(var + eps) + bias, with scale and bias on the last axis, in the dtype of x."""
+    """scale·(x − mean)/√(var + eps) + bias, with scale and bias on the last axis, in the dtype of x.
+
+    Example:
+        >>> x = jnp.array([[1.0], [3.0]])
+        >>> normalize(x, *moments(x, (0,)), 0.0, jnp.array([2.0]), jnp.array([0.5])).ravel()
+        Array([-1.5,  2.5], dtype=float32)
+    """
     inverse = lax.rsqrt(var + as_hyperparameter(eps).astype(x.dtype))
     return along_last(scale, x) * ((x - mean) * inverse) + along_last(bias, x)
 

@@ -78,6 +78,12 @@ def conv2d(
 
     As everywhere in deep learning it is a correlation: the kernel is not flipped. Multiplied in the
     dtype of x and returned in it.
+
+    Example:
+        >>> image = jnp.arange(9.0).reshape(1, 3, 3, 1)
+        >>> conv2d(image, jnp.ones((2, 2, 1, 1)), padding="VALID")[0, :, :, 0]
+        Array([[ 8., 12.],
+               [20., 24.]], dtype=float32)
     """
     pads = window_pads("conv(kernel_size)", x, kernel.shape[:2], strides, padding)
     return lax.platform_dependent(
@@ -89,12 +95,24 @@ def conv2d(
 
 
 def conv2d_native(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
-    """The convolution as XLA's own operation; accelerators sum it in float32 whatever the dtype."""
+    """The convolution as XLA's own operation; accelerators sum it in float32 whatever the dtype.
+
+    Example:
+        >>> image = jnp.arange(9.0).reshape(1, 3, 3, 1)
+        >>> conv2d_native(image, jnp.ones((3, 3, 1, 1)), (1, 1), ((0, 0), (0, 0))).ravel()
+        Array([36.], dtype=float32)
+    """
     return lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def conv2d_im2col(x: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
-    """The convolution as one matrix product: [B·H·W, h·w·I] times [h·w·I, O], summed in at least float32."""
+    """The convolution as one matrix product: [B·H·W, h·w·I] times [h·w·I, O], summed in at least float32.
+
+    Example:
+        >>> image = jnp.arange(9.0).reshape(1, 3, 3, 1)
+        >>> conv2d_im2col(image, jnp.ones((3, 3, 1, 1)), (1, 1), ((0, 0), (0, 0))).ravel()
+        Array([36.], dtype=float32)
+    """
     h, w, inputs, outputs = kernel.shape
     x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     high, wide = (

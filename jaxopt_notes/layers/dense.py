@@ -43,6 +43,10 @@ def affine(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> ja
     """x·kernel + bias on the last axis of x [..., I], with kernel [I, O] and bias [O].
 
     Multiplied in the dtype of x, summed in at least float32, returned in the dtype of x.
+
+    Example:
+        >>> affine(jnp.array([[1.0, 2.0]]), jnp.array([[3.0], [4.0]]), jnp.array([0.5]))
+        Array([[11.5]], dtype=float32)
     """
     x = floating(x)
     kernel = kernel.astype(x.dtype)

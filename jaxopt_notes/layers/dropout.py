@@ -38,7 +38,12 @@ class Dropout(WithoutParameters):
 
 
 def dropout_mask(key: jax.Array, rate: Number, shape: tuple[int, ...]) -> jax.Array:
-    """A mask of bools, each False (dropped) with probability `rate`."""
+    """A mask of bools, each False (dropped) with probability `rate`.
+
+    Example:
+        >>> dropout_mask(jax.random.key(0), 1.0, (3,))
+        Array([False, False, False], dtype=bool)
+    """
     keep = (1 - as_hyperparameter(rate)).astype(jnp.float32)  # the same draws under x64
     return jax.random.bernoulli(key, keep, shape)
 

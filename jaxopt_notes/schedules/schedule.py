@@ -14,10 +14,20 @@ def check_rate(where: str, rate: Rate, interval: str = "[0, inf)", remedy: str =
     """A number checked against `interval`, or a schedule fit to be a leaf.
 
     Any callable is a schedule: a record of `jaxopt_notes.schedules`, an optax schedule, a lambda.
+
+    Example:
+        >>> check_rate("adam(learning_rate)", -1.0)
+        Traceback (most recent call last):
+        ValueError: adam(learning_rate) is -1, expected a number in [0, inf).
     """
     return as_leaf(rate) if callable(rate) else check_number(where, rate, interval, remedy)
 
 
 def rate_at(rate: Rate, step: jax.Array) -> jax.Array:
-    """The value of a rate at a step, as a hyperparameter (float32, float64 under x64)."""
+    """The value of a rate at a step, as a hyperparameter (float32, float64 under x64).
+
+    Example:
+        >>> [float(rate_at(rate, 4)) for rate in (0.5, lambda step: 2.0 * step)]
+        [0.5, 8.0]
+    """
     return as_hyperparameter(rate(step) if callable(rate) else rate)
