@@ -37,7 +37,7 @@ def test_every_mark_in_the_tests_is_a_known_row():
 
 SOURCE = '''
 import pytest
-pytestmark = [pytest.mark.slow, pytest.mark.notes("S0-01")]
+pytestmark = [pytest.mark.full, pytest.mark.notes("S0-01")]
 
 @pytest.mark.notes("S0-02", "S4-22b")
 @pytest.mark.parametrize("x", [1, pytest.param(2, marks=pytest.mark.notes("X-01"))])

@@ -71,7 +71,7 @@ def test_resnet_on_cpu(name):
     assert counts.temporaries < 1e6
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_transformer_on_cpu():
     counts = count(recipes()["clip + adamw + schedule"], transformer())
     assert counts.bytes_per_parameter <= BUDGET["clip + adamw + schedule"] + 0.5

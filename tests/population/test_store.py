@@ -228,7 +228,7 @@ def run_job(folder, cache, parts=None, seconds=0.0):
     return out == "end\n"
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.full)])
 def test_killed_at_any_moment_it_ends_with_the_same_table(tmp_path, kills):
     cache = tmp_path / "cache"
     assert run_job(tmp_path / "whole", cache)

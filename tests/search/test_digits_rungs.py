@@ -26,7 +26,7 @@ from jaxopt_notes.search import (
 from jaxopt_notes.search.spaces.unit_cube import as_configs
 from tests.search.curves import drive
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 pytest.importorskip("sklearn")
 
 CONFIGS, EPOCHS, KEYS = 400, 27, 11

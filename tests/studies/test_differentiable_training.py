@@ -26,7 +26,7 @@ def test_two_hundred_steps_end_lower_with_the_numbers_found(key):
     assert all(tuned.found[name] != tuned.start[name] for name in START)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_memory_grows_with_the_root_of_the_steps():
     """Without the part that does not grow: four times the steps, two times the memory; else four times."""
     sides = np.array([5, 10, 20, 40])

@@ -58,13 +58,13 @@ def runs():
     return dict(zip(("last", "best", "epochs"), map(np.asarray, found), strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.notes("S2-70")
 def test_without_remedy_it_memorizes(runs):
     np.testing.assert_allclose(runs["last"][0], 0.96, atol=0.006)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.notes("S2-80")
 def test_dropout_generalizes_better(runs):
     """The source reports 0.9817."""
@@ -72,7 +72,7 @@ def test_dropout_generalizes_better(runs):
     np.testing.assert_allclose(runs["last"][1].mean(), 0.9817, atol=0.006)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.notes("S2-78")
 def test_early_stopping_keeps_a_far_better_network(runs):
     """It stops long before the end; what the notes print as its accuracy, 0.9605, is that of no remedy."""

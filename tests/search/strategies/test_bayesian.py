@@ -63,7 +63,7 @@ def test_it_beats_random_search_on_branin_in_thirty_evaluations():
     assert np.median(model) < 0.397887 + 0.02 < np.median(chance) - 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.notes("S1-48")
 @pytest.mark.parametrize(
     ("f", "d", "n", "lowest", "near"), [(branin, 2, 30, 0.397887, 0.01), (hartmann6, 6, 60, -3.32237, 0.2)]
@@ -76,7 +76,7 @@ def test_it_beats_random_search_in_the_median_of_twenty_seeds(f, d, n, lowest, n
     assert (model < chance).mean() >= 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("kernel", ["rbf", "matern52"])
 @pytest.mark.parametrize(
     "acquisition", ["expected_improvement", "probability_of_improvement", "upper_confidence_bound"]

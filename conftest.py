@@ -1,0 +1,154 @@
+"""How tests run: two tiers, every core, the strictest JAX, and programs that are compiled once and cheaply.
+
+`python -m pytest` runs the quick tier, `python -m pytest --full` everything. The marker `full` takes a test
+out of the quick tier, unless it is named by its node id.
+"""
+
+import contextlib
+import functools
+import gc
+import hashlib
+import importlib
+import itertools
+import os
+import pathlib
+import platform
+
+import jax
+import jax.stages
+import pytest
+
+ROOT = pathlib.Path(__file__).parent
+MEMORY = 3 * 2**30  # bytes of a process from which on compiled programs are let go
+
+# Tests compile thousands of small programs and run each a few times, so the quick tier takes the cheapest
+# code: next to no optimization, and the code generator before jax 0.10's, which takes half the time (jax 0.11
+# has no switch for it). XLA reads the flags once; other processes generate code as users' do.
+CHEAP_CODE = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
+OLD_GENERATOR = jax.__version_info__ < (0, 11)
+if OLD_GENERATOR:
+    CHEAP_CODE.append("--xla_cpu_use_fusion_emitters=false")
+
+
+# Options and defaults
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--full", action="store_true", help="all tests, with the code generation that users have"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """A worker on every core, if there is a folder to share and nobody said otherwise (`-n 0`)."""
+    options = config.option
+    if not config.pluginmanager.hasplugin("xdist") or hasattr(config, "workerinput"):
+        return
+    alone = options.collectonly or options.usepdb or options.dist != "no" or options.tx
+    if options.numprocesses is None and not alone and any(os.path.isdir(name) for name in config.args):
+        options.numprocesses = "auto"
+    if options.numprocesses and options.dist == "no":
+        options.dist = "worksteal"  # neighbours, which share programs, stay together
+
+
+def pytest_configure(config):
+    cheap = [] if config.option.full else CHEAP_CODE
+    own = os.environ.get("XLA_FLAGS")
+    flags = " ".join([*cheap, own or ""])  # the user's own come last, and win
+    os.environ["XLA_FLAGS"] = flags
+    jax.devices()
+    if own is None:
+        del os.environ["XLA_FLAGS"]
+    else:
+        os.environ["XLA_FLAGS"] = own
+
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+    # Compiled programs are kept, and shared by the workers: for this version, these flags and this processor
+    # (another one could not run the instructions).
+    jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax" / machine(flags)))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def machine(flags):
+    """A name for what compiled code depends on."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
+    except OSError:
+        features = [platform.processor()]
+    parts = [jax.__version__, jax.lib.__version__, jax.default_backend(), platform.machine(), flags, *features]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+# What is run
+
+
+def pytest_collect_file(file_path):
+    """Import a module of the package as users do.
+
+    Pytest's own import would put the module in place of a function of its name (`search.sweep`).
+    """
+    if file_path.suffix == ".py" and file_path.is_relative_to(ROOT / "jaxopt_notes"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(".".join(file_path.relative_to(ROOT).with_suffix("").parts))
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.option.full or any("::" in name for name in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("full")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
+# Memory
+
+ran = itertools.count(1)
+memory_limit = MEMORY
+
+
+def pytest_runtest_teardown():
+    """Thousands of compiled programs are gigabytes: let them go when they are, and not before."""
+    global memory_limit
+    if next(ran) % 50 == 0 and resident() > memory_limit:
+        jax.clear_caches()
+        gc.collect()
+        memory_limit = max(MEMORY, resident() + 2**30)  # not all of it goes back to the system
+
+
+def resident():
+    """Bytes of memory of this process; where that is unknown, more than any limit."""
+    try:
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 2**62
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+# Fixtures
+
+
+@pytest.fixture
+def compiled_as_for_users(monkeypatch, request):
+    """What is compiled explicitly has the code that users' programs have: for tests that read it."""
+    if not request.config.option.full:
+        options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+        if OLD_GENERATOR:
+            options["xla_cpu_use_fusion_emitters"] = True
+        compile_ = functools.partialmethod(jax.stages.Lowered.compile, compiler_options=options)
+        monkeypatch.setattr(jax.stages.Lowered, "compile", compile_)
+
+
+@pytest.fixture
+def x64():
+    """Run a test in float64, as the goldens do."""
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture
+def key():
+    return jax.random.key(0)
