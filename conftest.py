@@ -78,8 +78,8 @@ def machine(flags):
         features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
     except OSError:
         features = [platform.processor()]
-    parts = [jax.__version__, jax.lib.__version__, jax.default_backend(), platform.machine(), flags, *features]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    versions = [jax.__version__, jax.lib.__version__, jax.default_backend(), platform.machine()]
+    return hashlib.sha256("\n".join([*versions, flags, *features]).encode()).hexdigest()[:16]
 
 
 # What is run
