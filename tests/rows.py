@@ -8,6 +8,7 @@ needs neither JAX nor pytest. An id that is no row is an error.
     python -m tests.rows                 a line per seed, then the rows without a test
     python -m tests.rows --covered       the rows with a test, and where it stands
     python -m tests.rows --json          everything, for programs
+    python -m tests.rows --write         docs/ROWS.md, the page for readers: each row and its test files
 """
 
 import argparse
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("tests", "notebooks")
+PAGE = ROOT / "docs" / "ROWS.md"
 
 
 class UnknownRow(ValueError):
@@ -89,11 +91,30 @@ def report(found: dict[str, list[str]], *, summary: bool, covered: bool, uncover
         yield from (f"{row:<7} {name[row]}" for row, places in found.items() if not places)
 
 
+def page(found: dict[str, list[str]]) -> str:
+    """The table of all rows in Markdown; files without line numbers, which every edit would change."""
+    covered, total = totals(found)["all"]
+    lines = [
+        "# The rows of the study notes, and the tests that prove them",
+        "",
+        f"{covered} of {total} rows have a test. Made by `python -m tests.rows --write`.",
+        "",
+        "| row | what it says | tests |",
+        "|---|---|---|",
+    ]
+    for row, name in names().items():
+        files = dict.fromkeys(place.split(":")[0] for place in found[row])
+        links = ", ".join(f"[`{file.removeprefix('tests/')}`](../{file})" for file in files)
+        lines.append(f"| {row} | {name.replace('|', chr(92) + '|')} | {links} |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.rows", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--covered", action="store_true", help="only the rows with a test, and where")
     parser.add_argument("--uncovered", action="store_true", help="only the rows without a test")
     parser.add_argument("--json", action="store_true", help="totals and rows as JSON")
+    parser.add_argument("--write", action="store_true", help="write docs/ROWS.md")
     options = parser.parse_args(arguments)
     try:
         found = coverage()
@@ -103,6 +124,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.json:
         rows = {row: {"name": name, "tests": found[row]} for row, name in names().items()}
         print(json.dumps({"totals": totals(found), "rows": rows}, ensure_ascii=False, indent=1))
+        return 0
+    if options.write:
+        PAGE.write_text(page(found), encoding="utf-8")
         return 0
     chosen = options.covered or options.uncovered
     lines = report(

@@ -33,10 +33,10 @@ def test_examples_run(capsys):
 
 @pytest.mark.parametrize("row", re.findall(r"^\| (`.*?) \| (.*) \|", README, re.MULTILINE))
 def test_names_in_the_table_exist(row):
-    """Those that look like names, in backticks or with an underscore, are in the row's rooms or public."""
-    rooms = [importlib.import_module(f"jaxopt_notes.{name}") for name in re.findall(r"`(\w+)`", row[0])]
+    """Those that look like names, in backticks or with an underscore, are in the row's subpackages or at the top."""
+    homes = [importlib.import_module(f"jaxopt_notes.{name}") for name in re.findall(r"`(\w+)`", row[0])]
     for name in re.findall(r"`(\w+)|\b([a-z]+_\w+)", row[1]):
-        assert any(hasattr(room, "".join(name)) for room in [jn, *rooms]), name
+        assert any(hasattr(home, "".join(name)) for home in [jn, *homes]), name
 
 
 def test_every_optimizer_is_on_the_page_that_the_table_names():
