@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
-from jaxopt_notes.layers.layer import Shaped, along_last, floating, parameter_dtype
+from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_number, record, static
 
 
@@ -31,6 +31,7 @@ class BatchNorm:
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
         x = floating(x)
+        check_features("batch_norm", x, params["scale"].shape[0])
         wide = x.astype(compute_dtype(x))
         if train:
             axes = tuple(range(x.ndim - 1))

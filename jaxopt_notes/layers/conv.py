@@ -26,6 +26,7 @@ from jaxopt_notes.initializers import lecun_normal, zeros
 from jaxopt_notes.layers.layer import (
     Shaped,
     along_last,
+    check_features,
     check_images,
     floating,
     pair,
@@ -64,6 +65,7 @@ class Conv:
     ) -> tuple[jax.Array, Tree]:
         check_images("conv(x)", x)
         x = floating(x)
+        check_features("conv", x, params["kernel"].shape[2])
         y = conv2d(x, params["kernel"], self.strides, self.padding)
         if "bias" in params:
             wide = y.astype(compute_dtype(y))

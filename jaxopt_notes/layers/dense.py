@@ -12,7 +12,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import lecun_normal, zeros
-from jaxopt_notes.layers.layer import Shaped, along_last, floating, parameter_dtype
+from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
 from jaxopt_notes.record import as_leaf, check_count, record, static
 
 
@@ -36,6 +36,8 @@ class Dense:
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
+        x = floating(x)
+        check_features("dense", x, params["kernel"].shape[0])
         return affine(x, params["kernel"], params.get("bias")), state
 
 

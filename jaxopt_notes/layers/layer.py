@@ -20,6 +20,7 @@ takes. Integers (pixels, say) are read as the default floating dtype.
 
 from typing import Any, Protocol, runtime_checkable
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -65,6 +66,21 @@ def parameter_dtype(x: Shaped) -> np.dtype:
 def along_last(vector: jax.Array, like: jax.Array) -> jax.Array:
     """A vector [C] shaped [1, …, 1, C], in the dtype of `like` [..., C], ready to broadcast."""
     return vector.astype(like.dtype).reshape((1,) * (like.ndim - 1) + (-1,))
+
+
+def check_features(layer: str, x: Shaped, features: int) -> None:
+    """Raise unless the last axis of x is as long as it was when the parameters were made.
+
+    Broadcasting would otherwise let one feature stand for all, and answer in another shape.
+    """
+    chex.assert_axis_dimension(
+        x,
+        -1,
+        features,
+        custom_message=f"{layer}(x) has shape {tuple(x.shape)}, its parameters were made for {features} "
+        "features, the last axis: give it such inputs, or call init again with these",
+        exception_type=ValueError,
+    )
 
 
 def pair(where: str, value: int | tuple[int, int]) -> tuple[int, int]:

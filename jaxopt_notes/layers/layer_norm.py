@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.layers.batch_norm import moments, normalize
-from jaxopt_notes.layers.layer import Shaped, floating, parameter_dtype
+from jaxopt_notes.layers.layer import Shaped, check_features, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_number, record
 
 
@@ -27,6 +27,7 @@ class LayerNorm:
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
         x = floating(x)
+        check_features("layer_norm", x, params["scale"].shape[0])
         wide = x.astype(compute_dtype(x))
         y = normalize(wide, *moments(wide, (x.ndim - 1,)), self.eps, params["scale"], params["bias"])
         return y.astype(x.dtype), state
