@@ -33,7 +33,7 @@ def test_examples_run(capsys):
 
 @pytest.mark.parametrize("row", re.findall(r"^\| (`.*?) \| (.*) \|", README, re.MULTILINE))
 def test_names_in_the_table_exist(row):
-    """Those that look like names, in backticks or with an underscore, are in the row's subpackages or public."""
+    """Those that look like names, in backticks or with an underscore, are in its subpackages or public."""
     homes = [importlib.import_module(f"jaxopt_notes.{name}") for name in re.findall(r"`(\w+)`", row[0])]
     for name in re.findall(r"`(\w+)|\b([a-z]+_\w+)", row[1]):
         assert any(hasattr(home, "".join(name)) for home in [jn, *homes]), name
