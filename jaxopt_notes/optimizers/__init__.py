@@ -11,6 +11,7 @@ with corners and for constraints. Most need `value_fn=`, the loss itself, in `up
 from collections.abc import Callable
 from typing import Any
 
+from jaxopt_notes.masks import matrices
 from jaxopt_notes.optimizers.adabelief import AdaBelief, adabelief
 from jaxopt_notes.optimizers.adadelta import AdaDelta, adadelta
 from jaxopt_notes.optimizers.adafactor import Adafactor, adafactor
@@ -36,7 +37,7 @@ from jaxopt_notes.optimizers.lamb import LAMB, lamb
 from jaxopt_notes.optimizers.lars import LARS, lars
 from jaxopt_notes.optimizers.lion import Lion, lion
 from jaxopt_notes.optimizers.momentum import Momentum, momentum
-from jaxopt_notes.optimizers.muon import Muon, matrices, muon
+from jaxopt_notes.optimizers.muon import Muon, muon
 from jaxopt_notes.optimizers.nadam import NAdam, NAdamW, nadam, nadamw
 from jaxopt_notes.optimizers.nesterov import Nesterov, NesterovAccelerated, nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.noisy_sgd import NoisySGD, noisy_sgd

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
@@ -159,7 +159,7 @@ def adafactor(
     eps_scale: Number = 1e-3,
     relative_step: bool = True,
     factored: bool = True,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> Adafactor:
     """Adafactor: adaptive rates in sublinear memory.
@@ -187,7 +187,7 @@ def adafactor(
         eps_scale: ε₂ ≥ 0, the least rms(θ), by which weights that start at zero can grow.
         relative_step: False for ρ = η.
         factored: False keeps the whole moment of every leaf.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the means, of whole moments and of the momentum, see `moments`.
 

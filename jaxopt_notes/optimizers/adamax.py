@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.adam import AdamState
 from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
@@ -115,7 +115,7 @@ def adamaxw(
     eps: Number = 1e-8,
     *,
     weight_decay: Rate = 1e-4,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: str | None = None,
 ) -> AdamaxW:
     """Adamax with decoupled weight decay.
@@ -129,7 +129,7 @@ def adamaxw(
         b2: decay of the maximum, in [0, 1).
         eps: added to |g|, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: the precision of m and u; `None` for that of the parameters and at least float32.
 

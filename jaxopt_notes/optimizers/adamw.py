@@ -3,7 +3,7 @@
 from typing import Any
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.adam import Adam, AdamState, adam
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
@@ -47,7 +47,7 @@ def adamw(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 1e-4,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> AdamW:
     """Adam with decoupled weight decay.
@@ -62,7 +62,7 @@ def adamw(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the moments, as in `adam`.
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
@@ -96,7 +96,7 @@ def adan(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 0.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> Adan:
     """Adan: adaptive Nesterov momentum.
@@ -117,7 +117,7 @@ def adan(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule, as a proximal step: parameters shrink by 1/(1 + ηλ).
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the averages and of the last gradient, see `moments`.
 

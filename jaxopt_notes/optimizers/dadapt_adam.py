@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.distance import absolute_sum, after, inner_product
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -105,7 +105,7 @@ def dadapt_adam(
     *,
     d0: Number = 1e-6,
     weight_decay: Rate = 0.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     bias_correction: bool = False,
     state_dtype: Any = None,
 ) -> DAdaptAdam:
@@ -122,7 +122,7 @@ def dadapt_adam(
         eps: ≥ 0, outside the root.
         d0: the first estimate of the distance, in the largest coordinate, > 0 and surely too small.
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         bias_correction: whether γ is multiplied by √(1 − b2ᵗ)/(1 − b1ᵗ), as in Adam.
         state_dtype: precision of m, v and s, as in `adam`.

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -84,7 +84,7 @@ def lamb(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 0.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> LAMB:
     """LAMB: Adam for large batches, layer by layer.
@@ -100,7 +100,7 @@ def lamb(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule. It turns the step and does not lengthen it.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools. The ratio is taken of every leaf.
         state_dtype: precision of the moments, see `moments`.
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -87,7 +87,7 @@ def lars(
     *,
     weight_decay: Rate = 0.0,
     nesterov: bool = False,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> LARS:
     """LARS: momentum for large batches, with a rate for each layer.
@@ -105,7 +105,7 @@ def lars(
         eps: added to the denominator, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule.
         nesterov: the parameters held are the look-ahead point, as in `nesterov`.
-        mask: which leaves are adapted and decayed: `weights_only` (rank ≥ 2, no normalization scale),
+        mask: which leaves are adapted and decayed: "weights_only" (rank ≥ 2, no normalization scale),
             `None` for all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the velocity, see `moments`.
 

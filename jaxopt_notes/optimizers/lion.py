@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -71,7 +71,7 @@ def lion(
     b2: Number = 0.99,
     *,
     weight_decay: Rate = 1e-3,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> Lion:
     """Lion (evolved sign momentum): one average, two weights, steps of one size.
@@ -87,7 +87,7 @@ def lion(
         b2: decay of the average, in (0, 1). b1 = b2 is `signum`.
         weight_decay: λ ≥ 0, a number or a schedule, decoupled; three to ten times AdamW's, since η is
             that much smaller.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the average, see `moments`.
 

@@ -4,17 +4,15 @@ The update of a matrix U·Σ·Vᵀ is U·Vᵀ: all directions move alike, the ra
 ones. That is steepest descent for matrices measured by their largest singular value. A few Newton–Schulz
 iterations, matrix products only, push all singular values near 1, which is enough.
 
-`muon` is a `partition` of two optimizers: `MuonMatrices` for the chosen leaves, a companion for all others.
+`muon` is two optimizers under masks: `MuonMatrices` for the chosen leaves, a companion for all others.
 """
 
-import dataclasses
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import Marks, as_mask
 from jaxopt_notes.optimizers.adamw import adamw
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -27,7 +25,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, as_matrix, newton_schulz
-from jaxopt_notes.optimizers.wrappers.partition import partition
+from jaxopt_notes.optimizers.wrappers.masking import Masked
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -88,32 +86,6 @@ def muon_step(
     return -rate * (scale * orthogonal.reshape(g.shape) + weight_decay * p), m
 
 
-def matrices(params: Tree) -> Tree:
-    """Mask of the leaves of rank 2.
-
-    Example:
-        >>> matrices({"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)})
-        {'bias': False, 'kernel': True}
-    """
-    return jax.tree.map(lambda leaf: jnp.ndim(leaf) == 2, params)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Labels:
-    """The labels for `partition`; equal when the masks are, so it is structure of a record."""
-
-    mask: Any
-
-    def __call__(self, params: tuple[Tree]) -> tuple[Tree]:
-        (tree,) = params
-        chosen = tree if self.mask is None else self.mask(tree)
-        labels = jax.tree.map(
-            lambda _, keep: "matrices" if self.mask is None or keep else "others",
-            tree, chosen, is_leaf=is_none,
-        )  # fmt: skip
-        return (labels,)
-
-
 @record
 class Muon(Transform):
     """See `muon`."""
@@ -139,19 +111,17 @@ class Muon(Transform):
         other = self.companion
         if other is None:
             other = adamw(self.learning_rate, weight_decay=self.weight_decay, state_dtype=self.state_dtype)
-        return partition({"matrices": own, "others": other}, _Labels(self.mask))
+        others = Marks(self.mask, "others")
+        return Chain((Masked(own, self.mask, "raw"), Masked(other, others, "raw")))
 
-    # A tuple around the tree, so that a tree which is one leaf and masked out is not None, but holds it.
     def init(self, params: Tree) -> tuple:
-        return self._parts().init((params,))
+        return self._parts().init(params)
 
     def update(self, updates: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
-        params = require_params("muon", params)
-        (steps,), state = self._parts().update((updates,), state, (params,), **extra)
-        return steps, state
+        return self._parts().update(updates, state, require_params("muon", params), **extra)
 
     def evaluation_params(self, params: Tree, state: tuple) -> Tree:
-        return self._parts().evaluation_params((params,), state)[0]
+        return self._parts().evaluation_params(params, state)
 
 
 def muon(
@@ -165,7 +135,7 @@ def muon(
     nesterov: bool = True,
     consistent_rms: Number | None = None,
     companion: Any = None,
-    mask: Any = matrices,
+    mask: Any = "matrices",
     state_dtype: Any = None,
 ) -> Muon:
     """Muon: momentum orthogonalized by Newton–Schulz iterations.
@@ -199,6 +169,7 @@ def muon(
         ValueError: a number outside its interval, or `update` without params. TypeError: no number.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> optimizer = muon(learning_rate=0.1, consistent_rms=0.2)
         >>> params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
         >>> grads = {"kernel": jnp.array([[3.0, 0.0], [0.0, 0.2]]), "bias": jnp.array([-1.0, 0.5])}

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -164,7 +164,7 @@ def nadamw(
     momentum_decay: Number = 4e-3,
     *,
     weight_decay: Rate = 1e-4,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: str | None = None,
 ) -> NAdamW:
     """NAdam with decoupled weight decay.
@@ -180,7 +180,7 @@ def nadamw(
         eps_root: added inside the root, ≥ 0.
         momentum_decay: ψ ≥ 0; `inf` is a constant momentum.
         weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: the precision of the moments; `None` for that of the parameters and at least float32.
 

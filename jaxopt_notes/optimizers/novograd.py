@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -78,7 +78,7 @@ def novograd(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 0.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> NovoGrad:
     """NovoGrad: a second moment of one number a layer.
@@ -94,7 +94,7 @@ def novograd(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule; momentum carries it along.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of m, see `moments`.
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.distance import absolute_sum, after, gain, starting_point
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -107,7 +107,7 @@ def prodigy(
     d0: Number = 1e-6,
     d_coef: Number = 1.0,
     weight_decay: Rate = 0.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     bias_correction: bool = False,
     safeguard_warmup: bool = False,
     state_dtype: Any = None,
@@ -127,7 +127,7 @@ def prodigy(
         d0: the first estimate of the distance, > 0 and surely too small.
         d_coef: a factor of all estimates, > 0; the thing to tune if there is any: ½ to 2.
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         bias_correction: whether γ is multiplied by √(1 − b2ᵗ)/(1 − b1ᵗ), as in Adam.
         safeguard_warmup: leave γ out of s, so that a warm-up does not raise the estimate.

@@ -6,7 +6,7 @@ import jax
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, zeros_like
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     bias_correction,
@@ -82,7 +82,7 @@ def schedule_free_adamw(
     *,
     weight_decay: Rate = 0.0,
     weight_power: Number = 2.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> ScheduleFreeAdamW:
     """Schedule-free AdamW: averaging in place of Adam's first moment.

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.core.chain import chain
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.optimizers.transforms.weight_decay import add_l2
@@ -31,7 +31,7 @@ def schedule_free_sgd(
     *,
     weight_decay: Rate = 0.0,
     weight_power: Number = 2.0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
 ) -> ScheduleFreeSGD:
     """Schedule-free gradient descent.
 
@@ -42,7 +42,7 @@ def schedule_free_sgd(
         learning_rate: γ ≥ 0, a number or a warm-up; it does not have to fall.
         b1, weight_power: β and p, as in `schedule_free`.
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
 
     Returns:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -135,7 +135,7 @@ def soap(
     shampoo_beta: Number | None = None,
     precondition_frequency: Number = 10,
     max_precondition_dim: int = 10_000,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> SOAP:
     """SOAP: Shampoo with Adam in the preconditioner's eigenbasis.
@@ -155,7 +155,7 @@ def soap(
         precondition_frequency: k ≥ 1, rounded to a whole number; may be traced. The eigenvectors are
             exact the first time, and then follow by one step of orthogonal iteration each.
         max_precondition_dim: a side longer than this keeps its basis I, and has no state. With 0 it is Adam.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of M and V, see `moments`.
 

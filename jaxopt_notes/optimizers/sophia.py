@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
@@ -118,7 +118,7 @@ def sophia(
     clip_threshold: Number = 1.0,
     update_interval: Number = 10,
     seed: Number = 0,
-    mask: Any = weights_only,
+    mask: Any = "weights_only",
     state_dtype: Any = None,
 ) -> Sophia:
     """Sophia: second-order clipped stochastic optimization.
@@ -138,7 +138,7 @@ def sophia(
         clip_threshold: c in (0, inf].
         update_interval: k ≥ 1, rounded to a whole number; may be traced.
         seed: a whole number, for the estimates.
-        mask: which leaves are decayed: `weights_only` (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of m and h, see `moments`.
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none, real_dtype
-from jaxopt_notes.masks import Mask
+from jaxopt_notes.masks import Mask, read_mask
 
 
 def sum_over(function: Callable[[jax.Array], jax.Array], params: Tree, mask: Mask | None = None) -> jax.Array:
@@ -24,7 +24,7 @@ def sum_over(function: Callable[[jax.Array], jax.Array], params: Tree, mask: Mas
     """
     treedef: Any
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
-    chosen = [True] * len(leaves) if mask is None else treedef.flatten_up_to(mask(params))
+    chosen = [True] * len(leaves) if mask is None else treedef.flatten_up_to(read_mask(mask, params))
     weights = [jnp.asarray(w) for w, keep in zip(leaves, chosen, strict=True) if keep and is_float(w)]
     kind: Any = compute_dtype(*(jnp.zeros((), real_dtype(w.dtype)) for w in weights))
     total = jnp.zeros((), kind)

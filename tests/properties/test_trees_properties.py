@@ -117,7 +117,7 @@ def test_masks_are_equal_as_their_trees_are(tree, other):
     mask, again, different = as_mask(tree), as_mask(jax.tree.map(lambda x: x, tree)), as_mask(other)
     assert mask == again
     assert hash(mask) == hash(again)
-    assert mask(None) == tree
+    assert mask(tree) == tree
     same = jax.tree.structure(tree) == jax.tree.structure(other) and tree == other
     assert (mask == different) is same
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.masks import read_mask
 
 
 def on_leaves(amount: Any, mask: Any, params: Tree) -> Tree:
@@ -22,5 +23,4 @@ def on_leaves(amount: Any, mask: Any, params: Tree) -> Tree:
         0.5 0.0
     """
     amount = as_hyperparameter(amount)
-    chosen = jax.tree.map(lambda _: True, params) if mask is None else mask(params)
-    return jax.tree.map(lambda is_chosen: amount if is_chosen else jnp.zeros_like(amount), chosen)
+    return jax.tree.map(lambda chosen: amount if chosen else jnp.zeros_like(amount), read_mask(mask, params))

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none
+from jaxopt_notes.masks import read_mask
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -73,7 +74,7 @@ def _chosen(function: Any, penalty: Any, params: Tree, amount: jax.Array) -> Tre
     """The function of every leaf that the penalty's mask chooses."""
     if penalty.mask is None:
         return jax.tree.map(lambda x: function(x, amount), params)
-    mask = penalty.mask(params)
+    mask = read_mask(penalty.mask, params)
     return jax.tree.map(
         lambda x, keep: function(x, amount) if x is not None and keep else x, params, mask, is_leaf=is_none
     )

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask, read_mask
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -51,7 +51,7 @@ class AddL2(Transform):
 
 def add_multiple(updates: Tree, params: Tree, factor: Any, mask: Any, accept: Any = None) -> Tree:
     """u + factor·θ on the leaves that the mask (None: all) selects."""
-    chosen = None if mask is None else mask(params)
+    chosen = None if mask is None else read_mask(mask, params)
     return leafwise(_add_multiple, updates, params, mask=chosen, factor=factor, accept=accept)[0]
 
 
@@ -59,14 +59,14 @@ def _add_multiple(u, p, *, factor):
     return u + factor * p
 
 
-def add_l2(weight_decay: Rate = 1e-4, mask: Any = weights_only) -> AddL2:
+def add_l2(weight_decay: Rate = 1e-4, mask: Any = "weights_only") -> AddL2:
     """The gradient of an L2 penalty, added to the gradients: coupled weight decay.
 
         g ← g + λ·θ
 
     Arguments:
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves: `weights_only` (rank ≥ 2, no normalization scale), `None` for all, a
+        mask: which leaves: "weights_only" (rank ≥ 2, no normalization scale), `None` for all, a
             function of the parameters, or a tree of bools.
 
     Returns:
@@ -112,7 +112,7 @@ class WeightDecay(Transform):
 
 
 def weight_decay(
-    weight_decay: Rate = 1e-4, learning_rate: Rate = 1.0, mask: Any = weights_only
+    weight_decay: Rate = 1e-4, learning_rate: Rate = 1.0, mask: Any = "weights_only"
 ) -> WeightDecay:
     """Decoupled weight decay: parameters shrink by a fixed share each step, whatever the optimizer.
 
@@ -122,7 +122,7 @@ def weight_decay(
         weight_decay: λ ≥ 0, a number or a schedule.
         learning_rate: η ≥ 0, a number or a schedule; 1 for a decay that no rate multiplies, the
             optimizer's own rate for the decay of AdamW. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves: `weights_only` (rank ≥ 2, no normalization scale), `None` for all, a
+        mask: which leaves: "weights_only" (rank ≥ 2, no normalization scale), `None` for all, a
             function of the parameters, or a tree of bools.
 
     Returns:
@@ -170,7 +170,7 @@ class MultiplicativeDecay(Transform):
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         params = require_params("multiplicative_decay", params)
-        chosen = None if self.mask is None else self.mask(params)
+        chosen = None if self.mask is None else read_mask(self.mask, params)
         return leafwise(_multiply, updates, params, mask=chosen, factor=self.factor, accept=accept)[0], state
 
 
@@ -178,14 +178,14 @@ def _multiply(u, p, *, factor):
     return factor * (p + u) - p
 
 
-def multiplicative_decay(factor: Number = 0.9999, mask: Any = weights_only) -> MultiplicativeDecay:
+def multiplicative_decay(factor: Number = 0.9999, mask: Any = "weights_only") -> MultiplicativeDecay:
     """Multiply the parameters by a constant after each step.
 
         θ ← c·(θ + u)
 
     Arguments:
         factor: c in [0, 1].
-        mask: which leaves: `weights_only` (rank ≥ 2, no normalization scale), `None` for all, a
+        mask: which leaves: "weights_only" (rank ≥ 2, no normalization scale), `None` for all, a
             function of the parameters, or a tree of bools.
 
     Returns:

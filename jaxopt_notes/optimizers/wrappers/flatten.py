@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, is_float
-from jaxopt_notes.masks import Mask, as_mask
+from jaxopt_notes.masks import as_mask, read_mask
 from jaxopt_notes.record import record, static
 
 
@@ -84,8 +84,8 @@ def flatten(tree: Tree, mask: Any = None) -> Flat:
     """
     treedef: Any
     leaves, treedef = jax.tree.flatten(tree)
-    chosen: Mask | None = as_mask(mask)
-    flags = [False] * len(leaves) if chosen is None else treedef.flatten_up_to(chosen(tree))
+    chosen = as_mask(mask)
+    flags = [False] * len(leaves) if chosen is None else jax.tree.leaves(read_mask(chosen, tree))
     names = tuple(
         jnp.asarray(leaf).dtype.name + "/masked" * bool(flag) if is_float(leaf) else None
         for leaf, flag in zip(leaves, flags, strict=True)

@@ -1,14 +1,16 @@
 """Optimizers for some of the leaves: the others hold no state and do not move."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, is_none
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import as_mask, read_mask
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.record import check_choice, record, static
 
 
@@ -31,15 +33,17 @@ class Masked:
         return getattr(self.optimizer, "gated", False)
 
     def init(self, params: Tree) -> MaskedState:
-        return MaskedState(self.optimizer.init(_select(params, self._mask(params))))
+        return MaskedState(self.optimizer.init(_select(params, read_mask(self.mask, params))))
 
     def update(
         self, updates: Tree, state: MaskedState, params: Tree = None, **extra: Any
     ) -> tuple[Tree, MaskedState]:
-        mask = self._mask(updates if params is None else params)
+        mask = read_mask(self.mask, updates if params is None else params)
         chosen = None if params is None else _select(params, mask)
         accept = extra.get("accept")
+        extra = {name: _inside(name, value, params, mask) for name, value in extra.items()}
         inside, inner = self.optimizer.update(_select(updates, mask), state.inner, chosen, **extra)
+        inside = None if mask is False else inside
 
         def merge(keep: bool, raw: Any, new: Any) -> Any:
             if keep or raw is None:
@@ -51,28 +55,48 @@ class Masked:
         return jax.tree.map(merge, mask, updates, inside, is_leaf=is_none), MaskedState(inner)
 
     def evaluation_params(self, params: Tree, state: MaskedState) -> Tree:
-        mask = self._mask(params)
+        mask = read_mask(self.mask, params)
+        if mask is False:
+            return params
         inside = evaluation_params(self.optimizer, _select(params, mask), state.inner)
         return jax.tree.map(
             lambda keep, old, new: new if keep else old, mask, params, inside, is_leaf=is_none
         )
 
-    def _mask(self, tree: Tree) -> Tree:
-        return jax.tree.map(lambda _: True, tree) if self.mask is None else self.mask(tree)
-
 
 def _select(tree: Tree, mask: Tree) -> Tree:
+    """The leaves that are True in the mask, `None` in place of the others.
+
+    A tree that is one leaf, and masked out, becomes an empty tree: `None` would say that it is not known.
+    """
+    if mask is False:
+        return ()
     return jax.tree.map(lambda keep, leaf: leaf if keep else None, mask, tree, is_leaf=is_none)
 
 
-def masked(optimizer: Any, mask: Any = weights_only, *, outside: str = "zero") -> Masked:
+def _inside(name: str, value: Any, params: Tree, mask: Tree) -> Any:
+    """A further argument of `update` as the wrapped optimizer, which sees the chosen leaves, can use it."""
+    if name == "grad":
+        return _select(value, mask)
+    if name not in ("value_fn", "residual_fn", "hessian_fn") or params is None:
+        return value
+
+    @functools.wraps(value)
+    def of_the_chosen(chosen: Tree, *args: Any, **kwargs: Any) -> Any:
+        found = value(params if mask is False else merge(chosen, params), *args, **kwargs)
+        return _select(found, mask) if name == "hessian_fn" else found
+
+    return of_the_chosen
+
+
+def masked(optimizer: Any, mask: Any = "weights_only", *, outside: str = "zero") -> Masked:
     """Apply an optimizer to the leaves that a mask selects, and leave the others where they are.
 
         u ← optimizer(g) where the mask is True, 0 elsewhere
 
     Arguments:
         optimizer: any optimizer or chain.
-        mask: `weights_only` (rank ≥ 2, no normalization scale), a function of the parameters, a tree
+        mask: "weights_only" (rank ≥ 2, no normalization scale), a function of the parameters, a tree
             of bools, or `None` for all.
         outside: what leaves where the mask is False: "zero", or "raw" for the gradient as it came,
             to be taken care of by a later part of a chain.

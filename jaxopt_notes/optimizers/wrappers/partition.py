@@ -11,42 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, is_none
-from jaxopt_notes.masks import as_mask, path_name
+from jaxopt_notes.masks import Marks, as_mask, path_name, read_mask
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.optimizers.wrappers.masking import masked
 from jaxopt_notes.record import Number, check_number, record, static
-
-
-class _Label:
-    """The mask of the leaves of one label; equal when the labels are, so it is structure of a record."""
-
-    def __init__(self, labels: Any, label: str, known: tuple):
-        if not callable(labels):
-            leaves, treedef = jax.tree.flatten(labels)
-            labels = (tuple(leaves), treedef)
-        self.parts = (labels, label, known)
-
-    def __call__(self, params: Tree) -> Tree:
-        labels, label, known = self.parts
-        tree = labels(params) if callable(labels) else jax.tree.unflatten(labels[1], labels[0])
-        tree = jax.tree.broadcast(tree, params, is_leaf=is_none)
-        for path, found in jax.tree.leaves_with_path(tree):
-            if found not in known:
-                raise ValueError(
-                    f"partition(labels) is {found!r} at {path_name(path)!r}, expected one of "
-                    f"{', '.join(map(repr, known))}: give partition(transforms) an optimizer for it."
-                )
-        return jax.tree.map(lambda found: found == label, tree)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Label) and self.parts == other.parts
-
-    def __hash__(self) -> int:
-        return hash(self.parts)
-
-    def __repr__(self) -> str:
-        return f"label {self.parts[1]!r}"
 
 
 def partition(transforms: Mapping[str, Any], labels: Any) -> Chain:
@@ -81,26 +50,10 @@ def partition(transforms: Mapping[str, Any], labels: Any) -> Chain:
     known = tuple(transforms)
     return Chain(
         tuple(
-            masked(as_transform(transform), _Label(labels, label, known), outside="raw")
+            masked(as_transform(transform), Marks.of(label, labels, known), outside="raw")
             for label, transform in transforms.items()
         )
     )
-
-
-class _Paths:
-    """Labels from a function of the path; equal when the function is."""
-
-    def __init__(self, label: Callable[[str], str]):
-        self.label = label
-
-    def __call__(self, params: Tree) -> Tree:
-        return jax.tree.map_with_path(lambda path, _: self.label(path_name(path)), params, is_leaf=is_none)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Paths) and self.label == other.label
-
-    def __hash__(self) -> int:
-        return hash(self.label)
 
 
 def label_paths(label: Callable[[str], str]) -> Callable[[Tree], Tree]:
@@ -119,7 +72,7 @@ def label_paths(label: Callable[[str], str]) -> Callable[[Tree], Tree]:
         >>> labels({"layers_0": {"kernel": 1.0}, "layers_4": {"kernel": 1.0}})
         {'layers_0': {'kernel': 'body'}, 'layers_4': {'kernel': 'head'}}
     """
-    return _Paths(label)
+    return Marks(label, "path")
 
 
 @record
@@ -131,7 +84,7 @@ class Freeze(Transform):
     def update(
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, tuple]:
-        chosen = None if self.mask is None else self.mask(updates if params is None else params)
+        chosen = None if self.mask is None else read_mask(self.mask, updates if params is None else params)
         return leafwise(_zero, updates, params, mask=chosen, accept=accept)[0], state
 
 
