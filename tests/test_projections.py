@@ -70,6 +70,56 @@ def test_the_thresholds_are_proximal_operators(operator, penalty, threshold, x64
             np.testing.assert_allclose(operator(jnp.array(v), threshold(t)), grid[cost.argmin()], atol=1e-3)
 
 
+def test_what_equals_the_threshold_is_dropped():
+    x = jnp.array([0.5, -0.5, 0.75, -0.25, -1.0])
+    np.testing.assert_array_equal(p.hard_threshold(x, 0.5), [0, 0, 0.75, 0, -1])
+    np.testing.assert_array_equal(p.soft_threshold(x, 0.5), [0, 0, 0.25, 0, -0.5])
+    np.testing.assert_array_equal(p.hard_threshold(x, 0.0), x)
+
+
+@pytest.mark.parametrize("name", sorted(SETS.keys() - {"simplex"}))
+def test_a_point_inside_stays_where_it_is(name):
+    """Also a negative one, a small one and zero; a point at the border stays, too."""
+    for x in (points(5, seed=3) * 0.05, jnp.zeros((5, 3, 2))):
+        x = x.astype(jnp.float32)
+        np.testing.assert_array_equal(jax.vmap(SETS[name])(x), x)
+    border = {
+        "box": [[-0.5, 1.0]],
+        "l2_ball": [[0.0, -1.5]],
+        "l1_ball": [[-0.5, 1.0]],
+        "max_norm": [[-0.7, 0.7]],
+    }
+    np.testing.assert_array_equal(SETS[name](jnp.array(border[name])), jnp.array(border[name]))
+
+
+def test_the_simplex_by_hand():
+    """Its points stay; of (1, 0.5, −1) and the total 1, τ = 0.25; equal entries share what is over."""
+    np.testing.assert_allclose(p.project_simplex(jnp.array([0.25, 0.0, 0.75])), [0.25, 0, 0.75], atol=1e-7)
+    np.testing.assert_allclose(p.project_simplex(jnp.array([1.0, 0.5, -1.0])), [0.75, 0.25, 0], atol=1e-7)
+    np.testing.assert_allclose(p.project_simplex(jnp.array([3.0, 3.0, 3.0]), 6.0), [2, 2, 2], atol=1e-6)
+    np.testing.assert_allclose(p.project_simplex(jnp.array([-5.0, -5.0]), 0.5), [0.25, 0.25], atol=1e-6)
+
+
+def test_a_ball_of_radius_zero_is_its_centre():
+    for x in (jnp.array([3.0, -4.0]), jnp.zeros(2)):
+        np.testing.assert_array_equal(p.project_l2_ball(x, 0.0), [0, 0])
+        np.testing.assert_array_equal(p.project_max_norm(x[:, None], 0.0), [[0], [0]])
+
+
+def test_max_norm_is_of_all_weights_into_a_unit(x64):
+    """The last axis are the units, as in dense layers and convolutions; vectors and numbers stay."""
+    kernel = np.random.default_rng(0).normal(size=(3, 2, 4, 5))
+    length = np.sqrt((kernel**2).sum(axis=(0, 1, 2)))
+    assert (length > 3).any()
+    assert (length < 5).any()
+    found = p.project_max_norm(
+        {"kernel": jnp.asarray(kernel), "bias": jnp.full(5, 9.0), "scale": jnp.array(9.0)}, 4.5
+    )
+    np.testing.assert_allclose(found["kernel"], kernel * np.minimum(1, 4.5 / length), rtol=1e-14)
+    np.testing.assert_array_equal(found["bias"], 9)
+    assert found["scale"] == 9
+
+
 @pytest.mark.notes("S0-19")
 def test_the_k_largest_stay_and_of_equal_ones_the_first(x64):
     x = jnp.array([1.0, -3.0, 2.0, -2.0, 0.5])
@@ -78,6 +128,13 @@ def test_the_k_largest_stay_and_of_equal_ones_the_first(x64):
     counts = jnp.arange(7.0)
     found = jax.vmap(p.project_sparse, (None, 0))(x, counts)
     np.testing.assert_array_equal((found != 0).sum(1), [0, 1, 2, 3, 4, 5, 5])
+
+
+def test_a_count_is_rounded_to_the_nearest():
+    x = jnp.array([1.0, -3.0, 2.0, -2.0])
+    for k, kept in ((0.4, 0), (0.6, 1), (1.4, 1), (2.7, 3), (2.5, 2), (9.0, 4)):
+        assert (p.project_sparse(x, k) != 0).sum() == kept, k
+    np.testing.assert_array_equal(p.project_sparse(jnp.ones(3), 2), [1, 1, 0])
 
 
 def test_a_tree_is_one_vector_and_the_rest_stays(x64):

@@ -211,3 +211,27 @@ def test_errors():
         batch_norm(2.0)
     with pytest.raises(ValueError, match=r"batch_norm\(eps\) is 0"):
         batch_norm(eps=0.0)
+
+
+@pytest.mark.notes("S4-61")
+@pytest.mark.parametrize("shape", [(6, 2), (3, 2, 4, 2), (1, 3, 3, 2)])
+def test_the_running_variance_counts_batch_and_pixels(shape, x64):
+    """With momentum 0 it is that of the batch, divided by B·H·W − 1."""
+    x = np.random.default_rng(0).normal(size=shape)
+    layer = batch_norm(momentum=0.0)
+    params, state = layer.init(None, jnp.asarray(x))
+    _, state = layer.apply(params, state, jnp.asarray(x), train=True)
+    axes = tuple(range(len(shape) - 1))
+    np.testing.assert_allclose(state["mean"], x.mean(axis=axes), rtol=1e-12)
+    np.testing.assert_allclose(state["var"], x.var(axis=axes, ddof=1), rtol=1e-12)
+
+
+def test_a_single_value_says_nothing_of_the_variance():
+    layer = batch_norm(momentum=0.5)
+    x = jnp.array([[4.0, -2.0]])
+    params, state = layer.init(None, x)
+    _, state = layer.apply(params, state, x, train=True)
+    np.testing.assert_allclose(state["mean"], [2, -1])
+    np.testing.assert_array_equal(state["var"], [1, 1])
+    _, state = batch_norm(momentum=0.5, unbiased=False).apply(params, state, x, train=True)
+    np.testing.assert_array_equal(state["var"], [0.5, 0.5])

@@ -5,6 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.activations import ACTIVATIONS
+from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import cnn
 
 
@@ -45,3 +47,21 @@ def test_gradient_descent_in_a_scan_separates_bars(key):
 def test_too_many_poolings_are_named(key):
     with pytest.raises(ValueError, match="fewer layers"):
         cnn([4, 4, 4, 4], [10]).init(key, jnp.ones((2, 8, 8, 1)))
+
+
+def test_every_argument_reaches_every_layer_it_is_for(key):
+    x = jnp.arange(32.0).reshape(1, 8, 4, 1)
+    model = cnn(
+        [2, 3], [5, 4], "tanh", kernel_init=constant(0.5), kernel_size=(5, 1), pool=(1, 2), batch_norm="after"
+    )
+    params, _ = model.init(key, x)
+    kernels = {name: p["kernel"] for name, p in params.items() if "kernel" in p}
+    assert [k.shape for k in kernels.values()] == [(5, 1, 1, 2), (5, 1, 2, 3), (8 * 1 * 3, 5), (5, 4)]
+    assert all((k == 0.5).all() for k in kernels.values())
+    names = [type(layer).__name__ for layer in model.layers]
+    block = ["Conv", "Activation", "BatchNorm", "MaxPool"]
+    assert names == [*block, *block, "Flatten", "Dense", "Activation", "BatchNorm", "Dense"]
+    assert all(
+        layer.function.func is ACTIVATIONS["tanh"] for layer in model.layers if hasattr(layer, "function")
+    )
+    assert [layer.window for layer in model.layers if hasattr(layer, "window")] == [(1, 2)] * 2

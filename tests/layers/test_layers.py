@@ -1,5 +1,6 @@
 """Every registered layer × every invariant of the protocol."""
 
+import functools
 import pickle
 
 import chex
@@ -10,7 +11,8 @@ import pytest
 
 from jaxopt_notes import layers
 from jaxopt_notes.activations import softsign
-from jaxopt_notes.layers import LAYERS, Layer, dense, layer_norm
+from jaxopt_notes.initializers import constant, normal
+from jaxopt_notes.layers import LAYERS, Layer, conv, dense, layer_norm
 
 FLAT, IMAGES = (6, 5), (3, 8, 8, 2)
 EXAMPLES = {
@@ -162,3 +164,16 @@ def test_gradient_is_that_of_finite_differences(name, key, x64):
     reverse = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, jax.jit(jax.grad(loss))(at), way)))
     ahead, behind = (loss(jax.tree.map(lambda a, w, h=h: a + h * w, at, way)) for h in (1e-7, -1e-7))
     np.testing.assert_allclose([forward, reverse], (ahead - behind) / 2e-7, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [dense, functools.partial(conv, kernel_size=1)])
+def test_kernel_and_bias_are_drawn_apart_and_as_they_were_asked_to(make, key):
+    """With one input the kernel has as many numbers as the bias, and its key would draw the same ones."""
+    x = jnp.ones((1, 1)) if make is dense else jnp.ones((1, 1, 1, 1))
+    params, _ = make(8, kernel_init=normal(3.0), bias_init=normal(3.0)).init(key, x)
+    kernel, bias = params["kernel"].ravel(), params["bias"]
+    assert not np.isclose(kernel, bias, rtol=1e-3).any()
+    params, _ = make(8, kernel_init=constant(2.0), bias_init=constant(5.0)).init(key, x)
+    np.testing.assert_array_equal(params["kernel"].ravel(), 2)
+    np.testing.assert_array_equal(params["bias"], 5)
+    assert set(make(8, use_bias=False).init(key, x)[0]) == {"kernel"}

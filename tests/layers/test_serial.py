@@ -57,3 +57,11 @@ def test_empty_is_the_identity(key):
 def test_a_list_is_refused():
     with pytest.raises(TypeError, match=r"serial\(layers\[0\]\) is \[.*expected a layer"):
         serial([dense(2)])
+
+
+def test_two_layers_of_one_shape_begin_apart_and_two_dropouts_drop_apart(key):
+    params, _ = serial(dense(3), dense(3)).init(key, jnp.ones((1, 3)))
+    assert not np.isclose(params["layers_0"]["kernel"], params["layers_1"]["kernel"]).any()
+    twice = serial(dropout(0.5), dropout(0.5))
+    kept = twice.apply({}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
+    assert abs(kept.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)  # a quarter gets through both

@@ -165,3 +165,44 @@ def test_sequence_names_what_does_not_fit():
         sequence_cross_entropy(z, labels[:, 0])
     with pytest.raises(ValueError, match=r"mask\) has shape \(2,\), .* \(2, 3\): .* lengths"):
         sequence_cross_entropy(z, labels, jnp.ones(2))
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("s", [0.1, 1.0])
+def test_smoothing_of_a_sequence_and_weights_of_its_steps(s):
+    """The weighted mean of the smoothed losses of the steps that have a label; weights need not be 0 or 1."""
+    z, labels = RNG.normal(size=(3, 4, 5)), RNG.integers(0, 5, (3, 4))
+    weights = RNG.uniform(0.1, 2, size=(3, 4))
+    q = (1 - s) * np.eye(5)[labels] + s / 5
+    steps = -(q * log_softmax(z)).sum(axis=-1)
+    values = sequence_cross_entropy(z, labels, label_smoothing=s)
+    np.testing.assert_allclose(values, steps.mean(axis=1), rtol=1e-13)
+    values = sequence_cross_entropy(z, labels, weights, label_smoothing=s)
+    np.testing.assert_allclose(values, (weights * steps).sum(1) / weights.sum(1), rtol=1e-13)
+    for nothing in (-1, 5, 100):  # neither below nor above is a class
+        labels[:, 1] = nothing
+        weights[:, 1] = 0
+        values = sequence_cross_entropy(z, labels, label_smoothing=s)
+        np.testing.assert_allclose(values, (steps * (weights > 0)).sum(1) / 3, rtol=1e-13)
+
+
+def test_the_slope_by_a_probability_of_zero_is_minus_its_logarithm():
+    """So that soft targets can be learned; a class that is ruled out has none."""
+    z = jnp.array([[1.0, 0.5, -jnp.inf]])
+    slope = jax.grad(lambda q: softmax_cross_entropy(z, q)[0])(jnp.array([[1.0, 0.0, 0.0]]))
+    expected = np.log(np.exp(1) + np.exp(0.5)) - np.array([1.0, 0.5])
+    np.testing.assert_allclose(slope[0, :2], expected, rtol=1e-6)
+    assert slope[0, 2] == 0
+
+
+def test_binary_smoothing_by_hand():
+    """y = 1 and s = 0.2 become 0.9, y = 0 becomes 0.1."""
+    z = np.array([[2.0, -1.0]])
+    p = 1 / (1 + np.exp(-z))
+    expected = -(0.9 * np.log(p[0, 0]) + 0.1 * np.log(1 - p[0, 0])) - (
+        0.1 * np.log(p[0, 1]) + 0.9 * np.log(1 - p[0, 1])
+    )
+    values = sigmoid_binary_cross_entropy(
+        jnp.asarray(z, jnp.float32), jnp.array([[1, 0]]), label_smoothing=0.2
+    )
+    np.testing.assert_allclose(values, [expected], rtol=1e-6)

@@ -70,6 +70,26 @@ def test_equal_outputs_have_finite_gradients(name):
         assert not jnp.any(gradient)
 
 
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("mean_squared_error", lambda e: (e**2).mean()),
+        ("half_mean_squared_error", lambda e: (e**2 / 2).mean()),
+        ("mean_absolute_error", lambda e: np.abs(e).mean()),
+        ("huber", lambda e: np.where(np.abs(e) <= 1, e**2 / 2, np.abs(e) - 0.5).mean()),
+    ],
+)
+@pytest.mark.usefixtures("x64")
+def test_an_image_is_one_example(name, formula):
+    """The mean is over height, width and channels; a vector of outputs has one number an example."""
+    rng = np.random.default_rng(0)
+    outputs, targets = 2 * rng.normal(size=(2, 3, 3, 4, 2))
+    values = LOSSES[name](outputs, targets)
+    np.testing.assert_allclose(values, [formula(e) for e in outputs - targets], rtol=1e-14)
+    flat = LOSSES[name](outputs[:, 0, 0, 0], targets[:, 0, 0, 0])
+    np.testing.assert_allclose(flat, [formula(e) for e in (outputs - targets)[:, 0, 0, 0]], rtol=1e-14)
+
+
 @pytest.mark.parametrize("name", PAIRED)
 def test_a_forgotten_axis_is_an_error_and_not_a_broadcast(name):
     with pytest.raises(ValueError, match=r"shape \(8,\), .* \(8, 1\): pass outputs\[\.\.\., 0\]"):

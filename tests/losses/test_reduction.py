@@ -84,3 +84,12 @@ def test_a_data_set_twice_over_has_the_same_gradient():
     risk, w, x, y = regression(5)
     twice = jax.grad(risk)(w, jnp.concatenate([x, x]), jnp.concatenate([y, y]))
     np.testing.assert_allclose(twice, jax.grad(risk)(w, x, y), rtol=1e-14)
+
+
+@pytest.mark.usefixtures("x64")
+def test_weights_that_are_no_counts_divide_by_their_sum():
+    values, weights = RNG.normal(size=(4, 3)), RNG.uniform(size=4)
+    np.testing.assert_allclose(
+        weighted_mean(values, weights), np.average(values.mean(axis=1), weights=weights), rtol=1e-13
+    )
+    np.testing.assert_allclose(weighted_mean(values, 7 * weights), weighted_mean(values, weights), rtol=1e-13)

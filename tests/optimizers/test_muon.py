@@ -120,3 +120,13 @@ def test_wrong_arguments_are_named():
         muon(beta=1.0)
     with pytest.raises(ValueError, match="muon needs the parameters"):
         muon().update(jnp.ones((2, 2)), muon().init(jnp.ones((2, 2))))
+
+
+def test_the_coefficients_are_those_of_the_paper():
+    """Jordan 2024: 3.4445·s − 4.7750·s³ + 2.0315·s⁵ on every singular value, in five steps by default."""
+    assert COEFFICIENTS == (3.4445, -4.7750, 2.0315)
+    assert (muon().ns_coeffs, muon().ns_steps) == (COEFFICIENTS, 5)
+    x = jnp.diag(jnp.array([0.6, 0.8]))  # of length 1
+    s = np.array([0.6, 0.8])
+    expected = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    np.testing.assert_allclose(jnp.diag(newton_schulz(x, (COEFFICIENTS,), 0.0)), expected, rtol=1e-5)

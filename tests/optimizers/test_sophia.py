@@ -121,3 +121,12 @@ def test_wrong_arguments_are_named():
         sophia(gamma=0.0)
     with pytest.raises(ValueError, match="sophia needs value_fn, but it is None"):
         sophia().update(jnp.ones(2), sophia().init(jnp.ones(2)), jnp.ones(2))
+
+
+def test_leaves_of_one_shape_have_signs_of_their_own(x64, key):
+    """Of ⟨a, b⟩ the diagonal is 0; with the signs of b those of a it would be 1 at every draw."""
+    product = lambda tree: jnp.sum(tree["a"] * tree["b"])  # noqa: E731
+    tree = {"a": jnp.ones(1000), "b": jnp.ones(1000)}
+    found = hutchinson(product, tree, key)
+    for leaf in found.values():
+        assert abs(leaf.mean()) < 5 / np.sqrt(1000)

@@ -57,3 +57,13 @@ def test_p_is_a_number_like_any_other():
 def test_a_negative_p_is_named():
     with pytest.raises(ValueError, match=r"lp_norm\(p\) is -1, expected a number in \[0, inf\]"):
         lp_norm(jnp.asarray(X), -1.0)
+
+
+@pytest.mark.parametrize("p", [0.5, 1.0, 2.0, np.inf])
+def test_an_infinite_entry_has_an_infinite_norm(p):
+    assert lp_norm(jnp.array([1.0, -jnp.inf, 0.0]), p) == jnp.inf
+    assert jnp.isnan(lp_norm(jnp.array([1.0, jnp.nan]), p))
+
+
+def test_zeros_are_not_counted():
+    assert lp_norm(jnp.array([0.0, 0.0, 3.0, -1e-30]), 0.0) == 2

@@ -165,3 +165,17 @@ def test_complex_weights_count_by_their_size():
 def test_a_negative_strength_is_named(name):
     with pytest.raises(ValueError, match=rf"{name}\(strength\) is -1, .* 0 switches the penalty off"):
         PENALTIES[name](-1.0)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_squares_that_half_precision_cannot_hold(name):
+    """300² is infinite in float16."""
+    assert PENALTIES[name](1.0, mask=None)(jnp.array([300.0], jnp.float16)) == PENALTIES[name](
+        1.0, mask=None
+    )(jnp.array([300.0]))
+
+
+def test_both_parts_of_elastic_net_have_its_mask():
+    params = {"w": jnp.array([3.0]), "b": jnp.array([5.0])}
+    penalty = elastic_net(1.0, l1_ratio=0.25, mask={"w": True, "b": False})
+    np.testing.assert_allclose(penalty(params), 0.25 * 3 + 0.75 * 9 / 2, rtol=1e-6)

@@ -83,6 +83,22 @@ def test_static_choices_are_named():
     assert [label.get_text() for label in axis.get_xticklabels()] == ["narrow", "wide"]
 
 
+def test_epochs_are_counted_from_one_and_every_line_is_where_it_belongs():
+    """Two seeds of three epochs, then their mean."""
+    (axis,) = plot_curves({"valid_loss": np.array([[3.0, 2.0, 1.0], [5.0, 4.0, 3.0]])}, "a title").axes
+    assert [list(line.get_xdata()) for line in axis.lines] == [[1, 2, 3]] * 3
+    assert [list(line.get_ydata()) for line in axis.lines] == [[3, 2, 1], [5, 4, 3], [4, 3, 2]]
+    assert axis.get_xlabel() == "epoch"
+    assert axis.figure.get_suptitle() == "a title"
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["valid_loss"]
+
+
+def test_a_loss_that_is_not_positive_keeps_its_scale():
+    both = {"loss": np.ones((1, 3)), "valid_loss": np.array([[1.0, 0.0, 1.0]])}
+    assert plot_curves(both).axes[0].get_yscale() == "linear"
+    assert plot_curves({"loss": np.array([1.0, np.nan])}).axes[0].get_yscale() == "log"  # diverged at the end
+
+
 def test_curves_have_a_line_a_seed_and_a_mean():
     history = {"loss": np.ones((3, 5)), "valid_loss": np.ones((3, 5)), "valid_accuracy": np.ones((3, 5))}
     losses, metrics = plot_curves(history).axes

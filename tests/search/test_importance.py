@@ -40,6 +40,30 @@ def test_importance_is_the_share_of_the_variance(method):
 
 
 @pytest.mark.parametrize("method", ["forest", "bins"])
+def test_what_is_not_recorded_is_not_shared_out(method):
+    """Half of the variance is that of the seeds: the importances add up to the other half, not to 1."""
+    if method == "forest":
+        pytest.importorskip("sklearn")
+    results = drawn(500, lambda a, hidden: a + hidden, a=UNIT, hidden=UNIT)
+    found = importance(Results({"a": results.columns["a"]}, results.scores), method)
+    assert 0.4 < found["a"] < {"bins": 0.6, "forest": 0.8}[method]  # trees fit noise, too
+
+
+def test_bins_subtract_what_chance_explains():
+    """Sixteen columns of pure noise: without the correction each would explain 1/√n."""
+    columns = {f"x{i}": UNIT for i in range(16)}
+    results = drawn(64, lambda **columns: np.random.default_rng(1).uniform(size=64), **columns)
+    assert np.mean(list(importance(results, "bins").values())) < 0.06
+
+
+def test_a_forest_is_a_function_of_its_seed():
+    pytest.importorskip("sklearn")
+    results = drawn(40, lambda a, b: a + b, a=UNIT, b=UNIT)
+    found = [importance(results, "forest", seed) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("method", ["forest", "bins"])
 def test_importance_is_of_order_alone_and_knows_names(method):
     """A monotonous change of the score, diverged trials in place of the worst: the same."""
     if method == "forest":

@@ -8,7 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.search import STRATEGIES, choice, grid_search, integers, log_uniform, random_search, uniform
+from jaxopt_notes.search import (
+    STRATEGIES,
+    choice,
+    grid_search,
+    halton,
+    integers,
+    latin_hypercube,
+    log_uniform,
+    random_search,
+    sobol,
+    uniform,
+)
 
 SPACE = {"rate": log_uniform(1e-3, 1e-1), "dropout": uniform(0.0, 0.5), "batch": choice([4, 16, 64, 256])}
 
@@ -118,3 +129,11 @@ def test_nine_trials_random_against_grid(key):
     of_random, of_grid = best(random), best({name: column[None] for name, column in grid.items()})
     assert of_random.mean() > of_grid.mean()
     assert (of_random > of_grid).mean() > 0.55
+
+
+def test_two_equal_dimensions_are_drawn_apart(key):
+    space = {name: uniform(0.0, 1.0) for name in ("a", "b")}
+    for strategy in (random_search(64), latin_hypercube(64), sobol(64), halton(64)):
+        configs, _ = ask_all(strategy, space, key)
+        assert not np.isclose(configs["a"], configs["b"]).any()
+        assert abs(np.corrcoef(configs["a"], configs["b"])[0, 1]) < 5 / 8

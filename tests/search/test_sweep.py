@@ -1,5 +1,6 @@
 """Sweeps with a trainer small enough to follow by hand, and one with the real thing."""
 
+import importlib
 from typing import Any, NamedTuple
 
 import jax
@@ -125,3 +126,24 @@ def test_errors_name_everything():
         run(seeds=0)
     with pytest.raises(ValueError, match=r"sweep\(mode\) is 'best'"):
         run(mode="best")
+
+
+def test_every_draw_has_a_key_of_its_own(monkeypatch):
+    """Those of the strategy's start, of each of its rounds, and of each seed."""
+    found = []
+
+    class Stop(Exception):
+        pass
+
+    class Noted:
+        def __init__(self, build, space, strategy, task, keys, *others):
+            found.extend(keys)
+
+        def run(self, strategy_key, ask_key):
+            found.extend([strategy_key, ask_key(0), ask_key(1), ask_key(2)])
+            raise Stop
+
+    monkeypatch.setattr(importlib.import_module("jaxopt_notes.search.sweep"), "Rounds", Noted)
+    with pytest.raises(Stop):
+        run(seeds=3)
+    assert len({tuple(jax.random.key_data(key).tolist()) for key in found}) == 7

@@ -145,6 +145,25 @@ def test_every_step_draws_anew_and_a_key_draws_the_same_again(key):
     assert not np.intersect1d(draws[0], draws[2]).size
 
 
+def test_augmentation_and_dropout_have_keys_of_their_own(key):
+    @record
+    class Diary:
+        """Its state is the key's first draw, and a number of the batch, which the augmentation drew."""
+
+        def init(self, key, x):
+            return {"w": jnp.zeros(())}, jnp.zeros(2)
+
+        def apply(self, params, state, x, *, key=None, train=False):
+            draws = jnp.stack([jax.random.uniform(key, x.shape)[0, 0], x[0, 0]]) if train else state
+            return jnp.broadcast_to(params["w"], len(x)), draws
+
+    augmented = make(
+        model=Diary(), augmentation=lambda key, x: jax.random.uniform(key, x.shape), batch_size=10
+    )
+    draws = [run(augmented, key, regression(10), epochs=n)[0].learner.model_state for n in (1, 2)]
+    assert len(np.unique(draws)) == 4
+
+
 def test_augmentation_is_for_training_only(key):
     x, y = regression()
     trainer = make(0.0, augmentation=lambda key, x: x + jax.random.normal(key, x.shape, x.dtype))

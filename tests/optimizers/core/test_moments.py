@@ -8,6 +8,7 @@ from jax import lax
 
 import jaxopt_notes as jn
 from jaxopt_notes.optimizers import OPTIMIZERS
+from jaxopt_notes.optimizers.core.leafwise import leafwise
 from jaxopt_notes.optimizers.core.moments import (
     BLOCK,
     decode,
@@ -91,6 +92,40 @@ def test_random_bits_are_uniform_and_differ_by_position_and_seed():
     flat = uniform.reshape(50, -1) - 0.5
     lags = [flat[1:] * flat[:-1], flat[:, 1:] * flat[:, :-1], flat[:, 33:] * flat[:, :-33]]
     assert all(abs(lag.mean()) < 5 / 12 / np.sqrt(lag.size) for lag in lags)
+
+
+def test_no_two_entries_of_a_leaf_share_their_bits():
+    assert len(np.unique(random_bits((64, 33), jnp.uint32(3)))) == 64 * 33
+    assert len(np.unique(random_bits((8, 9, 10), jnp.uint32(3)))) == 8 * 9 * 10
+
+
+def directions(values, like, seed):
+    """Halfway between two neighbours, everything is rounded up (1) or down (−1), for each of the values."""
+    rounded = decode(encode(values, like, seed))
+    return [np.sign(np.float64(r) - np.float64(x)) for r, x in zip(rounded, values, strict=True)]
+
+
+def test_both_moments_of_a_word_are_rounded_independently():
+    halfway = jnp.full(4096, 1 + 2.0**-8)  # bfloat16 has 7 digits after the point
+    slot, *_ = moments(halfway, (1, 2), "packed")
+    first, second = directions((halfway, halfway), slot.leaves, jnp.uint32(7))
+    assert set(np.abs([first, second]).ravel()) == {1.0}
+    assert abs(np.mean(first * second)) < 5 / np.sqrt(4096)
+
+
+def test_no_slot_is_rounded_as_another_one_or_as_in_another_step():
+    """Two slots over three steps: six patterns of ups and downs, of which no two go together."""
+    halfway = jnp.full(4096, 1 + 2.0**-8)
+
+    def keep(g, p, m, n, *, store):
+        return g, store(m, halfway), store(n, halfway)
+
+    slots, found = moments(halfway, (1, 1), "bfloat16"), []
+    for _ in range(3):
+        _, *slots = leafwise(keep, halfway, None, *slots)
+        found += [np.sign(np.float64(read(slot)) - np.float64(halfway)) for slot in slots]
+    together = np.corrcoef(found) - np.eye(6)
+    assert np.abs(together).max() < 5 / np.sqrt(4096)
 
 
 def inexact_leaves(state):

@@ -118,3 +118,17 @@ def test_mistakes_are_named(arguments):
         zoom(**arguments)
     with pytest.raises(ValueError, match=r"zoom\(max_linesearch_steps\) is 0"):
         zoom(0)
+
+
+@pytest.mark.parametrize(("slope", "taken"), [(0.35, True), (0.45, False)])
+def test_the_approximate_condition_is_hager_and_zhangs(slope, taken, x64):
+    """f rises by a rounding error, c₁ = 0.3: from a slope of −1 one up to (2·0.3 − 1)·(−1) = 0.4 passes."""
+
+    def flat(point):
+        start = point == 0
+        return jnp.where(start, 1.0, 1.0 + 1e-9)[0], jnp.where(start, -1.0, slope)
+
+    one, rule = jnp.ones(1), zoom(1, slope_rtol=0.3, curv_rtol=0.9)
+    assert float(rule.search(flat, 0 * one, one, *flat(0 * one)).step) == taken
+    strict = zoom(1, slope_rtol=0.3, curv_rtol=0.9, approx_dec_rtol=None)
+    assert float(strict.search(flat, 0 * one, one, *flat(0 * one)).step) == 0

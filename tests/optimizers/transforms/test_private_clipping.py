@@ -103,3 +103,12 @@ def test_a_gradient_of_the_whole_batch_is_refused():
 def test_wrong_numbers_are_named():
     with pytest.raises(ValueError, match=r"clip_per_example\(max_norm\) is 0"):
         clip_per_example(0.0)
+
+
+def test_leaves_of_one_shape_and_steps_have_noise_of_their_own():
+    clip, params = clip_per_example(1.0, 1.0), {"a": jnp.zeros(4), "b": jnp.zeros(4)}
+    state, noise = clip.init(params), []
+    for _ in range(2):
+        updates, state = clip.update(jax.tree.map(lambda p: jnp.zeros((2, *p.shape)), params), state, params)
+        noise += jax.tree.leaves(updates)
+    assert len(np.unique(np.concatenate(noise))) == 16

@@ -77,6 +77,26 @@ def test_an_optimum_at_the_edge_of_the_whole_space_is_named(key):
     assert message == "reg: the best values are at the upper end, 100000, of its range: search beyond it."
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_box_around_a_point_at_the_end_stays_inside(end, key):
+    """It keeps its width and is moved: [0, ⅓] or [⅔, 1], and so on."""
+    strategy = coarse_to_fine(((40, 1), (40, 1), (8, 1)), shrink=1 / 3)
+    batches, boxes, _ = search(strategy, key, lambda c: (1 - 2 * end) * c["x"], {"x": uniform(0.0, 1.0)})
+    for (low, high), width in zip(boxes, (1, 1 / 3, 1 / 9), strict=True):
+        np.testing.assert_allclose([low[0], high[0]], [end * (1 - width), end + (1 - end) * width], atol=1e-6)
+    assert all(((batch["x"] >= 0) & (batch["x"] <= 1)).all() for batch in batches)
+
+
+def test_the_limit_of_what_is_aborted(key):
+    """A multiple of the initial cost, of one's own choice; what equals it goes on."""
+    for abort, going in ((1.5, lambda cheap: 0), (2.0, lambda cheap: cheap), (4.0, lambda cheap: 20)):
+        strategy = coarse_to_fine(((20, 5),), initial_cost=1.0, abort=abort)
+        first, *second = search(strategy, key, lambda c: jnp.where(c["rate"] > 1e-3, 4.0, 2.0))[0]
+        cheap = int((first["score"] == 2).sum())
+        assert 0 < cheap < 20
+        assert sum(len(batch["rate"]) for batch in second) == going(cheap)
+
+
 def test_if_all_diverge_the_whole_space_is_searched_again(key):
     strategy = coarse_to_fine(((8, 1), (4, 1)))
     batches, boxes, state = search(strategy, key, lambda c: jnp.full(len(c["rate"]), jnp.nan))

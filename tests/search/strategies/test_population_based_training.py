@@ -170,3 +170,9 @@ def test_errors_name_everything():
         population_based_training(truncation=0.6)
     with pytest.raises(ValueError, match=r"population_based_training\(selection\) is 'luck'"):
         population_based_training(selection="luck")
+
+
+def test_every_dimension_of_a_member_turns_its_own_way(key):
+    parents, moved = pbt_step(key, jnp.full((1000, 2), 0.5), jnp.arange(1000.0), truncation=0.5, resample=0.0)
+    signs = np.sign(np.asarray(moved)[np.asarray(parents) != np.arange(1000)] - 0.5)
+    assert abs(np.mean(signs[:, 0] * signs[:, 1])) < 5 / np.sqrt(len(signs))

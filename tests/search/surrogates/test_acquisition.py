@@ -1,5 +1,7 @@
 """Acquisition functions against Monte Carlo, quadrature in many digits, and their limits."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -80,3 +82,27 @@ def test_slopes_are_finite_also_where_nothing_is_uncertain(name):
         jnp.array([-1.0, 0.0, 1.0]), jnp.array([0.0, 0.0, 1.0])
     ):
         assert jnp.isfinite(slope).all()
+
+
+@pytest.mark.notes("S1-50")
+def test_every_number_of_an_acquisition_is_used(x64):
+    """ξ lowers what has to be beaten, with uncertainty and without; β weighs the uncertainty."""
+    mean, std, best = jnp.array([0.2, -3.0, 0.2]), jnp.array([0.5, 2.0, 0.0]), jnp.full(3, 0.7)
+    for xi in (0.0, 0.1, 0.4):
+        gain = 0.7 - xi - np.asarray(mean)
+        z = gain / np.array([0.5, 2.0, 1.0])
+        phi = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        below = np.array([0.5 * (1 + math.erf(v / math.sqrt(2))) for v in z])
+        improvement = np.where(std > 0, std * (z * below + phi), np.maximum(gain, 0))
+        np.testing.assert_allclose(expected_improvement(mean, std, best, xi), improvement, rtol=1e-12)
+        np.testing.assert_allclose(
+            log_expected_improvement(mean, std, best, xi), np.log(improvement), rtol=1e-12
+        )
+        probability = np.where(std > 0, below, 1.0)
+        np.testing.assert_allclose(probability_of_improvement(mean, std, best, xi), probability, rtol=1e-12)
+    default = probability_of_improvement(mean, std, best, 0.01)
+    np.testing.assert_array_equal(probability_of_improvement(mean, std, best), default)
+    for beta in (0.0, 1.0, 3.5):
+        np.testing.assert_allclose(
+            upper_confidence_bound(mean, std, best, beta), beta * std - mean, rtol=1e-14
+        )
