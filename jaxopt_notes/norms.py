@@ -16,12 +16,12 @@ import numpy as np
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype
-from jaxopt_notes.numerics import abs_squared
+from jaxopt_notes.numerics import abs_squared, power_of_two, safe_sqrt
 
 __all__ = ["global_norm"]
 
-# XLA's CPU backend makes three loops of the sum over a short vector, so leaves of at most so many entries
-# are added up together; but not where there are several devices, which would have to gather them.
+# XLA's CPU backend makes three loops of the sum over a short vector, so leaves of at most this many
+# entries are added up together; but not where there are several devices, which would have to gather them.
 SHORT = 1024
 
 
@@ -51,6 +51,29 @@ def global_norm(tree: Tree) -> jax.Array:
         return jnp.zeros((), jnp.result_type(float))
     kind = compute_dtype(*leaves)
     return _norm([leaf.astype(kind if jnp.iscomplexobj(leaf) else real_dtype(kind)) for leaf in leaves])
+
+
+def norm_over(x: jax.Array, axis: tuple[int, ...]) -> jax.Array:
+    """Euclidean norms along some axes, which are kept with length 1.
+
+        ‖x‖ = √Σ|xᵢ|²          over the given axes
+
+    Arguments:
+        x: real or complex, floating-point; computed in its own dtype.
+        axis: the axes to sum over.
+
+    Returns:
+        Real; right for entries of any size, with the gradient 0 at 0.
+
+    Example:
+        >>> norm_over(jnp.array([[3e-30, 1e30], [4e-30, 0.0]]), (0,))
+        Array([[5.e-30, 1.e+30]], dtype=float32)
+
+    Elsewhere: `jnp.linalg.norm` gives 0 and inf here.
+    """
+    unit = power_of_two(jnp.max(jnp.abs(x), axis, initial=0, keepdims=True))
+    squares = abs_squared(x / unit.astype(x.dtype))
+    return unit * safe_sqrt(jnp.sum(squares, axis, keepdims=True))
 
 
 @jax.custom_jvp

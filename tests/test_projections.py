@@ -1,6 +1,7 @@
 """Projections and proximal operators beside their definitions: the nearest point, found by brute force."""
 
 import functools
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
@@ -171,7 +172,7 @@ def test_gradients_are_finite_at_zero_and_dtypes_stay(dtype):
     x = jnp.array([[0.0, 0.0], [0.0, 1.0]], dtype)
     for function in (
         p.project_l2_ball, p.project_max_norm, p.project_l1_ball, p.project_simplex,
-        lambda x, t: p.soft_threshold(x, t), lambda x, t: p.hard_threshold(x, t),
+        p.soft_threshold, p.hard_threshold,
         lambda x, r: p.project_box(x, -r, r),
     ):  # fmt: skip
         for start in (x, jnp.zeros_like(x)):
@@ -191,3 +192,194 @@ def test_mistakes_are_named():
     ):
         with pytest.raises(ValueError, match=name):
             build()
+
+
+# Entries of every size
+
+
+def exactly_onto_the_simplex(values, total):
+    """Michelot 1986: subtract the mean excess, drop what is no longer positive, until nothing is dropped."""
+    values, total = [Fraction(float(v)) for v in values], Fraction(float(total))
+    kept = range(len(values))
+    while True:
+        tau = (sum(values[i] for i in kept) - total) / len(kept)
+        left = [i for i in kept if values[i] > tau]
+        if len(left) == len(kept):
+            return np.array([float(max(v - tau, 0)) for v in values])
+        kept = left
+
+
+def exactly_onto_the_l1_ball(values, radius):
+    values = np.asarray(values, np.float64)
+    if sum(Fraction(abs(float(v))) for v in values) <= Fraction(float(radius)):
+        return values
+    return np.sign(values) * exactly_onto_the_simplex(np.abs(values), radius)
+
+
+def exactly_onto_the_l2_ball(values, radius):
+    values = np.asarray(values, np.float64)
+    norm = np.sqrt(np.sum(values**2))
+    return values if norm <= radius else values * (float(radius) / norm)
+
+
+ROWS = np.array(
+    [
+        [4e7, 0.0, 0.0, 0.0, 0.0],
+        [1e5 + 0.25, 1e5, 1e5 - 0.125, 0.0, -3.0],
+        [1e30, 1e30, 1e-30, -1e30, 0.0],
+        [1e37, -1e37, 1e-37, 2.0, 0.0],
+        [1e-30, 2e-30, -3e-30, 1e-35, 0.0],
+        [1.0, 1.0, 1.0, 1.0, 1.0],
+        [0.5, 0.5, -0.5, 0.25, 0.0],
+        [1.0, 1.0 + 1e-6, 1.0 - 1e-6, 0.0, 1e-20],
+        [0.0, 0.0, 0.0, 0.0, 0.0],
+    ],
+    np.float32,
+)
+RADII = np.array([1e-30, 1e-3, 1.0, 2.0, 1e8, 1e30], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("project", "exactly"),
+    [
+        (p.project_simplex, exactly_onto_the_simplex),
+        (p.project_l1_ball, exactly_onto_the_l1_ball),
+        (p.project_l2_ball, exactly_onto_the_l2_ball),
+        (lambda x, r: p.project_max_norm(x[:, None], r)[:, 0], exactly_onto_the_l2_ball),
+    ],
+    ids=["simplex", "l1_ball", "l2_ball", "max_norm"],
+)
+def test_entries_of_every_size_and_radii_far_from_them(project, exactly):
+    """In float32, to some units in the last place of what the projection may be at most."""
+    found = jax.jit(jax.vmap(jax.vmap(project, (None, 0)), (0, None)))(ROWS, RADII)
+    for row, of_row in zip(ROWS, found, strict=True):
+        for radius, x in zip(RADII, of_row, strict=True):
+            np.testing.assert_allclose(x, exactly(row, radius), rtol=1e-6, atol=4e-7 * radius)
+            if project is p.project_simplex:
+                np.testing.assert_allclose(np.asarray(x, np.float64).sum(), radius, rtol=1e-6)
+
+
+def test_many_entries_lose_nothing_of_their_total():
+    """10⁵ of them, nearly equal: the rounding of τ would count for each."""
+    v = np.random.default_rng(0).normal(size=100_000).astype(np.float32)
+    for x, total in ((1000 + v, 1.0), (1e-3 * v + 1e6, 1e7), (v, 1e-3)):
+        found = np.asarray(p.project_simplex(jnp.asarray(x, jnp.float32), total), np.float64)
+        np.testing.assert_allclose(found.sum(), total, rtol=1e-5)
+        ball = np.asarray(p.project_l1_ball(jnp.asarray(x, jnp.float32), total), np.float64)
+        assert np.abs(ball).sum() <= total * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_rounds_only_the_result(dtype):
+    x = jnp.array([[600.0, 599.0], [0.25, -3.0]], dtype)
+    for project in (p.project_simplex, p.project_l1_ball, p.project_l2_ball, p.project_max_norm):
+        for radius in (1e-3, 1.0, 700.0):
+            expected = project(x.astype(jnp.float32), radius).astype(dtype)
+            np.testing.assert_array_equal(project(x, radius), expected)
+
+
+def test_thresholds_and_boxes_at_the_ends_of_the_range():
+    x = jnp.array([1e30, -1e-30, 3e38, 1.0, -1.0])
+    np.testing.assert_allclose(p.soft_threshold(x, 1.0), [1e30, 0, 3e38, 0, 0], rtol=1e-6)
+    np.testing.assert_allclose(p.soft_threshold(x, 1e-31), [1e30, -0.9e-30, 3e38, 1, -1], rtol=1e-6)
+    np.testing.assert_array_equal(p.hard_threshold(x, 1.0), [x[0], 0, x[2], 0, 0])  # what equals t goes
+    np.testing.assert_array_equal(p.hard_threshold(x, 0.0), x)
+    np.testing.assert_array_equal(p.project_box(x, -1.0, 1e29), np.clip(x, -1, np.float32(1e29)))
+    np.testing.assert_array_equal(p.project_box(x, -jnp.inf, jnp.inf), x)
+    np.testing.assert_array_equal(p.project_sparse(x, 2), [x[0], 0, x[2], 0, 0])
+    np.testing.assert_array_equal(p.project_sparse(jnp.array([2.0, -2.0, 2.0]), 2), [2, -2, 0])
+
+
+def test_a_radius_of_zero_leaves_nothing():
+    x = jnp.array([3.0, 0.0, -1e30])
+    for project in (p.project_l1_ball, p.project_l2_ball, p.project_sparse):
+        found, slopes = jax.value_and_grad(lambda x, r, f=project: f(x, r)[0], (0, 1))(x, 0.0)
+        assert not project(x, 0.0).any()
+        assert found == 0
+        assert all(np.isfinite(s).all() for s in slopes)
+    assert not jax.jit(p.project_simplex)(x, 0.0).any()
+
+
+@pytest.mark.parametrize("size", [1e-25, 1.0, 1e25])
+def test_complex_numbers_of_any_size_keep_their_direction(size):
+    x = jnp.asarray(np.array([3 + 4j, -1j, 0]) * size, jnp.complex64)
+    for project in (p.project_l1_ball, p.project_l2_ball):
+        short = project(x, 5 * size)
+        expected = np.array([3 + 4j, -1j, 0]) * size
+        if project is p.project_l1_ball:
+            expected = np.array([4.5 * (0.6 + 0.8j), -0.5j, 0]) * size
+        else:
+            expected = expected * 5 / np.sqrt(26)
+        np.testing.assert_allclose(short, expected, rtol=1e-5)
+    np.testing.assert_allclose(p.soft_threshold(x, 2 * size), [(1.8 + 2.4j) * size, 0, 0], rtol=1e-5)
+
+
+# Derivatives
+
+
+def one_sided(project, x, direction, step):
+    """The derivatives along a direction, from both sides: exact for piecewise linear functions."""
+    before, here, after = (np.asarray(project(x + s * step * direction)) for s in (-1, 0, 1))
+    return (here - before) / step, (after - here) / step
+
+
+INSIDE_OR_AT_A_CORNER = [
+    (lambda x: p.project_l1_ball(x, 1.0), [0.0, 0.3, -0.2]),
+    (lambda x: p.project_l1_ball(x, 1.0), [2.0, 1.0, 0.0]),  # the second one is about to become positive
+    (lambda x: p.project_l1_ball(x, 0.5), [0.75, 0.75, 0.75]),
+    (lambda x: p.project_simplex(x, 1.0), [1.0, 0.0, -4.0]),
+    (lambda x: p.project_simplex(x, 1.0), [2.0, 2.0, 2.0]),
+    (lambda x: p.soft_threshold(x, 1.0), [1.0, -1.0, 0.0]),
+    (lambda x: p.soft_threshold(x, 0.0), [1.0, -1.0, 0.0]),
+    (lambda x: p.hard_threshold(x, 0.0), [1.0, -1.0, 0.0]),
+    (lambda x: p.project_box(x, 0.0, 1.0), [0.0, 1.0, 0.5]),
+    (lambda x: p.project_box(x, -jnp.inf, 1.0), [0.0, 1.0, 2.0]),
+    (lambda x: p.project_sparse(x, 3), [0.0, 1.0, 0.0]),
+    (lambda x: p.project_sparse(x, 1), [0.0, 1.0, 0.5]),
+    (lambda x: p.project_l2_ball(x, 2.0), [0.0, 1.0, 0.0]),
+]
+
+
+@pytest.mark.parametrize(("project", "at"), INSIDE_OR_AT_A_CORNER)
+def test_the_jacobian_is_one_of_the_one_sided_derivatives(project, at, x64):
+    x = jnp.array(at)
+    jacobian = np.asarray(jax.jacobian(project)(x))
+    for i in range(x.size):
+        sides = one_sided(project, x, np.eye(x.size)[i], 2.0**-10)
+        assert min(np.abs(jacobian[:, i] - side).max() for side in sides) < 1e-9, (i, jacobian, sides)
+
+
+def test_inside_a_ball_and_on_the_wall_of_a_box_the_jacobian_is_the_identity():
+    for project, at in (
+        (lambda x: p.project_l1_ball(x, 1.0), [0.0, 0.3]),
+        (lambda x: p.project_l2_ball(x, 1.0), [0.0, 0.3]),
+        (lambda x: p.project_box(x, 0.0, 1.0), [0.0, 1.0]),
+        (lambda x: p.soft_threshold(x, 0.0), [0.0, 0.3]),
+        (lambda x: p.project_sparse(x, 2), [0.0, 0.0]),
+    ):
+        np.testing.assert_array_equal(jax.jacobian(project)(jnp.array(at)), np.eye(2))
+
+
+@pytest.mark.parametrize("size", [1e-25, 1.0, 1e25])
+def test_gradients_outside_have_the_same_size_at_every_scale(size):
+    """∂P/∂v of a homogeneous projection does not depend on the unit, nor does ∂P/∂r."""
+    v, weights = np.array([3.0, -4.0, 0.5]), np.array([1.0, -2.0, 0.5])
+    norm = np.sqrt(np.sum(v**2))
+    unit = v / norm
+    expected = {
+        p.project_l2_ball: (2 / norm * (weights - unit * (unit @ weights)), unit @ weights),
+        p.project_l1_ball: ([-0.5, -0.5, 0], 1.5),  # 3 and −4 share what is left, 0.5 is 0
+        p.project_simplex: ([0.25, 0, -0.25], 0.75),  # of total 6: 3 and 0.5 are positive
+    }
+    for project, (by_entry, by_radius) in expected.items():
+        radius = 6.0 if project is p.project_simplex else 2.0
+        by = jax.grad(lambda x, r, f=project: jnp.vdot(jnp.asarray(weights, x.dtype), f(x, r)), (0, 1))
+        found = by(jnp.asarray(v * size, jnp.float32), np.float32(radius * size))
+        np.testing.assert_allclose(found[0], by_entry, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found[1], by_radius, rtol=1e-5)
+
+
+def test_orders_need_real_numbers():
+    for project in (p.project_simplex, lambda x: p.project_box(x, 0.0, 1.0)):
+        with pytest.raises(TypeError, match=r"tree\) holds complex numbers \(\['a'\]\)"):
+            project({"a": jnp.array([1j])})
