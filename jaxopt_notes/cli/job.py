@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxopt_notes.cli.notation import read_strategy, write_axis
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.search.names import own_names
 from jaxopt_notes.studies.digits_sweep import Outcome, check_space, digits_sweep
 from jaxopt_notes.training import save_params
 
@@ -116,7 +117,8 @@ class Members:
         with self.path.open("a" if self.rows else "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if not self.rows:
-                writer.writerow(["member", *configs, "score"])
+                own = own_names(configs, "sweep", ["member", "score"])
+                writer.writerow([own["member"], *configs, own["score"]])
             for row, member in enumerate(members):
                 writer.writerow(
                     [member, *(column[row] for column in configs.values()), results["score"][row]]

@@ -1,15 +1,16 @@
 """Optuna's samplers as a search strategy, its storages as the place where trials are kept.
 
-A batch is so many trials asked of a study at once, and told together. The study is in a storage, a
-SQLite file unless told otherwise, so any number of processes may work on one study, each with whole batches
-trained as one program; optuna's dashboard reads it meanwhile. The strategy's own state holds the numbers
-of the trials that are its own.
+A batch is a number of trials that are asked of a study at once and told together, so the sampler knows
+the scores of all batches before. The study is in a storage, a SQLite file unless told otherwise, so any
+number of processes may work on one study, each with whole batches trained as one program; optuna's dashboard
+reads it meanwhile. The strategy's own state holds the numbers of the trials that are its own.
 
 Unlike the strategies of `jaxopt_notes.search`, this one is no pure function: to ask is to write into
 the storage. So it runs on the host, never under `jax.jit`.
 """
 
 import functools
+import inspect
 import time
 from typing import Any, NamedTuple
 
@@ -41,28 +42,30 @@ class OptunaSearch:
     storage: Any = static()
     study_name: str = static()
     direction: str = static()
+    batch: int = static()
 
     def init(self, key: jax.Array, space: Space) -> OptunaState:
         found = dimensions(space)
-        for axis in found.values():
-            _distribution(axis)  # what optuna refuses is said before the first batch
-        self.study()
+        fixed = {name: _distribution(axis) for name, axis in found.items()}
+        _check_sampler(self.study().sampler, fixed)  # what Optuna refuses is said before the first batch
         return OptunaState(found, np.full(self.n, -1), 0, 0)
 
     def remaining(self, state: OptunaState) -> int:
-        return max(self.n - int(state.asked), 0)
+        return min(self.batch, self.n - int(state.asked))
 
     def ask(self, state: OptunaState, key: jax.Array, n: int) -> tuple[Configs, OptunaState]:
-        if n > self.remaining(state):
+        left = self.n - int(state.asked)
+        if n > left:
             raise ValueError(
-                f"optuna_search: asked for {n} configurations, {self.remaining(state)} of {self.n} are "
-                "left: raise n= or ask for fewer."
+                f"optuna_search: asked for {n} configurations, {left} of {self.n} are left: raise n= or ask "
+                "for fewer."
             )
         study = self.study(int(jax.random.randint(key, (), 0, 2**31 - 1)))
+        self._check_trials(study, state)
         fixed = {name: _distribution(axis) for name, axis in state.dimensions.items()}
         trials = [study.ask(fixed) for _ in range(n)]
         configs = {
-            name: _column(axis, [trial.params[name] for trial in trials])
+            name: _column(axis, fixed[name], [trial.params[name] for trial in trials])
             for name, axis in state.dimensions.items()
         }
         numbers = state.numbers.copy()
@@ -88,6 +91,16 @@ class OptunaSearch:
         sampler = self.sampler(seed=seed) if callable(self.sampler) else self.sampler
         return _open(self.storage, self.study_name, self.direction, sampler)
 
+    def _check_trials(self, study: Any, state: OptunaState) -> None:
+        """Refuse to go on where the scores that were told have gone, because the sampler would be blind."""
+        last, there = int(state.numbers.max(initial=-1)), len(study.get_trials(deepcopy=False))
+        if last >= there:
+            raise ValueError(
+                f"optuna_search(storage): the study {self.study_name!r} has {there} trials, and this search "
+                f"has asked for number {last}: the trials of an earlier process are lost. Give a storage "
+                'that outlives a process, such as "sqlite:///optuna.db", and begin in a new folder.'
+            )
+
 
 def optuna_search(
     n: int = 100,
@@ -95,42 +108,50 @@ def optuna_search(
     storage: Any = "sqlite:///optuna.db",
     study_name: str = "jaxopt_notes",
     direction: str = "minimize",
+    *,
+    batch: int = 8,
 ) -> OptunaSearch:
     """Any of Optuna's samplers as a strategy, with the trials in any of its storages.
 
-        configs = params of [study.ask(distributions) for each of n];  study.tell(numberᵢ, scoreᵢ)
+        configs = params of [study.ask(distributions) for each of batch];  study.tell(numberᵢ, scoreᵢ)
 
     Arguments:
         n: configurations that this process asks for; other processes ask for their own.
         sampler: the name of a class in `optuna.samplers`, or a function that makes a sampler from `seed=`:
-            either is made anew for each batch, seeded by the key. Or a sampler, used as it is. The default
-            counts trials in work as bad ones, so that the points of a batch keep apart.
+            either is made anew for each batch, seeded by the key. Or a sampler, used as it is, for those
+            that take more than a seed. The default counts trials in work as bad ones, so that the points of
+            a batch keep apart.
         storage: a URL as SQLAlchemy writes it (SQLite here, "postgresql://…" for several machines), or a
             storage object of Optuna.
         study_name: the study in that storage; an existing one is continued.
         direction: that of the study. Strategies minimize; with "maximize" the study gets the scores with
             their signs changed back, so that it shows what `sweep(mode="max")` maximizes.
+        batch: configurations that are asked for together, at most: the sampler has seen the scores of all
+            batches before, and none of this one. 1 is Optuna's own way; larger ones fill the machine.
 
     Returns:
         An `OptunaSearch` strategy: `init(key, space)`, `ask(state, key, n)`, `tell(state, configs, scores)`,
-        `remaining(state)`, and `study()`. A diverged configuration becomes a failed trial. Static choices
-        appear as their values, or as names where Optuna cannot store them; a `normal` dimension appears
-        as its quantile in [0, 1].
+        `remaining(state)`, the size of the next batch, and `study()`. A diverged configuration becomes a
+        failed trial. Static choices appear as their values, or as names where Optuna cannot store them; a
+        `normal` dimension appears as its quantile in [0, 1].
 
     Raises:
-        ModuleNotFoundError: optuna is missing. ValueError: an unknown sampler, or a wrong number.
+        ModuleNotFoundError: optuna is missing. ValueError: an unknown sampler, one that needs more than a
+            seed (`GridSampler`, `PartialFixedSampler`: make it and pass it), one that does not know a
+            dimension of the space (`BruteForceSampler` no continuous one), or a wrong number.
 
     Example:
         >>> from jaxopt_notes.search import log_uniform
         >>> strategy = optuna_search(20, storage="sqlite:////tmp/study.db")  # doctest: +SKIP
         >>> state = strategy.init(key, {"rate": log_uniform(1e-4, 1e-1)})  # doctest: +SKIP
-        >>> configs, state = strategy.ask(state, key, 20)  # doctest: +SKIP
+        >>> configs, state = strategy.ask(state, key, strategy.remaining(state))  # doctest: +SKIP
 
     Source: Akiba et al. 2019; row S1-48 of the notes.
 
     Elsewhere: optuna's own `study.optimize` asks for one trial at a time, a thread or a process each.
     """
     check_count("optuna_search(n)", n, 1)
+    check_count("optuna_search(batch)", batch, 1)
     check_choice("optuna_search(direction)", direction, ("minimize", "maximize"))
     try:
         import optuna
@@ -139,11 +160,66 @@ def optuna_search(
             "optuna_search() needs optuna, which is not importable: pip install jaxopt-notes[search]."
         ) from error
     if isinstance(sampler, str):
-        names = tuple(name for name in dir(optuna.samplers) if name.endswith("Sampler"))
-        sampler = getattr(optuna.samplers, check_choice("optuna_search(sampler)", sampler, names))
-        if sampler is optuna.samplers.TPESampler:
-            sampler = functools.partial(sampler, constant_liar=True)
-    return OptunaSearch(n, sampler, storage, study_name, direction)
+        sampler = _sampler_by_name(sampler)
+    elif not callable(sampler) and not isinstance(sampler, optuna.samplers.BaseSampler):
+        raise TypeError(
+            f"optuna_search(sampler) is {sampler!r}, expected the name of a class in optuna.samplers, a "
+            "sampler, or a function that makes one from seed=."
+        )
+    return OptunaSearch(n, sampler, storage, study_name, direction, batch)
+
+
+# What does the same without a sampler that has to be told more than a seed.
+INSTEAD = {
+    "GridSampler": "jn.grid_search(points) takes the values from the space",
+    "PartialFixedSampler": "a number in place of a distribution is fixed in any space",
+}
+
+
+def _sampler_by_name(name: str) -> Any:
+    """A function of `seed=` that makes one of Optuna's samplers.
+
+    Raises:
+        ValueError: there is none of that name, or it cannot be made from a seed alone.
+    """
+    import optuna
+
+    made = {found: getattr(optuna.samplers, found) for found in dir(optuna.samplers)
+            if found.endswith("Sampler") and not found.startswith("Base")}  # fmt: skip
+    needs = {found: _required(sampler) for found, sampler in made.items()}
+    if needs.get(name):
+        instead = f"{INSTEAD[name]}; or " if name in INSTEAD else ""
+        raise ValueError(
+            f"optuna_search(sampler) is {name!r}, which cannot be made from a seed alone, it needs "
+            f"{' and '.join(needs[name])}: {instead}pass the sampler itself, "
+            f"sampler=optuna.samplers.{name}(...)."
+        )
+    check_choice("optuna_search(sampler)", name, tuple(found for found in made if not needs[found]))
+    if made[name] is optuna.samplers.TPESampler:
+        return functools.partial(made[name], constant_liar=True)
+    return made[name]
+
+
+def _required(sampler: type) -> list[str]:
+    """The arguments without which a sampler cannot be made."""
+    arguments = inspect.signature(sampler).parameters.values()
+    return [
+        a.name for a in arguments if a.default is a.empty and a.kind not in (a.VAR_POSITIONAL, a.VAR_KEYWORD)
+    ]
+
+
+def _check_sampler(sampler: Any, fixed: dict[str, Any]) -> None:
+    """Refuse a sampler that fails on the first trial of such a space."""
+    import optuna
+
+    if isinstance(sampler, optuna.samplers.BruteForceSampler):
+        for name, axis in fixed.items():
+            if isinstance(axis, optuna.distributions.FloatDistribution) and axis.step is None:
+                raise ValueError(
+                    f"optuna_search(sampler) is BruteForceSampler, which tries every configuration, and "
+                    f"{name!r} is continuous: use choice(...), static_choice(...) or integers(...) for all, "
+                    "or another sampler."
+                )
 
 
 def _open(storage: Any, name: str, direction: Any, sampler: Any) -> Any:
@@ -194,11 +270,11 @@ def _labels(axis: Choice | StaticChoice) -> list:
     return [f"{i}: {getattr(value, '__name__', value)}" for i, value in enumerate(values)]
 
 
-def _column(axis: Distribution, params: list) -> jax.Array:
-    """Optuna's values of one dimension as a column of ours."""
+def _column(axis: Distribution, found: Any, params: list) -> jax.Array:
+    """Optuna's values of one dimension, whose distribution there is `found`, as a column of ours."""
     if isinstance(axis, Choice | StaticChoice):
-        labels = _labels(axis)
-        place = jnp.asarray([labels.index(value) for value in params], jnp.result_type(int))
+        # Optuna finds a value's place; `list.index` does not find NaN, which is equal to nothing
+        place = jnp.asarray([int(found.to_internal_repr(value)) for value in params], jnp.result_type(int))
         return axis.values[place] if isinstance(axis, Choice) else place
     if isinstance(axis, Integers):
         return jnp.asarray(params, jnp.result_type(int))

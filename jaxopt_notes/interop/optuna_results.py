@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_notes.search.names import hyperparameters, reserved_columns
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
 from jaxopt_notes.search.spaces.distributions import Integers, LogUniform, Uniform
 from jaxopt_notes.search.spaces.space import dimensions
-from jaxopt_notes.search.trials import RESERVED
 
 
 def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) -> Any:
@@ -41,7 +41,7 @@ def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) 
         storage=storage, study_name=study_name, direction="maximize" if results.mode == "max" else "minimize"
     )
     axes = {} if results.space is None else dimensions(results.space)
-    columns = {name: column for name, column in results.columns.items() if name not in RESERVED}
+    columns, reserved = hyperparameters(results), reserved_columns(results)
     distributions = {name: _distribution(axes.get(name), column) for name, column in columns.items()}
     curve = results.history.get(results.monitor)
     states = optuna.trial.TrialState
@@ -49,7 +49,7 @@ def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) 
     for i, scores in enumerate(results.scores):
         complete = bool(np.isfinite(scores).all())
         means = [] if curve is None else curve[i].mean(axis=0)
-        attributes = {name: int(results.columns[name][i]) for name in RESERVED if name in results.columns}
+        attributes = {name: int(column[i]) for name, column in reserved.items()}
         trials.append(optuna.trial.create_trial(
             state=states.COMPLETE if complete else states.FAIL,
             value=float(scores.mean()) if complete else None,

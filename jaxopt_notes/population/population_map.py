@@ -17,6 +17,8 @@ Members are independent: a diverged one stays alone, and chunks, threads, device
 number beyond float tolerance (none at all where `batch_size` is the same).
 """
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +32,7 @@ from jaxopt_notes.population.chunk_program import Rows, is_key
 from jaxopt_notes.population.execution import Hooks, run_population
 from jaxopt_notes.population.machine import engine
 from jaxopt_notes.population.program_cache import Programs
+from jaxopt_notes.population.progress import Progress, check_progress, reporting
 from jaxopt_notes.population.store import Store
 
 
@@ -45,7 +48,7 @@ def population_map(
     workers: int | None = None,
     programs: Programs | None = None,
     folder: Any = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = None,
     on_compile: Callable[[str], None] | None = None,
     on_chunk: Callable[[np.ndarray, Tree], None] | None = None,
     return_report: bool = False,
@@ -72,7 +75,8 @@ def population_map(
             function (the same object), shapes and layout.
         folder: where finished chunks are kept until `population_map` is called again with the same
             arguments; then only the others are trained. In a job of several processes one that all see.
-        progress: called in this thread as `progress(done, members)` after each chunk.
+        progress: a function, called in this thread as `progress(done, members)` after each chunk; True for
+            a bar (with tqdm); False or None for nothing.
         on_compile: called as `on_compile(text)` before something is compiled.
         on_chunk: called in this thread as `on_chunk(indices, results)` when a chunk has finished, in
             the order of finishing, with NumPy arrays. Chunks from the folder come first. After Ctrl-C
@@ -103,23 +107,40 @@ def population_map(
     Elsewhere: `jax.vmap` keeps all members in flight at once and leaves the cache; `lax.map` uses one core.
     """
     members = _check_members(configs, keys)
+    _check_arguments(train, shared, folder, on_compile, on_chunk)
+    check_progress("population_map(progress)", progress)
     machine = engine("population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices,
                      workers=workers, programs=programs)  # fmt: skip
-    hooks = Hooks(on_compile, on_chunk, progress)
-    rows = Rows.of(configs, keys)
-    if folder is None:
-        results, report = run_population(train, rows, shared, machine, hooks)
-    else:
-        settings = {
-            "train": fingerprint.of_function(train), "members": str(members),
-            "configs": fingerprint.of_tree(configs), "keys": fingerprint.of_tree(keys),
-            "shared": fingerprint.of_tree(shared), **fingerprint.library(),
-        }  # fmt: skip
-        with Store(folder, settings, hosts.is_leader()) as store:
+    rows, shared = Rows.of(configs, keys), tuple(shared)
+    with contextlib.ExitStack() as stack:
+        hooks = Hooks(on_compile, on_chunk, stack.enter_context(reporting(progress, members)))
+        shelf = None
+        if folder is not None:
+            settings = {
+                "train": fingerprint.of_function(train), "members": str(members),
+                "configs": fingerprint.of_tree(configs), "keys": fingerprint.of_tree(keys),
+                "shared": fingerprint.of_tree(shared), **fingerprint.library(),
+            }  # fmt: skip
+            store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
             hosts.meet("population_map")
             shelf = store.shelf("members")
-            results, report = run_population(train, rows, shared, machine, hooks, shelf)
+        results, report = run_population(train, rows, shared, machine, hooks, shelf)
     return (results, report) if return_report else results
+
+
+def _check_arguments(train: Any, shared: Any, folder: Any, on_compile: Any, on_chunk: Any) -> None:
+    """Refuse, before anything is trained, what would fail afterwards."""
+    functions = {"train": train, "on_compile": on_compile, "on_chunk": on_chunk}
+    for name, function in functions.items():
+        if not callable(function) and (function is not None or name == "train"):
+            raise TypeError(f"population_map({name}) is {function!r}, expected a function.")
+    if not isinstance(shared, tuple | list):
+        raise TypeError(
+            f"population_map(shared) is a {type(shared).__name__}, expected a tuple of what all members "
+            "share: shared=(x,) for one."
+        )
+    if folder is not None and not isinstance(folder, str | os.PathLike):
+        raise TypeError(f"population_map(folder) is {folder!r}, expected a path, or None for no folder.")
 
 
 def _check_members(configs: Tree, keys: Any) -> int:
@@ -132,6 +153,7 @@ def _check_members(configs: Tree, keys: Any) -> int:
     members = len(keys)
     if members == 0:
         raise ValueError("population_map(keys) is empty, expected at least one member.")
+    _check_rows(configs)
     for path, leaf in jax.tree.leaves_with_path(configs):
         shape = np.shape(leaf)
         if shape[:1] != (members,):
@@ -141,3 +163,19 @@ def _check_members(configs: Tree, keys: Any) -> int:
                 f"{members}, expected one row for each member: shared= passes a value to all of them."
             )
     return members
+
+
+def _check_rows(configs: Tree) -> None:
+    """Refuse rows as Python lists, which JAX takes for structure, and say how they become arrays."""
+    if isinstance(configs, list) and configs and all(isinstance(one, dict | tuple) for one in configs):
+        raise TypeError(
+            f"population_map(configs) is a list of {len(configs)} configurations, expected one whose leaves "
+            "are arrays with a row for each member: jax.tree.map(lambda *rows: np.stack(rows), *configs)."
+        )
+    for path, leaf in jax.tree.leaves_with_path(configs, is_leaf=lambda leaf: isinstance(leaf, list)):
+        if isinstance(leaf, list) and all(np.ndim(value) == 0 for value in leaf):
+            name = path_name(path) or "it"
+            raise TypeError(
+                f"population_map(configs): {name} is a list, expected an array with a row for each member: "
+                f"np.array([{', '.join(map(repr, leaf[:3]))}{', …' if len(leaf) > 3 else ''}])."
+            )

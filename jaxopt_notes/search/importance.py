@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from jaxopt_notes.record import check_choice
+from jaxopt_notes.search.names import hyperparameters, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
-from jaxopt_notes.search.trials import RESERVED
 
 POINTS = 32  # where a hyperparameter's main effect is evaluated
 TREES = 64
@@ -51,7 +51,7 @@ def importance(results: Any, method: str | None = None, seed: int = 0) -> dict[s
     if method is None:
         method = "forest" if importlib.util.find_spec("sklearn") else "bins"
     check_choice("importance(method)", method, ("forest", "bins"))
-    columns = {n: _ordered(c) for n, c in results.columns.items() if n not in RESERVED}
+    columns = {name: _ordered(column) for name, column in hyperparameters(results).items()}
     kept = _last_of_their_line(results)
     ranks = np.empty(len(results))
     ranks[results.order] = np.arange(len(results))
@@ -126,7 +126,7 @@ def _place(axis: Distribution, value: float, low: float, high: float) -> float:
 
 
 def _last_of_their_line(results: Any) -> np.ndarray:
-    parents = np.asarray(results.columns.get("parent", []), int)
+    parents = np.asarray(reserved_columns(results).get("parent", []), int)
     return np.setdiff1d(np.arange(len(results)), parents[parents >= 0])
 
 

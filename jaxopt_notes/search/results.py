@@ -19,6 +19,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search.importance import edge_warnings, importance
+from jaxopt_notes.search.names import own_names, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution
 
 
@@ -109,7 +110,10 @@ class Results:
 
     @property
     def best(self) -> dict[str, Any]:
-        """The best configuration by column, and its mean score under the name of the monitor."""
+        """The best configuration by column, and its mean score under the name of the monitor.
+
+        Beside a hyperparameter that is called like the monitor, the score is "score/<monitor>".
+        """
         return self.top(1)[0]
 
     @property
@@ -119,7 +123,7 @@ class Results:
         if self.space is None:
             return row
         return jax.tree.map_with_path(
-            lambda path, leaf: row.get(path_name(path), leaf),
+            lambda path, leaf: row[path_name(path)] if isinstance(leaf, Distribution) else leaf,
             self.space,
             is_leaf=lambda leaf: isinstance(leaf, Distribution),
         )
@@ -130,29 +134,31 @@ class Results:
         Arguments:
             default: what a strategy that does not say it trains for.
         """
-        if "epochs" not in self.columns:
+        reserved = reserved_columns(self)
+        if "epochs" not in reserved:
             return np.full(len(self), default)
-        total = np.asarray(self.columns["epochs"])
-        if "parent" not in self.columns:
+        total = np.asarray(reserved["epochs"])
+        if "parent" not in reserved:
             return total
-        parent = np.asarray(self.columns["parent"])
+        parent = np.asarray(reserved["parent"])
         return total - np.where(parent < 0, 0, total[parent])
 
     def lineage(self, trial: int) -> list[int]:
         """The trials whose runs a trial continues, from the first one to itself."""
-        line = [int(trial)]
-        while "parent" in self.columns and (parent := int(self.columns["parent"][line[0]])) >= 0:
+        line, parents = [int(trial)], reserved_columns(self).get("parent")
+        while parents is not None and (parent := int(parents[line[0]])) >= 0:
             line.insert(0, parent)
         return line
 
     def top(self, k: int) -> list[dict[str, Any]]:
         """The k best (top-k), each as `best`."""
         chosen = self.order[: check_count("Results.top(k)", k, 1)]
-        return [{**self._config(i), self.monitor: float(self.score_mean[i])} for i in chosen]
+        return [{**self._config(i), self._score_name(): float(self.score_mean[i])} for i in chosen]
 
     def table(self, k: int = 10) -> str:
         """The k best as aligned text: the mean score ± the standard deviation over seeds."""
-        lines = [["rank", "trial", *self.columns, self.monitor]]
+        own = own_names(self.columns, "sweep", ["rank", "trial"])
+        lines = [[*own.values(), *self.columns, self._score_name()]]
         several = self.scores.shape[1] > 1
         lost = (~self.finite).sum(axis=1)
         for rank, i in enumerate(self.order[: check_count("Results.table(k)", k, 1)]):
@@ -163,13 +169,20 @@ class Results:
         return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Everything but the history, from the best to the worst: rank, trial, columns, scores."""
+        """Everything but the history, from the best to the worst: rank, trial, columns, scores.
+
+        A hyperparameter that is called like one of these keeps its name, the other is then "sweep/rank", ….
+        """
+        seeds = [f"score_{seed}" for seed in range(self.scores.shape[1])]
+        own = own_names(
+            self.columns, "sweep", ["rank", "trial", "score_mean", "score_std", "diverged", *seeds]
+        )
         return [
             {
-                "rank": rank + 1, "trial": int(i), **self._config(i),
-                "score_mean": float(self.score_mean[i]), "score_std": float(self.score_std[i]),
-                "diverged": int((~self.finite[i]).sum()),
-                **{f"score_{seed}": float(score) for seed, score in enumerate(self.scores[i])},
+                own["rank"]: rank + 1, own["trial"]: int(i), **self._config(i),
+                own["score_mean"]: float(self.score_mean[i]), own["score_std"]: float(self.score_std[i]),
+                own["diverged"]: int((~self.finite[i]).sum()),
+                **{own[seed]: float(score) for seed, score in zip(seeds, self.scores[i], strict=True)},
             }
             for rank, i in enumerate(self.order)
         ]  # fmt: skip
@@ -230,6 +243,10 @@ class Results:
         from jaxopt_notes.plots.sweep import plot_sweep
 
         return plot_sweep(self)
+
+    def _score_name(self) -> str:
+        """The monitor's name, unless a hyperparameter has it."""
+        return own_names(self.columns, "score", [self.monitor])[self.monitor]
 
     def _config(self, i: int) -> dict[str, Any]:
         return {n: c[i].item() if isinstance(c[i], np.generic) else c[i] for n, c in self.columns.items()}

@@ -2,7 +2,8 @@
 
 A batch is a dict of columns with two reserved ones that a strategy may add: `epochs`, the total number of
 epochs until which a trial is trained, and `parent`, the number of the earlier trial whose run it continues
-(−1 for a fresh one; its hyperparameters may be others). Strategies minimize; scores are told with the sign
+(−1 for a fresh one; its hyperparameters may be others). Beside a hyperparameter of that name they are called
+`sweep/epochs` and `sweep/parent`. Strategies minimize; scores are told with the sign
 for that, and as NaN where a seed has diverged.
 
 With a folder every finished round is a part of it, with the strategy's state; inside a round every finished
@@ -16,13 +17,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.member import Runs
-from jaxopt_notes.search.progress import Watcher
+from jaxopt_notes.search.names import RESERVED, reserved_names
 from jaxopt_notes.search.segments import Curves, Task, take, train_members
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
-from jaxopt_notes.search.table import Round, Table
-from jaxopt_notes.search.trials import RESERVED
+from jaxopt_notes.search.table import Round, Table, structure
+from jaxopt_notes.search.watcher import Watcher
 
 
 class Rule(NamedTuple):
@@ -74,6 +77,7 @@ class Rounds:
         self.build, self.space, self.strategy, self.task = build, space, strategy, task
         self.keys, self.epochs, self.rule, self.watcher = keys, epochs, rule, watcher
         self.axes = dimensions(space)
+        self.reserved = reserved_names(self.axes)
         self.table = Table(len(keys), task.store)
         self.layouts: dict[str, Any] = {}
         self.reports: list = []
@@ -90,22 +94,48 @@ class Rounds:
             if saved is not None and restored is not None:
                 batch, state = saved, restored
             else:
-                configs, state = self.strategy.ask(state, ask_key(number), n)
+                configs, state = self._ask(number, state, ask_key(number), n)
                 batch = self._train(number, configs) if saved is None else saved
                 state = self.strategy.tell(state, configs, self.rule.told(batch.scores))
                 if saved is None:
                     self.table.save(number, batch, state)
+                    if self.task.store is not None and self.task.store.leader:
+                        self.task.store.remove(f"asked-{number:04d}")
             self.table.rounds.append(batch)
         return self.table
+
+    def _ask(self, number: int, state: Tree, key: jax.Array, n: int) -> tuple[Configs, Tree]:
+        """The next batch, as it was asked for before this process if the folder has it.
+
+        A strategy that is no pure function (`optuna_search` writes into its storage) would answer
+        otherwise, and chunks in the folder belong to the configurations that it gave then.
+        """
+        store, name = self.task.store, f"asked-{number:04d}"
+        arrays = None if store is None else store.read(name)
+        if arrays is not None and str(arrays["structure"]) == structure(state):
+            parts: list = [
+                unpack({entry.removeprefix(kind): a for entry, a in arrays.items() if entry.startswith(kind)})
+                for kind in ("config/", "state/")
+            ]
+            configs = dict(zip(str(arrays["names"]).splitlines(), parts[0], strict=True))
+            return configs, jax.tree.unflatten(jax.tree.structure(state), parts[1])
+        configs, state = self.strategy.ask(state, key, n)
+        if store is not None and store.leader:
+            names = sorted(configs)
+            arrays = {f"config/{entry}": a for entry, a in pack([configs[name] for name in names]).items()}
+            arrays |= {f"state/{entry}": a for entry, a in pack(state).items()}
+            texts = {"names": "\n".join(names), "structure": structure(state)}
+            store.write(name, arrays | {entry: np.asarray(text) for entry, text in texts.items()})
+        return configs, state
 
     def _train(self, number: int, asked: Configs) -> Round:
         """Train one batch."""
         columns = {name: np.asarray(column) for name, column in asked.items()}
         n = max(map(len, columns.values()), default=1)
-        keep = "parent" in columns
-        given = tuple(name for name in RESERVED if name in columns)
-        epochs = np.asarray(columns.pop("epochs", np.full(n, self.epochs)), int)
-        parent = np.asarray(columns.pop("parent", np.full(n, -1)), int)
+        given = tuple(name for name in RESERVED if self.reserved[name] in columns)
+        keep = "parent" in given
+        epochs = np.asarray(columns.pop(self.reserved["epochs"], np.full(n, self.epochs)), int)
+        parent = np.asarray(columns.pop(self.reserved["parent"], np.full(n, -1)), int)
         seeds, longest = len(self.keys), int(epochs.max())
         batch = Round(
             len(self.table), columns, epochs, parent, np.zeros(n, int), np.full((n, seeds), np.nan), {}, given
@@ -193,10 +223,15 @@ class Rounds:
     def _tell(
         self, batch: Round, rows: np.ndarray, seed: np.ndarray, curves: Curves, scores: np.ndarray
     ) -> None:
-        configs = take({**batch.configs, **batch.reserved()}, rows)
+        configs = take(columns_of(batch, self.reserved), rows)
         shown = {name: values(self.axes.get(name), column) for name, column in configs.items()}
         members = (batch.first + rows) * batch.scores.shape[1] + seed
         self.watcher.finished(members, configs, shown, {"score": scores, "history": curves})
+
+
+def columns_of(batch: Round, reserved: dict[str, str]) -> dict[str, np.ndarray]:
+    """The hyperparameters of a round, and the reserved columns that its strategy gave, renamed."""
+    return {**batch.configs, **{reserved[name]: column for name, column in batch.reserved().items()}}
 
 
 def values(axis: Any, column: np.ndarray) -> np.ndarray:

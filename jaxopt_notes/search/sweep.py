@@ -18,18 +18,28 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
 from jaxopt_notes.population.machine import engine as make_engine
-from jaxopt_notes.population.program_cache import kept_for
+from jaxopt_notes.population.program_cache import Programs, kept_for
+from jaxopt_notes.population.progress import Progress, check_progress
 from jaxopt_notes.population.store import Store
 from jaxopt_notes.record import check_choice, check_count
+from jaxopt_notes.search.arguments import (
+    check_folder,
+    check_function,
+    check_key,
+    check_loggers,
+    check_names,
+    check_strategy,
+    names_of,
+)
 from jaxopt_notes.search.member import Build
-from jaxopt_notes.search.progress import Progress, Watcher
+from jaxopt_notes.search.names import reserved_names
 from jaxopt_notes.search.results import Results
-from jaxopt_notes.search.rounds import Rounds, Rule, blank, values
+from jaxopt_notes.search.rounds import Rounds, Rule, blank, columns_of, values
 from jaxopt_notes.search.segments import Task
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Table, check_rounds
-from jaxopt_notes.search.trials import RESERVED
+from jaxopt_notes.search.watcher import Watcher
 
 
 def sweep(
@@ -71,7 +81,7 @@ def sweep(
         mode: "min" if less is better, "max" if more is.
         at: the score is taken at the "best" epoch of the whole run, with the epochs of the runs that it
             continues, or at the "last".
-        segment: train in segments of so many epochs, and leave those that have stopped or diverged out of
+        segment: train in segments of this many epochs, and leave those that have stopped or diverged out of
             the next: they then cost nothing, and the results stay the same. `None` for one piece, which is
             quicker where few stop.
         folder: keep what is finished there. A killed sweep that is started again with the same arguments
@@ -89,7 +99,9 @@ def sweep(
             with `jax.jit`: give `programs=jn.search.Programs()` then.
 
     Returns:
-        `Results`. Those of a strategy that continues runs have the columns `epochs` and `parent`.
+        `Results`. Those of a strategy that continues runs have the columns `epochs` and `parent`. A
+            hyperparameter may have any name; a column of the sweep's own that has the same one is then
+            `sweep/epochs`, `sweep/seed`, `history/loss`, … in results, files and logs.
 
     Raises:
         TypeError: a sealed test set among the data. ValueError: a monitor that the history has not,
@@ -112,19 +124,29 @@ def sweep(
     Elsewhere: scikit-learn's RandomizedSearchCV and Ray Tune run one process a trial; with optax,
     `jax.vmap` over a function that builds the optimizer inside does the same on one device.
     """
+    check_names("sweep", engine, [*names_of(sweep), *names_of(make_engine, ["where"])])
+    check_function("sweep(build)", build, "build(configuration) and returns a Trainer")
+    check_function("sweep(on_chunk)", on_chunk, "on_chunk(members, configurations, results)", optional=True)
+    check_strategy("sweep(strategy)", strategy)
+    check_key("sweep(key)", key)
+    check_folder("sweep(folder)", folder)
+    if not isinstance(monitor, str):
+        raise TypeError(f'sweep(monitor) is {monitor!r}, expected a name of the history, as "valid_loss".')
+    if not isinstance(engine.get("programs"), Programs | None):
+        raise TypeError(f"sweep(programs) is {engine['programs']!r}, expected jn.search.Programs().")
+    check_progress("sweep(progress)", progress)
+    loggers = check_loggers("sweep(logger)", logger)
     rule = Rule(monitor, check_choice("sweep(mode)", mode, ("min", "max")), at)
     check_choice("sweep(at)", at, ("best", "last"))
     seeds, epochs = check_count("sweep(seeds)", seeds, 1), check_count("sweep(epochs)", epochs, 1)
     if segment is not None:
         check_count("sweep(segment)", segment, 1, "None trains in one piece")
-    if taken := sorted(set(RESERVED) & set(dimensions(space))):
-        raise ValueError(f"sweep(space) has {taken[0]!r}, which is reserved: give it another name.")
     parts = _check_data(data)
     machine = make_engine("sweep", **{"programs": kept_for(build), **engine})
     builder = Build(build)
     strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
 
-    watcher = Watcher(progress, on_chunk, logger, seeds, monitor, mode)
+    watcher = Watcher(progress, on_chunk, loggers, seeds, monitor, mode)
     with contextlib.ExitStack() as stack:
         stack.callback(watcher.close)
         store = None
@@ -152,7 +174,7 @@ def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
     curves: dict[str, list] = {}
     longest = max(batch.history[rule.monitor].shape[2] for batch in table.rounds)
     for batch in table.rounds:
-        for name, column in {**batch.configs, **batch.reserved()}.items():
+        for name, column in columns_of(batch, reserved_names(axes)).items():
             columns.setdefault(name, []).append(values(axes.get(name), column))
         for name, curve in batch.history.items():
             rest = (*curve.shape[:2], longest - curve.shape[2], *curve.shape[3:])

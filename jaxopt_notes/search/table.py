@@ -16,8 +16,8 @@ from jaxopt_notes.population.chunk_program import is_key
 from jaxopt_notes.population.fingerprint import without_addresses
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.population.store import Store
+from jaxopt_notes.search.names import RESERVED
 from jaxopt_notes.search.segments import Curves, Start
-from jaxopt_notes.search.trials import RESERVED
 
 
 class Round(NamedTuple):

@@ -2,8 +2,9 @@
 
 A batch of such a strategy has two columns beside the hyperparameters. `epochs` is the total number of
 epochs until which a row is trained, and `parent` the number of the earlier trial whose run it continues
-(−1 for a fresh one). Every row is a new trial, numbered in the order of asking. What a strategy knows is
-this table; what it wants next is a function of it, and so can be traced, checkpointed and replayed.
+(−1 for a fresh one); beside hyperparameters of these names they are `sweep/epochs` and `sweep/parent`. Every
+row is a new trial, numbered in the order of asking. What a strategy knows is this table; what it wants next
+is a function of it, and so can be traced, checkpointed and replayed.
 
 A *rung* is the stage that a trial belongs to: a level of successive halving, a generation.
 """
@@ -15,11 +16,10 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import concrete
+from jaxopt_notes.search.names import reserved_names
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.strategies.random_search import RandomSearch, RandomState
-
-RESERVED = ("epochs", "parent")
 
 
 class Trials(NamedTuple):
@@ -35,11 +35,9 @@ class Trials(NamedTuple):
     told: Any
 
 
-def no_trials(where: str, space: Space, capacity: int) -> Trials:
+def no_trials(space: Space, capacity: int) -> Trials:
     """An empty table with room for `capacity` trials."""
     found = dimensions(space)
-    if taken := sorted(set(RESERVED) & set(found)):
-        raise ValueError(f"{where}: the space has {taken[0]!r}, which is reserved: give it another name.")
     like = jax.eval_shape(lambda key: _draw(found, key, capacity), jax.random.key(0))
     nothing = jnp.full((capacity,), -1, jnp.result_type(int))
     return Trials(
@@ -76,9 +74,13 @@ def record_trials(
         rung=put(trials.rung, rung),
         asked=trials.asked + len(parent),
     )
-    reserved = {name: value.astype(jnp.result_type(int)) for name, value in
-                zip(RESERVED, (epochs, parent), strict=True)}  # fmt: skip
-    return {**configs, **reserved}, table
+    return {**configs, **reserved(trials.dimensions, epochs=epochs, parent=parent)}, table
+
+
+def reserved(axes: dict[str, Distribution], **columns: jax.Array) -> Configs:
+    """The reserved columns of a batch, by the names that they have beside these dimensions."""
+    names = reserved_names(axes)
+    return {names[name]: column.astype(jnp.result_type(int)) for name, column in columns.items()}
 
 
 def tell_trials(trials: Trials, scores: jax.Array) -> Trials:

@@ -57,7 +57,7 @@ def evaluate(trainer: Any, params: Tree, model_state: Tree, data: tuple) -> dict
         data: (x, y).
 
     Returns:
-        {"loss": …, "accuracy": …}, the second under the metric's name.
+        {"loss": …, "accuracy": …}, the second under the metric's name ("loss_metric" for one called `loss`).
 
     Example:
         >>> from jaxopt_notes.layers.dense import dense
@@ -73,7 +73,8 @@ def evaluate(trainer: Any, params: Tree, model_state: Tree, data: tuple) -> dict
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
     scores = {"loss": empirical_risk(trainer.loss, outputs, y)}
     if trainer.metric is not None:
-        scores[metric_name(trainer.metric)] = jnp.mean(trainer.metric(outputs, y))
+        name = metric_name(trainer.metric)
+        scores[f"{name}_metric" if name in scores else name] = jnp.mean(trainer.metric(outputs, y))
     return {name: as_hyperparameter(score) for name, score in scores.items()}
 
 

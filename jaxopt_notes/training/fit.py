@@ -124,6 +124,12 @@ def fit(
     Elsewhere: Keras's `Model.fit` calls back into the host for each batch; here the host is asked
     only between epochs, so a step costs no round trip.
     """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"fit(callback) is {callback!r}, expected a function: callback(state, history).")
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(
+            f"fit(progress) is {progress!r}, expected True, False or None: callback= takes a function."
+        )
     epochs = check_count("fit(epochs)", epochs)
     epochs_per_call = check_count("fit(epochs_per_call)", epochs_per_call, 1)
     state = trainer.init(key, train_data) if state is None else state

@@ -152,6 +152,11 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
     for name in ("loss", "penalty", "augmentation", "metric"):
         part = getattr(trainer, name)
         optional = part is None and name != "loss"
+        if name == "metric" and isinstance(part, tuple | list):
+            raise TypeError(
+                f"Trainer(metric) is {part!r}, expected one function of (outputs, targets): fit takes one "
+                "metric, FitResult.predict gives the outputs for others."
+            )
         if not optional and not callable(part):
             raise TypeError(f"Trainer({name}) is {part!r}, expected a function or a record that is called.")
     if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):

@@ -171,7 +171,12 @@ def test_every_optimizer_has_a_space_that_builds(optimizer):
 def test_a_stopped_job_goes_on_with_the_same_command(job, tmp_path):
     """SIGINT in the middle, in the folder of an earlier job; then the same command, and then another one."""
     (tmp_path / "results.csv").write_text("of an earlier job")
-    command = [sys.executable, "-m", "jaxopt_notes", "--configs", "400", "--seeds", "2", "--epochs", "10"]
+    # as `python -m jaxopt_notes`, but deaf to Ctrl-C nowhere: a shell may start its jobs with SIGINT ignored
+    main_module = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('jaxopt_notes', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", main_module, "--configs", "400", "--seeds", "2", "--epochs", "10"]
     process = subprocess.Popen(
         [*command, "--optimizer", "sgd", "--output", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"},

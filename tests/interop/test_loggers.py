@@ -1,5 +1,8 @@
 """Loggers of sweeps with TensorBoard and Weights & Biases themselves, where they are installed."""
 
+import functools
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -11,32 +14,79 @@ X = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
 
 
 def build(h):
-    return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), jn.mean_squared_error, metric=None, batch_size=4)
+    return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), LOSSES[h["loss"]], metric=score, batch_size=4)
+
+
+LOSSES = {"squared": jn.mean_squared_error, "absolute": jn.mean_absolute_error}
+# Names that the logs have too.
+SPACE = {
+    "rate": jn.choice([0.01, 0.5]), "loss": jn.static_choice(["squared"]), "seed": jn.choice([7.0]),
+    "trial": jn.choice([8.0]), "score": jn.choice([9.0]),
+}  # fmt: skip
+
+
+def score(outputs, targets):
+    return jn.mean_squared_error(outputs, targets)
 
 
 def run(logger):
-    return jn.sweep(build, {"rate": jn.choice([0.01, 0.5])}, ((X, 2 * X), (X, 2 * X)), jn.grid_search(),
-                    seeds=2, epochs=3, key=jax.random.key(0), progress=False, logger=logger)  # fmt: skip
+    return jn.sweep(build, SPACE, ((X, 2 * X), (X, 2 * X)), jn.grid_search(), seeds=2, epochs=3,
+                    key=jax.random.key(0), progress=False, logger=logger)  # fmt: skip
+
+
+def read_board(folder):
+    """The scalars of a run, name → [(step, value)], and its hyperparameters, as TensorBoard reads them."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import plugin_data_pb2
+
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    scalars = {
+        name: [(event.step, event.value) for event in events.Scalars(name)]
+        for name in events.Tags()["scalars"]
+    }
+    begun = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    info = plugin_data_pb2.HParamsPluginData.FromString(begun).session_start_info
+    given = {name: getattr(value, value.WhichOneof("kind")) for name, value in info.hparams.items()}
+    return scalars, given
 
 
 @pytest.mark.filterwarnings("ignore")  # of libraries that others bring along
-def test_tensorboard_reads_every_curve_and_score(tmp_path):
+@pytest.mark.parametrize("writer", ["tensorboardX", "torch"])
+def test_tensorboard_reads_every_curve_score_and_hyperparameter(writer, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
-    pytest.importorskip("torch")  # it has the writer
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    pytest.importorskip(writer)
+    if writer == "torch":
+        monkeypatch.setitem(sys.modules, "tensorboardX", None)
     results = run(tensorboard_logger(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00000-0", "00000-1", "00001-0", "00001-1"]
     for trial in range(2):
         for seed in range(2):
-            events = EventAccumulator(str(tmp_path / f"{trial:05d}-{seed}"))
-            events.Reload()
-            curve = events.Scalars("valid_loss")
-            assert [event.step for event in curve] == [1, 2, 3]
-            found = [event.value for event in curve]
-            np.testing.assert_allclose(found, results.history["valid_loss"][trial, seed], rtol=1e-6)
-            (score,) = events.Scalars("score")
-            np.testing.assert_allclose(score.value, results.scores[trial, seed], rtol=1e-6)
+            scalars, given = read_board(tmp_path / f"{trial:05d}-{seed}")
+            assert set(scalars) == {*results.history, "score"}
+            for name, curves in results.history.items():
+                steps, values = zip(*scalars[name], strict=True)
+                assert steps == (1, 2, 3)
+                np.testing.assert_allclose(values, curves[trial, seed], rtol=1e-6)
+            ((_, value),) = scalars["score"]
+            np.testing.assert_allclose(value, results.scores[trial, seed], rtol=1e-6)
+            assert given.pop("rate") == pytest.approx(results.columns["rate"][trial])
+            assert given == {"loss": "squared", "seed": 7.0, "trial": 8.0, "score": 9.0}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("writer", ["tensorboardX", "torch"])
+def test_a_curve_called_score_is_not_the_score(writer, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    pytest.importorskip(writer)
+    if writer == "torch":
+        monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    logger = tensorboard_logger(tmp_path)
+    logger.log(0, 0, {"rate": 0.5}, 0.25, {"score": np.array([3.0, 2.0]), "layers": np.ones((2, 3))})
+    scalars, _ = read_board(tmp_path / "00000-0")
+    assert scalars["score"] == [(1, 3.0), (2, 2.0)]
+    assert [value for _, value in scalars["sweep/score"]] == [0.25]
+    assert len(scalars) == 2  # what is no number an epoch is left out
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -46,6 +96,7 @@ def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alo
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     own, init, ended = wandb.init(mode="offline", dir=tmp_path), wandb.init, {}
 
+    @functools.wraps(init)
     def noted(**options):
         member = init(**options)
         log, finish, curve = member.log, member.finish, {}
@@ -67,7 +118,9 @@ def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alo
     assert sorted(ended) == ["0-0", "0-1", "1-0", "1-1"]
     for name, (where, config, score, curve) in ended.items():
         trial, seed = map(int, name.split("-"))
-        assert (*where, config["trial"], config["seed"]) == ("digits", "rates", trial, seed)
+        assert where == ("digits", "rates")
+        assert (config["sweep/trial"], config["sweep/seed"]) == (trial, seed)
+        assert [config[name] for name in ("loss", "seed", "trial", "score")] == ["squared", 7.0, 8.0, 9.0]
         assert config["rate"] == pytest.approx(results.columns["rate"][trial])
         assert score == pytest.approx(results.scores[trial, seed])
         expected = dict(enumerate(results.history["valid_loss"][trial, seed].tolist(), 1))
@@ -75,3 +128,9 @@ def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alo
     own.log({"mine": 1.0})  # it has not been finished
     assert own.summary["mine"] == 1.0
     own.finish()
+
+
+def test_an_option_that_weights_and_biases_does_not_take_is_said_at_once():
+    pytest.importorskip("wandb")
+    with pytest.raises(TypeError, match=r"wandb_logger\(\) has no argument 'mod': did you mean 'mode'\?"):
+        wandb_logger("digits", mod="offline")

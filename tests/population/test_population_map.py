@@ -148,10 +148,43 @@ def test_errors_say_what_is_wrong():
         population_map(train, configs, keys, chunk_size=0)
 
 
+@pytest.mark.parametrize("progress", [True, False, None])
+def test_progress_may_be_what_a_sweep_takes(progress, capfd):
+    keys = jax.random.split(jax.random.key(0), 2)
+    found = population_map(lambda config, key: 2 * config, np.ones(2, np.float32), keys, progress=progress)
+    assert found.tolist() == [2, 2]
+    assert ("members" in capfd.readouterr().err) == (progress is True)
+
+
+def never(*_):
+    raise AssertionError("the training function was traced before the arguments were checked")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"progress": "yes"}, r"population_map\(progress\) is 'yes', expected True, False, None, or a fun"),
+        ({"on_chunk": 1}, r"population_map\(on_chunk\) is 1, expected a function"),
+        ({"on_compile": 1}, r"population_map\(on_compile\) is 1, expected a function"),
+        ({"train": 1}, r"population_map\(train\) is 1, expected a function"),
+        ({"shared": np.ones((2, 2))}, r"population_map\(shared\) is a ndarray, .* shared=\(x,\)"),
+        ({"folder": 3}, r"population_map\(folder\) is 3, expected a path"),
+        ({"configs": {"rate": [0.1, 0.2]}}, r"rate is a list, expected .*np\.array\(\[0\.1, 0\.2\]\)"),
+        ({"configs": [{"rate": 0.1}] * 2}, r"a list of 2 configurations, .*np\.stack\(rows\), \*configs"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_argument_is_named_before_anything_is_traced(changed, message):
+    arguments = {"train": never, "configs": np.ones(2), "keys": jax.random.split(jax.random.key(0), 2)}
+    with pytest.raises(TypeError, match=message):
+        population_map(**arguments | changed)
+
+
 def run_python(code, *, interrupt_at=None):
     """The output of a fresh interpreter; with `interrupt_at`, Ctrl-C once it has printed that line."""
     process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)], env=os.environ | {"JAX_PLATFORMS": "cpu"},
+        [sys.executable, "-c", HEARS_CTRL_C + textwrap.dedent(code)],
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     lines = []
@@ -164,6 +197,10 @@ def run_python(code, *, interrupt_at=None):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return lines + out.split("\n")
+
+
+# A shell may start its background jobs, these tests too, with SIGINT ignored, and children inherit that.
+HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
 def test_eight_devices_give_the_numbers_of_one():

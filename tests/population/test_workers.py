@@ -56,10 +56,18 @@ def test_an_error_of_a_delivery_stops_the_rest():
     assert len(called) < 100
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """Python's own handler, also where a shell has started the tests with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("presses", [1, 2])
-def test_ctrl_c_during_a_delivery_waits_for_its_end_unless_it_is_pressed_twice(presses):
+def test_ctrl_c_during_a_delivery_waits_for_its_end_unless_it_is_pressed_twice(presses, hears_ctrl_c):
     """So that what a delivery has written before is not written again."""
-    before, written, ended = signal.getsignal(signal.SIGINT), [], []
+    before, written, ended = hears_ctrl_c, [], []
 
     def deliver(chunk, result):
         written.append(chunk)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.search.trials import RESERVED
+from jaxopt_notes.search.names import RESERVED
 from tests.properties.registry import space, subjects
 
 FRESH = {"hyperband": 8}  # 6 in its first bracket, 2 in its last

@@ -142,12 +142,22 @@ def test_every_member_is_logged_once(tmp_path, monkeypatch):
     """CSV for real; TensorBoard and Weights & Biases by stand-ins that write down what they are told."""
     calls = []
 
-    class Writer:
-        def __init__(self, folder):
-            self.folder = folder
+    class Writer:  # with the arguments of tensorboardX 2.6.5
+        def __init__(self, logdir=None, comment="", purge_step=None, max_queue=10, flush_secs=120,
+                     filename_suffix=""):  # fmt: skip
+            self.folder = logdir
 
-        def __getattr__(self, name):
-            return lambda *args, **kwargs: calls.append((name, self.folder, args))
+        def add_scalar(self, tag, scalar_value, global_step=None):
+            calls.append(("add_scalar", self.folder, (tag, scalar_value, global_step)))
+
+        def add_hparams(self, hparam_dict, metric_dict, name=None, global_step=None):
+            calls.append(("add_hparams", self.folder, (hparam_dict, metric_dict)))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            calls.append(("close", self.folder, ()))
 
     class Run:
         def __init__(self):
@@ -160,8 +170,12 @@ def test_every_member_is_logged_once(tmp_path, monkeypatch):
             calls.append(("finish", 0, dict(self.summary)))
 
     monkeypatch.setitem(sys.modules, "tensorboardX", types.SimpleNamespace(SummaryWriter=Writer))
-    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=lambda **options: calls.append(
-        ("init", options["name"], options["config"])) or Run()))  # fmt: skip
+
+    def init(project=None, group=None, name=None, config=None, reinit=None):
+        calls.append(("init", name, config))
+        return Run()
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=init))
     path = tmp_path / "log.csv"
     results = small_sweep((csv_logger(path), tensorboard_logger(tmp_path / "board"), wandb_logger("digits")))
     rows = list(csv.DictReader(path.read_text().splitlines()))

@@ -127,8 +127,6 @@ def test_what_cannot_be_continued_is_said():
     with pytest.raises(ValueError, match="continues trial 0 with another structure"):
         run(fresh | {"width": [0]}, {"rate": [0.5], "epochs": [3], "parent": [0], "width": [1]},
             width=static_choice([1, 2]))  # fmt: skip
-    with pytest.raises(ValueError, match="'parent', which is reserved"):
-        sweep(build, {"parent": uniform(0, 1)}, TOY_DATA, Script(), key=jax.random.key(0))
 
 
 def test_static_choices_are_told_apart_in_every_round():

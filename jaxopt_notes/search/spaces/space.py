@@ -23,13 +23,20 @@ Configs = dict[str, Any]  # name → column [n]
 def dimensions(space: Space) -> dict[str, Distribution]:
     """The searched hyperparameters by name, in the order of their names.
 
+    Raises:
+        ValueError: two of them have the same name, as those of {"a": {"b": …}, "a/b": …}.
+
     Example:
         >>> from jaxopt_notes.search import uniform
         >>> dimensions({"optimizer": {"b1": uniform(0.8, 0.99)}, "hidden": [64, 64]})
         {'optimizer/b1': Uniform(low=0.8, high=0.99)}
     """
-    leaves = jax.tree.leaves_with_path(space, is_leaf=_is_distribution)
-    return dict(sorted((path_name(path), leaf) for path, leaf in leaves if _is_distribution(leaf)))
+    found: dict[str, Distribution] = {}
+    for path, leaf in jax.tree.leaves_with_path(space, is_leaf=_is_distribution):
+        name = path_name(path)
+        if _is_distribution(leaf) and found.setdefault(name, leaf) is not leaf:
+            raise ValueError(f"the space has two hyperparameters called {name!r}: give one another name.")
+    return dict(sorted(found.items()))
 
 
 def fill(space: Space, config: Configs) -> Tree:

@@ -33,7 +33,7 @@ class ASHA:
     eta: int = static()
 
     def init(self, key: jax.Array, space: Space) -> Trials:
-        return no_trials("asha", space, self.n * len(self._epochs()))
+        return no_trials(space, self.n * len(self._epochs()))
 
     def remaining(self, state: Trials) -> int:
         return int(self._wanted(state))

@@ -47,7 +47,7 @@ class CoarseToFine:
     def init(self, key: jax.Array, space: Space) -> ZoomState:
         capacity = sum(n for _, n, _, _ in self._batches())
         points = jnp.zeros((capacity, len(dimensions(space))), jnp.result_type(float))
-        return ZoomState(no_trials("coarse_to_fine", space, capacity), points)
+        return ZoomState(no_trials(space, capacity), points)
 
     def remaining(self, state: ZoomState) -> int:
         return int(self._next(state.trials)[2])

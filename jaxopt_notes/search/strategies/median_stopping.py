@@ -24,7 +24,7 @@ class MedianStopping:
     grace: int = static()
 
     def init(self, key: jax.Array, space: Space) -> Trials:
-        return no_trials("median_stopping", space, self.n * len(self._epochs()))
+        return no_trials(space, self.n * len(self._epochs()))
 
     def remaining(self, state: Trials) -> int:
         return int(self._next(state)[1])

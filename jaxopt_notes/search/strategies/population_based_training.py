@@ -19,7 +19,7 @@ from jaxopt_notes.record import Number, check_choice, check_count, check_number,
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
-from jaxopt_notes.search.trials import RESERVED, check_batch, diverged_last
+from jaxopt_notes.search.trials import check_batch, diverged_last, reserved
 
 
 class PopulationState(NamedTuple):
@@ -73,11 +73,13 @@ class PopulationBasedTraining:
         points = jnp.where(begins, points, state.points)
         member = place + jnp.arange(n, dtype=place.dtype)
         before = (generation - 1) * self.population + parents[member]  # trials are numbered by generation
-        columns = (jnp.full((n,), (generation + 1) * self.interval), jnp.where(generation > 0, before, -1))
+        epochs, parent = (
+            jnp.full((n,), (generation + 1) * self.interval),
+            jnp.where(generation > 0, before, -1),
+        )
         configs = as_configs(state.dimensions, points[member])
-        reserved = dict(zip(RESERVED, columns, strict=True))
         state = state._replace(points=points, parents=parents, asked=state.asked + n)
-        return {**configs, **reserved}, state
+        return {**configs, **reserved(state.dimensions, epochs=epochs, parent=parent)}, state
 
     def tell(self, state: PopulationState, configs: Configs, scores: jax.Array) -> PopulationState:
         place = jnp.asarray(state.told, int) % self.population

@@ -33,7 +33,7 @@ class SuccessiveHalving:
     brackets: tuple[Rungs, ...] = static()
 
     def init(self, key: jax.Array, space: Space) -> Trials:
-        return no_trials("successive halving", space, sum(n for bracket in self.brackets for n, _ in bracket))
+        return no_trials(space, sum(n for bracket in self.brackets for n, _ in bracket))
 
     def remaining(self, state: Trials) -> int:
         return int(self._next(state)[2])

@@ -140,8 +140,6 @@ def test_errors_name_everything(key):
         successive_halving(rungs=((3, 1), (9, 3)))
     with pytest.raises(ValueError, match=r"equal_share_rungs\(budget\) is 10, expected at least 24"):
         equal_share_rungs(8, 10)
-    with pytest.raises(ValueError, match="'epochs', which is reserved"):
-        successive_halving().init(key, {"epochs": uniform(0.0, 1.0)})
     strategy = successive_halving(9)
     state = strategy.init(key, SPACE)
     with pytest.raises(ValueError, match="asked for 10 configurations, 9 are wanted"):

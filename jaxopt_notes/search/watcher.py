@@ -1,77 +1,45 @@
-"""Progress that people see, and everybody else who wants to know of a member when it has finished.
+"""Who is told of a member when it has finished: a progress bar, functions, loggers.
 
-A bar with rate, time left and the best score so far, where there is somebody to see it; a function called
-with counts; a function called with members; loggers (`loggers.py`).
+The bar shows rate, time left and the best score so far, where there is somebody to see it; one function is
+called with counts, another with members; loggers are in `loggers.py`.
 """
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-Progress = bool | None | Callable[[int, int], None]
-
-
-def progress_bar(wanted: bool | None, total: int, unit: str) -> Any:
-    """A tqdm bar of `total` units; a silent one where it is not wanted, or tqdm is missing.
-
-    Arguments:
-        wanted: True, False, or None: if standard error is a terminal, or in a notebook.
-        total: the number of units.
-        unit: what is counted, as "members".
-    """
-    notebook = "ipykernel" in sys.modules
-    if wanted is None:
-        wanted = sys.stderr.isatty() or notebook
-    widgets = notebook and importlib.util.find_spec("ipywidgets") is not None
-    try:
-        module = importlib.import_module("tqdm.notebook" if widgets else "tqdm") if wanted else None
-    except ImportError:
-        module = None
-    if module is None:
-        return _Silent()
-    return module.tqdm(total=total, unit=f" {unit}", smoothing=0.05, dynamic_ncols=True)
-
-
-class _Silent:
-    """What is used of tqdm's bar, doing nothing."""
-
-    total = 0
-
-    def update(self, n: int) -> None: ...
-
-    def refresh(self) -> None: ...
-
-    def set_description_str(self, text: str) -> None: ...
-
-    def set_postfix_str(self, text: str) -> None: ...
-
-    def close(self) -> None: ...
+from jaxopt_notes.population.progress import Progress, progress_bar
 
 
 class Watcher:
-    """Tells whoever wants to know how a sweep goes on.
+    """Tells the bar, the functions and the loggers how a sweep goes on.
 
     Arguments:
-        progress, on_chunk, logger: as in `sweep`.
+        progress, on_chunk: as in `sweep`.
+        loggers: a tuple.
         seeds: members per configuration.
         monitor, mode: as in `sweep`.
     """
 
     def __init__(
-        self, progress: Progress, on_chunk: Callable | None, logger: Any, seeds: int, monitor: str, mode: str
+        self,
+        progress: Progress,
+        on_chunk: Callable | None,
+        loggers: tuple,
+        seeds: int,
+        monitor: str,
+        mode: str,
     ):
         self.progress = progress if callable(progress) else None
         self.on_chunk, self.seeds, self.monitor, self.mode = on_chunk, seeds, monitor, mode
-        self.loggers = tuple(logger) if isinstance(logger, tuple | list) else (logger,) if logger else ()
+        self.loggers = loggers
         self.done = self.total = 0
         self.best = np.nan
         self.bar = progress_bar(None if progress is None else progress is True, 0, "members")
 
     def asked(self, members: int) -> None:
-        """So many members more are to be trained."""
+        """This many more members are to be trained."""
         self.total += members
         self.bar.total = self.total
         self.bar.refresh()

@@ -1,0 +1,103 @@
+"""What a search is given, checked before anything is trained: hours later it would be too late."""
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse arguments that a function does not have.
+
+    Raises:
+        TypeError: naming the first of them, what it may be meant for, and all there are.
+
+    Example:
+        >>> check_names("sweep", ["bach_size"], ["batch_size", "devices"])
+        Traceback (most recent call last):
+        TypeError: sweep() has no argument 'bach_size': did you mean 'batch_size'? It has batch_size, devices.
+    """
+    known = sorted(known)
+    for name in given:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f": did you mean {close[0]!r}? It has" if close else ", it has"
+            raise TypeError(f"{where}() has no argument {name!r}{hint} {', '.join(known)}.")
+
+
+def names_of(function: Callable, without: Iterable[str] = ()) -> list[str]:
+    """The arguments that a function takes by name."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    found = inspect.signature(function).parameters.values()
+    return [a.name for a in found if a.kind not in kinds and a.name not in set(without)]
+
+
+def check_strategy(where: str, strategy: Any) -> Any:
+    """Return `strategy` if it can be asked and told.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    methods = ("init", "remaining", "ask", "tell")
+    if not inspect.isclass(strategy) and all(callable(getattr(strategy, m, None)) for m in methods):
+        return strategy
+    hint = f"call it: {strategy.__name__}(...)" if inspect.isroutine(strategy) else "as random_search(64)"
+    raise TypeError(
+        f"{where} is {strategy!r}, expected a search strategy, an object with {', '.join(methods)}: {hint}."
+    )
+
+
+def check_key(where: str, key: Any) -> jax.Array:
+    """Return `key` if it is one typed random key.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
+        return key
+    found = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array) else repr(key)
+    raise TypeError(f"{where} is {found}, expected one typed random key: jax.random.key(0).")
+
+
+def check_function(where: str, function: Any, called_as: str, optional: bool = False) -> Any:
+    """Return `function` if it can be called, or is None and may be.
+
+    Raises:
+        TypeError: it cannot.
+    """
+    if callable(function) or (optional and function is None):
+        return function
+    raise TypeError(f"{where} is {function!r}, expected a function that is called as {called_as}.")
+
+
+def check_folder(where: str, folder: Any) -> Any:
+    """Return `folder` if it is a path, or None.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if folder is None or isinstance(folder, str | os.PathLike):
+        return folder
+    raise TypeError(f"{where} is {folder!r}, expected a path, or None for no folder.")
+
+
+def check_loggers(where: str, logger: Any) -> tuple:
+    """One logger, several, or none, as a tuple.
+
+    Raises:
+        TypeError: one of them has no `log` and `close`, or is a class.
+    """
+    loggers = tuple(logger) if isinstance(logger, tuple | list) else () if logger is None else (logger,)
+    for one in loggers:
+        if inspect.isclass(one):
+            raise TypeError(f"{where} is the class {one.__name__}, expected a logger: {one.__name__}(...).")
+        if not all(callable(getattr(one, method, None)) for method in ("log", "close")):
+            raise TypeError(
+                f"{where} is {one!r}, expected an object with log(trial, seed, config, score, history) and "
+                "close(), as csv_logger(path), or several."
+            )
+    return loggers

@@ -1,0 +1,64 @@
+"""What a sweep is given is checked before anything is built, traced or trained, and errors name it."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxopt_notes as jn
+from jaxopt_notes.search import csv_logger, hypergradient_search
+
+DATA = ((jnp.ones((4, 1)), jnp.ones(4)), (jnp.ones((2, 1)), jnp.ones(2)))
+SPACE = {"rate": jn.uniform(0.0, 1.0)}
+
+
+def never(*_):
+    raise AssertionError("something was built before the arguments were checked")
+
+
+def run(**changed):
+    arguments = {"build": never, "space": SPACE, "data": DATA, "strategy": jn.random_search(2),
+                 "key": jax.random.key(0), "progress": False} | changed  # fmt: skip
+    return jn.sweep(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"foo": 3}, r"sweep\(\) has no argument 'foo'.* batch_size"),
+        ({"bach_size": 3}, r"sweep\(\) has no argument 'bach_size': did you mean 'batch_size'\?"),
+        ({"epoch": 3}, r"sweep\(\) has no argument 'epoch': did you mean 'epochs'\?"),
+        ({"build": 3}, r"sweep\(build\) is 3, expected a function"),
+        ({"strategy": jn.random_search}, r"sweep\(strategy\) is .*call it: random_search\(\.\.\.\)"),
+        ({"strategy": "random"}, r"sweep\(strategy\) is 'random', expected a search strategy"),
+        ({"key": 0}, r"sweep\(key\) is 0, expected one typed random key: jax\.random\.key\(0\)"),
+        ({"key": "split"}, r"sweep\(key\) is key<fry>\[2\], expected one typed random key"),
+        ({"progress": "yes"}, r"sweep\(progress\) is 'yes', expected True, False, None, or a function"),
+        ({"on_chunk": 1}, r"sweep\(on_chunk\) is 1, expected a function"),
+        ({"logger": csv_logger}, r"sweep\(logger\) is the class csv_logger, expected a logger: csv_logger\("),
+        ({"logger": "log.csv"}, r"sweep\(logger\) is 'log\.csv', expected an object with log"),
+        ({"folder": 3}, r"sweep\(folder\) is 3, expected a path"),
+        ({"chunk_size": "large"}, r"sweep\(chunk_size\) is 'large', expected a whole number"),
+        ({"programs": 3}, r"sweep\(programs\) is 3, expected jn\.search\.Programs\(\)"),
+        ({"data": DATA[0][0]}, r"sweep\(data\) must be \(train, validation\)"),
+        ({"segment": 0}, r"sweep\(segment\) is 0"),
+        ({"at": "first"}, r"sweep\(at\) is 'first', expected one of 'best', 'last'"),
+        ({"monitor": 3}, r"sweep\(monitor\) is 3, expected a name of the history"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_wrong_argument_is_named_before_anything_is_built(changed, message):
+    if changed == {"key": "split"}:
+        changed = {"key": jax.random.split(jax.random.key(0))}
+    with pytest.raises((TypeError, ValueError), match=message):
+        run(**changed)
+
+
+def test_hypergradient_search_names_its_arguments():
+    with pytest.raises(
+        TypeError, match=r"hypergradient_search\(\) has no argument 'bach_size': did you mean"
+    ):
+        hypergradient_search(never, SPACE, key=jax.random.key(0), bach_size=3)
+    with pytest.raises(TypeError, match=r"hypergradient_search\(key\) is 0"):
+        hypergradient_search(never, SPACE, key=0)
+    with pytest.raises(TypeError, match=r"hypergradient_search\(score\) is 1"):
+        hypergradient_search(1, SPACE, key=jax.random.key(0))
