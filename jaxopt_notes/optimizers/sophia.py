@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
@@ -83,7 +83,7 @@ class Sophia(Transform):
         interval = jnp.maximum(jnp.round(as_hyperparameter(self.update_interval)), 1).astype(jnp.int32)
         due = state.count % interval == 0
         zeros = zeros_like(here, real=True)
-        diagonal = lax.cond(due, lambda x: _like(estimate(x), zeros), lambda x: zeros, here)
+        diagonal = apply_if(due, lambda zeros: _like(estimate(here), zeros), zeros)
         rate = rate_at(self.learning_rate, state.count)
         decay = on_leaves(rate * rate_at(self.weight_decay, state.count), self.mask, params)
         updates, mu, nu, *_ = leafwise(

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import fingerprint
 from jaxopt_notes.search.spaces.choices import StaticChoice
@@ -126,7 +127,7 @@ class Runs(NamedTuple):
         def step(i: jax.Array, carry: tuple) -> tuple:
             state, latest, history = carry
             alive = jnp.isfinite(latest[self.monitor])
-            state, latest = lax.cond(alive, epoch, lambda state: (state, latest), state)
+            state, latest = apply_if(alive, lambda run: epoch(run[0]), (state, latest))
             history = {
                 name: lax.dynamic_update_index_in_dim(curve, latest[name], i, 0)
                 for name, curve in history.items()

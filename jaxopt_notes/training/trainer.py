@@ -7,8 +7,9 @@ epochs, and that is the only training loop there is: `fit` is a host loop of cal
 
 Inside is a scan over epochs of a scan over shuffled mini-batches, all on the device. Everything
 random comes from `fold_in(state.key, epoch)`, so a run cut in pieces equals the uncut run bit for
-bit. A run that has stopped early is frozen at epoch ends: alone it skips the epoch (`lax.cond`), in
-a population that condition is one select per epoch, and no step pays for it.
+bit. A run that has stopped early is frozen at epoch ends: alone it skips the epoch, in a population
+the old and the new state are selected once an epoch, no step pays for it, and an epoch in which no
+member runs is skipped (`apply_if`).
 """
 
 import functools
@@ -18,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.wrappers.nonfinite import SkipNonfinite, skip_nonfinite
@@ -174,10 +176,7 @@ def _advance(trainer: Trainer, state: TrainState, train_data: tuple, valid_data:
     run = functools.partial(run_epoch, trainer, train_data, valid_data)
 
     def body(state: TrainState, _: None) -> tuple:
-        if trainer.early_stopping is None:
-            state = run(state)
-        else:
-            state = lax.cond(state.stopped, lambda state: state, run, state)
+        state = run(state) if trainer.early_stopping is None else apply_if(~state.stopped, run, state)
         return state, state.metrics
 
     history: dict

@@ -12,6 +12,8 @@ from typing import Any
 import jax
 from jax import lax
 
+from jaxopt_notes.control_flow import hoist
+
 
 def bounded_loop(condition: Callable, body: Callable, start: Any, max_steps: int) -> Any:
     """`lax.while_loop(condition, body, start)`, differentiable in both modes.
@@ -28,8 +30,8 @@ def bounded_loop(condition: Callable, body: Callable, start: Any, max_steps: int
         >>> [float(f(6.0)) for f in (halved, jax.grad(halved))]
         [0.75, 0.125]
     """
-    body, body_arrays = jax.closure_convert(body, start)
-    condition, condition_arrays = jax.closure_convert(condition, start)
+    body, body_arrays = hoist(body, start)
+    condition, condition_arrays = hoist(condition, start)
     return _loop(condition, body, max_steps, start, body_arrays, condition_arrays)
 
 

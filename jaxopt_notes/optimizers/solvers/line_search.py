@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
@@ -154,6 +154,7 @@ def value_and_grad_from_state(value_fn: Callable) -> Callable:
             )
             return scalar(value, state.value.dtype), grad
 
-        return lax.cond(jnp.isfinite(state.value), lambda: (state.value, state.grad), anew)
+        known = (state.value, state.grad)
+        return apply_if(~jnp.isfinite(state.value), lambda known: anew(), known)
 
     return value_and_grad
