@@ -185,4 +185,5 @@ def test_softmax_and_its_logarithm():
     np.testing.assert_allclose(a.log_softmax(x)[0], np.log(expected), rtol=1e-6)
     np.testing.assert_allclose(a.log_softmax(x)[1], [-1e4, -1e4, 0])
     np.testing.assert_allclose(a.softmax(x, axis=0).sum(axis=0), 1, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(a.log_softmax(x, axis=0)).sum(axis=0), 1, rtol=1e-6)
     np.testing.assert_allclose(a.softmax(x + 100), a.softmax(x), rtol=1e-5)

@@ -136,3 +136,10 @@ def test_logistic_regression_stays_finite_and_says_what_is_wrong():
         problems.logistic_regression(jnp.ones((2, 1)), jnp.ones(2), l2=-1.0)
     with pytest.raises(ValueError, match="eigenvalues"):
         problems.quadratic([1.0, np.nan])
+
+
+def test_the_ends_of_lessards_slope_are_numbers(x64):
+    """10·x, then 2·x + 8, then 10·x − 8."""
+    f = problems.lessard(2.0, 10.0)
+    for x, expected in ((-1.0, -10.0), (0.5, 5.0), (1.5, 11.0), (2.5, 17.0)):
+        assert float(slope(f, x)) == pytest.approx(expected, rel=1e-14)

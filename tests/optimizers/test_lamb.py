@@ -53,3 +53,12 @@ def test_wrong_arguments_are_named():
         lamb(b1=1.0)
     with pytest.raises(ValueError, match="lamb needs the parameters"):
         lamb().update(jnp.ones(2), lamb().init(jnp.ones(2)))
+
+
+def test_eps_root_is_inside_the_root(x64):
+    """One step from v̂ = g²: u = g/√(g² + eps_root), and θ − η·(‖θ‖/‖u‖)·u."""
+    theta, g = np.array([1.0, -2.0]), np.array([0.3, 0.4])
+    optimizer = lamb(0.1, eps=0.0, eps_root=0.5, weight_decay=0.0)
+    found, _ = optimizer.update(jnp.asarray(g), optimizer.init(jnp.asarray(theta)), jnp.asarray(theta))
+    u = g / np.sqrt(g**2 + 0.5)
+    np.testing.assert_allclose(found, -0.1 * np.linalg.norm(theta) / np.linalg.norm(u) * u, rtol=1e-12)

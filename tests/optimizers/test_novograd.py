@@ -50,3 +50,13 @@ def test_wrong_arguments_are_named():
         novograd(b2=1.0)
     with pytest.raises(ValueError, match="novograd needs the parameters"):
         novograd().update(jnp.ones(2), novograd().init(jnp.ones(2)))
+
+
+def test_a_mask_says_what_decays(x64):
+    params, grads = random_params(), random_grads()
+    numbers = (0.9, 0.25, 1e-6, 0.0)
+    for mask, decays in ((None, (0.3, 0.3)), ({"kernel": False, "bias": True}, (0.0, 0.3))):
+        path, _ = follow(novograd(0.1, *numbers, weight_decay=0.3, mask=mask), params, grads)
+        for name, decay in zip(("kernel", "bias"), decays, strict=True):
+            expected = np.stack(list(reference(params[name], grads[name], 0.1, *numbers, decay)))
+            np.testing.assert_allclose(path[name], expected, rtol=1e-10)

@@ -87,3 +87,14 @@ def test_wrong_numbers_are_named():
         prodigy(b3=1.0)
     with pytest.raises(ValueError, match="params is None"):
         prodigy().update(jnp.ones(1), prodigy().init(jnp.ones(1)))
+
+
+def test_d_coef_multiplies_what_the_estimate_grows_to(x64):
+    """In the second step, where sums and numerator are still those of d0."""
+    params, grads = jnp.ones(3), np.full((2, 3), 0.5)
+    estimates = [
+        follow(prodigy(1.0, d0=1e-3, d_coef=c, weight_decay=0.0), params, grads)[1].estimate[-1]
+        for c in (2.0, 6.0)
+    ]
+    assert estimates[0] > 1.5e-3
+    np.testing.assert_allclose(estimates[1], 3 * estimates[0], rtol=1e-10)

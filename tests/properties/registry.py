@@ -144,7 +144,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     },
     "initializers": {"constant": call(0.3)},
     "layers": {
-        "cnn": call([2], [2], dropout=0.4),
+        "cnn": call([2], [3, 2], dropout=0.4),
         "conv": call(2),
         "dense": call(2),
         "dropout-vanilla": call(mode="vanilla"),

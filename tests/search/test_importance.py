@@ -206,3 +206,22 @@ def test_a_missing_library_is_said(monkeypatch, tmp_path):
         tensorboard_logger(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="pip install wandb"):
         wandb_logger("digits")
+
+
+def test_how_near_an_edge_is_is_said_in_the_scale_of_the_range():
+    """0.02 is at 0.575 of [1e-4, 1] in logarithms, and 1e-3 at a quarter."""
+    space = {"rate": log_uniform(1e-4, 1.0), "count": integers(0, 5)}
+
+    def said(margin, rate, count):
+        columns = {"rate": np.array([rate]), "count": np.array([count])}
+        return [
+            text.split(":")[0]
+            for text in edge_warnings(Results(columns, np.ones((1, 1)), space=space), margin)
+        ]
+
+    assert said(0.1, 1e-3, 2) == []
+    assert said(0.3, 1e-3, 2) == ["rate"]
+    assert said(0.3, 0.02, 2) == []
+    assert said(0.43, 0.02, 2) == ["rate"]
+    assert said(0.1, 0.02, 4) == said(0.1, 0.02, 0) == ["count"]
+    assert said(0.4, 0.01, 3) == []  # a whole number is at an end or is not

@@ -132,3 +132,16 @@ def test_the_approximate_condition_is_hager_and_zhangs(slope, taken, x64):
     assert float(rule.search(flat, 0 * one, one, *flat(0 * one)).step) == taken
     strict = zoom(1, slope_rtol=0.3, curv_rtol=0.9, approx_dec_rtol=None)
     assert float(strict.search(flat, 0 * one, one, *flat(0 * one)).step) == 0
+
+
+def test_a_bracket_that_is_narrow_enough_is_given_up(x64):
+    """No slope is small enough for c₂ = 0, so only the width of the bracket ends the search early."""
+    loss = jax.tree_util.Partial(lambda x: jnp.sum(jnp.cosh(3 * x) + x))
+    counts = [
+        search(
+            zoom(40, curv_rtol=0.0, stepsize_precision=precision, approx_dec_rtol=None),
+            loss, jnp.ones(1), -3.0 * jnp.ones(1),
+        ).num_linesearch_steps
+        for precision in (0.5, 1e-3, 1e-12)
+    ]  # fmt: skip
+    assert counts[0] < counts[1] <= counts[2]

@@ -94,6 +94,14 @@ def test_the_dynamic_rule_step_by_step():
     assert int(state.overflows) == sum(bad)
 
 
+def test_the_factors_of_the_dynamic_rule():
+    optimizer = dynamic_loss_scale(sgd(1.0), 4.0, growth_factor=3.0, backoff_factor=0.25, growth_interval=2)
+    state = optimizer.init(jnp.zeros(()))
+    for g, scale in ((1.0, 4), (1.0, 12), (jnp.inf, 3), (1.0, 3), (1.0, 9)):
+        _, state = optimizer.update(jnp.array(g), state)
+        assert float(state.scale) == scale
+
+
 def test_the_static_scale_stays():
     optimizer = static_loss_scale(sgd(1.0), 2.0**10)
     state = optimizer.init(jnp.zeros(()))

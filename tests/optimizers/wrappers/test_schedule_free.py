@@ -46,19 +46,27 @@ def test_gradient_descent(b1, power, decay, x64):
     assert_follows(schedule_free_sgd(rate, b1, weight_decay=decay, weight_power=power, mask=None), reference)
 
 
-def test_adamw(x64):
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_adamw(power, x64):
+    """With a rate that rises, so that the weights of the steps differ."""
+    rates = 0.02 * (1 + np.arange(STEPS))
+
     def reference(theta, grads):
         v = [np.zeros_like(theta)]
         for g in grads:
             v.append(0.9 * v[-1] + 0.1 * g**2)
 
         def step(t, y):
-            return -0.1 * (grads[t] / (np.sqrt(v[t + 1] / (1 - 0.9 ** (t + 1))) + 1e-3) + 0.2 * y)
+            return -rates[t] * (grads[t] / (np.sqrt(v[t + 1] / (1 - 0.9 ** (t + 1))) + 1e-3) + 0.2 * y)
 
-        for y, _ in averages(theta, step, np.full(STEPS, 0.1), 0.8, 2.0):
+        for y, _ in averages(theta, step, rates, 0.8, power):
             yield y
 
-    assert_follows(schedule_free_adamw(0.1, 0.8, 0.9, 1e-3, weight_decay=0.2, mask=None), reference)
+    optimizer = schedule_free_adamw(
+        lambda step: 0.02 * (1 + jnp.asarray(step, float)), 0.8, 0.9, 1e-3, weight_decay=0.2,
+        weight_power=power, mask=None,
+    )  # fmt: skip
+    assert_follows(optimizer, reference)
 
 
 @pytest.mark.notes("S1-70")

@@ -98,3 +98,10 @@ def test_errors_name_everything():
         asha(batch=0)
     with pytest.raises(TypeError, match=r"asha\(eta\) is 2.5"):
         asha(eta=2.5)
+
+
+def test_another_shortest_run_and_another_share(key):
+    """From 2 epochs on, doubled until 5 are reached; of every two the better goes on."""
+    trials, _ = drive(asha(8, 4, min_epochs=2, max_epochs=5, eta=2), SPACE, by_age(-1), key)
+    assert {trial.epochs for trial in trials} == {2, 4, 5}
+    assert [trial.parent for trial in trials] == promotions(trials, eta=2, top=2)

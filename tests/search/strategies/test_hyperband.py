@@ -55,3 +55,9 @@ def by_batch(trials):
     for trial in trials:
         rows[trial.batch].append(trial)
     return list(rows.values())
+
+
+def test_another_share_and_another_shortest_run():
+    """R = 8, from 2 on, η = 2: brackets s = 2, 1, 0 with ⌈3·2ˢ/(s + 1)⌉ trials."""
+    expected = (((4, 2), (2, 4), (1, 8)), ((3, 4), (1, 8)), ((3, 8),))
+    assert hyperband(8, eta=2, min_epochs=2).brackets == hyperband_brackets(8, 2, 2) == expected

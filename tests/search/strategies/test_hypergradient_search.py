@@ -118,3 +118,21 @@ def test_errors_name_everything(key):
         hypergradient_search(of_quadratic, {"depth": integers(1, 4)}, key=key)
     with pytest.raises(ValueError, match=r"hypergradient_search\(steps\) is 0"):
         hypergradient_search(of_quadratic, {"rate": uniform(0.0, 1.0)}, key=key, steps=0)
+
+
+def test_the_optimizer_is_the_one_that_was_given(key):
+    """One step of gradient descent on (u − ½)² is u − 2·0.1·(u − ½)."""
+    results = hypergradient_search(
+        lambda h, key: (h["x"] - 0.5) ** 2, {"x": uniform(0.0, 1.0)}, key=key, starts=2, steps=3,
+        optimizer=jn.sgd(0.1),
+    )  # fmt: skip
+    x = results.columns["x"].reshape(2, 3)
+    np.testing.assert_allclose(x[:, 1:], 0.8 * x[:, :-1] + 0.1, rtol=1e-5)
+
+
+def test_any_number_of_the_history_can_be_the_score(x64, key):
+    trainer = ridge({"strength": 0.3})
+    _, history = trainer.advance(trainer.init(key, data()[0]), *data(), 3)
+    for monitor in ("loss", "valid_loss"):
+        score = training_score(ridge, data(), 3, monitor)({"strength": 0.3}, key)
+        np.testing.assert_allclose(score, history[monitor][-1], rtol=1e-12)

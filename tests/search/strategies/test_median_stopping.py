@@ -87,3 +87,14 @@ def test_batches_in_part_make_the_same_decisions(key):
 def test_errors_name_everything():
     with pytest.raises(ValueError, match=r"median_stopping\(wave\) is 0"):
         median_stopping(8, wave=0)
+
+
+def test_nobody_is_judged_within_the_grace(key):
+    def epochs(grace):
+        strategy = median_stopping(8, max_epochs=4, interval=1, wave=4, grace=grace)
+        return np.bincount([t.epochs for t in drive(strategy, SPACE, score, key)[0]])[1:].tolist()
+
+    assert epochs(3) == [8, 8, 8, 8]  # the last look decides nothing
+    assert epochs(2)[:3] == [8, 8, 8]
+    assert epochs(2)[3] < 8
+    assert epochs(0)[1] < 8

@@ -176,3 +176,22 @@ def test_every_dimension_of_a_member_turns_its_own_way(key):
     parents, moved = pbt_step(key, jnp.full((1000, 2), 0.5), jnp.arange(1000.0), truncation=0.5, resample=0.0)
     signs = np.sign(np.asarray(moved)[np.asarray(parents) != np.arange(1000)] - 0.5)
     assert abs(np.mean(signs[:, 0] * signs[:, 1])) < 5 / np.sqrt(len(signs))
+
+
+def test_the_strategy_explores_as_it_was_told(key):
+    """Without resampling those replaced are a perturbation away from a parent, with it anywhere."""
+    space = {"x": uniform(0.0, 1.0), "y": uniform(0.0, 1.0)}
+
+    def apart(**numbers):
+        strategy = population_based_training(40, 2, truncation=0.5, **numbers)
+        first, state = strategy.ask(strategy.init(key, space), key, 40)
+        state = strategy.tell(state, first, first["x"])
+        second, _ = strategy.ask(state, key, 40)
+        replaced = second["parent"] != np.arange(40)
+        assert replaced.sum() == 20
+        return np.abs(second["y"] - first["y"][second["parent"]])[replaced]
+
+    steps = apart(perturbation=0.01, resample=0.0)
+    assert ((np.abs(steps - 0.01) < 1e-5) | (steps < 0.01)).all()  # less at a wall
+    assert np.median(steps) > 0.009
+    assert (apart(perturbation=0.01, resample=1.0) > 0.02).mean() > 0.8

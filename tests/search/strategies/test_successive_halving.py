@@ -147,3 +147,9 @@ def test_errors_name_everything(key):
     configs, state = strategy.ask(state, key, 9)
     assert strategy.remaining(state) == 0  # nothing can be decided before the scores are told
     assert strategy.remaining(strategy.tell(state, configs, jnp.arange(9.0))) == 3
+
+
+def test_a_budget_is_shared_by_the_rungs_of_any_eta():
+    """9 = 3²: two rungs, each of 36/2 epochs for 9 and for 3; 10 need a third."""
+    assert equal_share_rungs(9, 36, eta=3) == ((9, 2), (3, 8))
+    assert equal_share_rungs(10, 90, eta=3) == ((10, 3), (3, 13), (1, 43))
