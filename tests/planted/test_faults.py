@@ -11,10 +11,10 @@ FAULTS = faults()
 def test_each_can_be_planted_once_and_changes_the_program():
     wrong = {}
     for fault in FAULTS:
-        source = (ROOT / fault.file).read_text(encoding="utf-8")
         try:
+            source = (ROOT / fault.file).read_text(encoding="utf-8")
             same = ast.dump(ast.parse(fault.planted(source))) == ast.dump(ast.parse(source))
-        except (ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError) as error:
             wrong[fault.id] = str(error)
         else:
             wrong |= {fault.id: "changes nothing"} if same or not fault.fault else {}
