@@ -8,6 +8,7 @@ own initializers do, such as Flax's `kernel_init`.
 from jaxopt_notes.initializers.constant import Constant, constant, ones, zeros
 from jaxopt_notes.initializers.fans import fans
 from jaxopt_notes.initializers.he import He, he_normal, he_uniform
+from jaxopt_notes.initializers.initializer import check_initializer
 from jaxopt_notes.initializers.normal import Normal, normal
 from jaxopt_notes.initializers.orthogonal import Orthogonal, orthogonal
 from jaxopt_notes.initializers.pretrained import from_pretrained
@@ -54,6 +55,7 @@ __all__ = [
     "Uniform",
     "VarianceScaling",
     "Xavier",
+    "check_initializer",
     "constant",
     "fan_in_uniform",
     "fans",

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
-from jaxopt_notes.initializers import lecun_normal, zeros
+from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.layer import (
     Shaped,
     along_last,
@@ -33,7 +33,7 @@ from jaxopt_notes.layers.layer import (
     parameter_dtype,
     window_pads,
 )
-from jaxopt_notes.record import as_leaf, check_choice, check_count, record, static
+from jaxopt_notes.record import check_choice, check_count, record, static
 
 Pads = Sequence[tuple[int, int]]
 
@@ -177,6 +177,6 @@ def conv(
         pair("conv(strides)", strides),
         check_choice("conv(padding)", padding, ("SAME", "VALID")),
         use_bias,
-        as_leaf(kernel_init),
-        as_leaf(bias_init),
+        check_initializer("conv(kernel_init)", kernel_init),
+        check_initializer("conv(bias_init)", bias_init),
     )

@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
-from jaxopt_notes.initializers import lecun_normal, zeros
+from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
-from jaxopt_notes.record import as_leaf, check_count, record, static
+from jaxopt_notes.record import check_count, record, static
 
 
 @record
@@ -134,4 +134,9 @@ def dense(
     keeps the kernel transposed, [O, I].
     """
     features = check_count("dense(features)", features, 1)
-    return Dense(features, use_bias, as_leaf(kernel_init), as_leaf(bias_init))
+    return Dense(
+        features,
+        use_bias,
+        check_initializer("dense(kernel_init)", kernel_init),
+        check_initializer("dense(bias_init)", bias_init),
+    )

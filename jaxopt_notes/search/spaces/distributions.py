@@ -126,20 +126,21 @@ class Normal(Distribution):
         return self.from_unit(as_hyperparameter((np.arange(points) + 0.5) / points))
 
 
-def normal(mean: Number, stddev: Number) -> Normal:
+def normal(mean: Number, stddev: Number | None = None) -> Normal:
     """Normal, with mean and standard deviation.
 
         x = mean + stddev·Φ⁻¹(u)
 
     Arguments:
         mean: finite.
-        stddev: ≥ 0, finite.
+        stddev: ≥ 0, finite, required.
 
     Returns:
         A `Normal` record; draws are float32, and lie within 5.3 standard deviations.
 
     Raises:
-        ValueError: a number outside its interval.
+        ValueError: a number outside its interval. TypeError: `stddev` is missing, as in the call of the
+            initializer of the same name, `jaxopt_notes.initializers.normal(stddev)`.
 
     Example:
         >>> normal(1.0, 2.0).grid(1)
@@ -149,6 +150,11 @@ def normal(mean: Number, stddev: Number) -> Normal:
 
     Elsewhere: Ray Tune's randn; optuna has none.
     """
+    if stddev is None:
+        raise TypeError(
+            f"normal({mean!r}) has no stddev, expected normal(mean, stddev), a distribution to search over: "
+            f"for an initializer use jn.initializers.normal({mean!r})."
+        )
     return Normal(
         check_number("normal(mean)", mean),
         check_number("normal(stddev)", stddev, "[0, inf)"),
