@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.footprint import footprint
 from jaxopt_notes.population.layout import Layout, Slots
+from jaxopt_notes.serialization.leaf import is_key
 
 
 class Rows(NamedTuple):
@@ -35,7 +36,7 @@ class Rows(NamedTuple):
 
     def signature(self) -> Hashable:
         """What a program is compiled for, beside the layout and shared arguments."""
-        return self.treedef, self.impls, tuple((row.shape[1:], row.dtype.str) for row in self.arrays)
+        return self.treedef, self.impls, tuple((row.shape[1:], row.dtype) for row in self.arrays)
 
     def shapes(self, n: int) -> list:
         """The shapes of n rows."""
@@ -187,11 +188,6 @@ def _loop(traced: Traced, buffers: list[int | None], where: Layout) -> Callable:
         return lax.fori_loop(0, used[0], step, start)
 
     return program
-
-
-def is_key(leaf: Any) -> bool:
-    """Whether a leaf is an array of typed keys."""
-    return hasattr(leaf, "dtype") and jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def key_impl(leaf: Any) -> Any:

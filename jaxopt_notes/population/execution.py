@@ -181,10 +181,19 @@ class _Results:
 
     def check(self, name: str, index: np.ndarray, leaves: list[np.ndarray]) -> None:
         """Refuse a chunk of other results."""
-        wanted = [(column.shape[1:], column.dtype) for column in self.columns]
-        found = [(leaf.shape[1:], leaf.dtype) for leaf in leaves]
-        if found != wanted or int(index.max()) >= len(self.finished):
-            raise ValueError(f"{name!r} is a chunk of another population: remove it, or name another folder.")
+        wanted = [f"{column.dtype}{list(column.shape[1:])}" for column in self.columns]
+        found = [f"{leaf.dtype}{list(leaf.shape[1:])}" for leaf in leaves]
+        most = int(index.max(initial=0))
+        if found != wanted or most >= len(self.finished):
+            differs = (
+                f"the results of a member are {found} there and {wanted} now"
+                if found != wanted
+                else f"it has member {most}, and now there are {len(self.finished)}"
+            )
+            raise ValueError(
+                f"{name!r} in the folder is of another population: {differs}. Name another folder for this "
+                "one; what is in that folder stays as it is."
+            )
 
     def put(self, index: np.ndarray, leaves: list[np.ndarray]) -> None:
         """Keep the rows of one chunk."""

@@ -1,9 +1,9 @@
 """A folder that holds an unfinished run, so that nothing finished is lost.
 
-Every part is a file of arrays, written beside its place, flushed to the disk and renamed: it is there whole
-or not at all, whenever the process is killed. A part begins with a checksum of itself; one that does not
-fit is set aside as "….damaged" and computed again. `run.json` says what the parts are a function of, and
-another run is refused. A lock that dies with its process keeps a second one out.
+Every part is an .npz archive behind a checksum of it, written atomically: it is there whole or not at all,
+whenever the process is killed. A part that does not fit its checksum is set aside as "….damaged" and
+computed again. `run.json` says what the parts are a function of, and another run is refused. A lock that
+ends with its process keeps a second process out.
 """
 
 import contextlib
@@ -12,13 +12,18 @@ import io
 import json
 import os
 import pathlib
-import zipfile
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from jaxopt_notes.serialization import npz
+from jaxopt_notes.serialization.atomic import make_folder, replacing
+from jaxopt_notes.serialization.leaf import NUMERIC, decode
+
 SUFFIX = ".part"
+_PLAIN = NUMERIC + "USMm"  # texts and dates may be among the columns
 
 
 class Store:
@@ -31,7 +36,8 @@ class Store:
             holds the lock: of several processes of one run the first.
 
     Raises:
-        BlockingIOError: another process is at work in the folder. ValueError: it holds another run.
+        BlockingIOError: another process is at work in the folder. NotADirectoryError: it is a file.
+        ValueError: it holds another run.
 
     Example:
         >>> import tempfile
@@ -41,9 +47,9 @@ class Store:
         (['scores'], array([0., 1., 2.]))
     """
 
-    def __init__(self, folder: Any, settings: Mapping[str, str], leader: bool = True):
+    def __init__(self, folder: str | os.PathLike, settings: Mapping[str, str], leader: bool = True):
         self.folder = pathlib.Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         self._stack = contextlib.ExitStack()
         try:
             if leader:
@@ -65,31 +71,28 @@ class Store:
         found = (path.name.removesuffix(SUFFIX) for path in self.folder.glob(f"*{SUFFIX}"))
         return sorted(name for name in found if name.startswith(prefix))
 
-    def write(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write a part, whole or not at all."""
+    def write(self, name: str, arrays: Mapping[str, Any]) -> None:
+        """Write a part, whole or not at all: arrays of any dtype, typed keys, numbers, arrays of text."""
         buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for entry, array in arrays.items():
-                with archive.open(zipfile.ZipInfo(entry), "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, np.asarray(array), allow_pickle=False)
-        content = buffer.getvalue()
-        write_whole(self._path(name), _checksum(content) + content)
+        npz.write(buffer, arrays, _PLAIN)
+        content = buffer.getbuffer()
+        with replacing(self._path(name)) as file:
+            file.write(_checksum(content))
+            file.write(content)
 
-    def read(self, name: str) -> dict[str, np.ndarray] | None:
-        """The arrays of a part; `None` if there is none, or if it was damaged, and then it is set aside."""
+    def read(self, name: str) -> dict[str, Any] | None:
+        """What a part holds; `None` if there is none, or if it was damaged, and then it is set aside."""
+        path = self._path(name)
         try:
-            content = self._path(name).read_bytes()
+            content = path.read_bytes()
         except FileNotFoundError:
             return None
         head, body = content[:65], content[65:]
         if head != _checksum(body):
             self.set_aside(name)
             return None
-        with zipfile.ZipFile(io.BytesIO(body)) as archive:
-            return {
-                entry: np.lib.format.read_array(io.BytesIO(archive.read(entry)), allow_pickle=False)
-                for entry in archive.namelist()
-            }
+        with npz.reading(io.BytesIO(body), str(path)) as entries:
+            return {entry: decode(entry, found.read(), found.kind) for entry, found in entries.items()}
 
     def set_aside(self, name: str) -> None:
         """Rename a part so that it is computed again."""
@@ -126,7 +129,7 @@ class Shelf:
 
     def put_layout(self, share: int, batch: int) -> None:
         """Keep the share and batch for all populations of this kind."""
-        self.store.write(f"layout-{self.kind}", {"share": np.asarray(share), "batch": np.asarray(batch)})
+        self.store.write(f"layout-{self.kind}", {"share": share, "batch": batch})
 
     def put(self, index: np.ndarray, leaves: list[np.ndarray]) -> None:
         """Keep a chunk."""
@@ -144,25 +147,6 @@ class Shelf:
             return None, []
         index = arrays.pop("index")
         return index, [arrays[entry] for entry in sorted(arrays)]
-
-
-def write_whole(path: pathlib.Path, content: bytes) -> None:
-    """Write a file beside its place, flush it to the disk, rename it, and flush the folder."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
 
 @contextlib.contextmanager
@@ -186,6 +170,12 @@ def locked(path: pathlib.Path) -> Iterator[None]:
                 f"{str(path.parent)!r} is in use by process {file.read().strip() or '?'}: wait until it has "
                 "finished, stop it, or name another folder."
             ) from None
+        except OSError as error:  # a network share or a FUSE mount without locks
+            warnings.warn(
+                f"{str(path.parent)!r} is on a file system without locks ({error.strerror or error}): make "
+                "sure that no other process works in the folder at the same time.",
+                stacklevel=2,
+            )
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -198,16 +188,18 @@ def _agree(path: pathlib.Path, settings: dict[str, str]) -> None:
         found = json.loads(path.read_text(encoding="utf-8"))
         saved = dict(found["settings"])
     except FileNotFoundError:
-        write_whole(path, (json.dumps({"settings": settings}, indent=2) + "\n").encode())
+        with replacing(path) as file:
+            file.write((json.dumps({"settings": settings}, indent=2) + "\n").encode())
         return
     except (ValueError, LookupError, TypeError):
         raise ValueError(
-            f"{str(path)!r} is no record of a run: remove the folder, or name another."
+            f"{str(path)!r} is no record of a run: name another folder for this one; what is in the folder "
+            "stays as it is."
         ) from None
     if difference := differences(saved, settings):
         raise ValueError(
             f"{str(path.parent)!r} holds another run; what differs: {difference}. "
-            "Name another folder, or remove this one."
+            "Name another folder for this run; to go on with that one, start it as it was."
         )
 
 
@@ -226,5 +218,5 @@ def differences(saved: Mapping[str, str], now: Mapping[str, str]) -> str:
     )
 
 
-def _checksum(content: bytes) -> bytes:
+def _checksum(content: bytes | memoryview) -> bytes:
     return hashlib.sha256(content).hexdigest().encode() + b"\n"

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import hosts
 from jaxopt_notes.population.chunk_program import is_key
 from jaxopt_notes.population.fingerprint import without_addresses
 from jaxopt_notes.population.packing import pack, unpack
-from jaxopt_notes.population.store import Store
+from jaxopt_notes.population.store import Store, differences
 from jaxopt_notes.search.names import RESERVED
 from jaxopt_notes.search.segments import Curves, Start
 
@@ -165,17 +166,24 @@ class Table:
         arrays = None if self.store is None else self.store.read(name)
         if arrays is None:
             raise ValueError(f"{name} is missing: run the same again, the round will be trained anew.")
-        state = jax.tree.unflatten(jax.tree.structure(like), unpack(arrays))
+        leaves, wanted = unpack(arrays), jax.tree.leaves(like)
+        if len(leaves) != len(wanted):
+            raise ValueError(
+                f"{name} has {len(leaves)} arrays, and the state of a member now has {len(wanted)}: name "
+                "another folder for this run."
+            )
+        state = jax.tree.unflatten(jax.tree.structure(like), leaves)
         self._states = {(number, group): state, **dict(list(self._states.items())[:3])}  # the latest few
         return state
 
     def _check(self, state: Tree, like: Tree, trial: Any) -> None:
-        found = [(x.shape[1:], x.dtype) for x in jax.tree.leaves(state)]
-        wanted = [(x.shape, x.dtype) for x in jax.tree.leaves(like)]
-        if found != wanted:
+        found = [f"{x.dtype}{list(x.shape[1:])}" for x in jax.tree.leaves(state)]
+        wanted = {path_name(path): f"{x.dtype}{list(x.shape)}" for path, x in jax.tree.leaves_with_path(like)}
+        if found != list(wanted.values()):
+            differs = differences(dict(zip(wanted, found, strict=False)), wanted)
             raise ValueError(
-                f"the strategy continues trial {int(trial)} with another structure: a static choice that "
-                "changes shapes must be that of the parent."
+                f"the strategy continues trial {int(trial)} with another structure: {differs}. A static "
+                "choice that changes shapes must be that of the parent."
             )
 
 

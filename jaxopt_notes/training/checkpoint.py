@@ -2,39 +2,41 @@
 
 `save` writes the leaves of a tree to an .npz file under their paths ("params/layers_0/kernel"), and
 `load` puts them back into a tree of the same structure: a `TrainState`, a population of them, an
-optimizer with its hyperparameters. Random keys and extension dtypes (bfloat16) are kept. The file is
+optimizer with its hyperparameters. Every dtype is kept, with random keys and the extension dtypes
+(bfloat16, float8, int4, …), and every number: what would have to be rounded is refused. The file is
 written beside its target and then renamed, so a run killed while writing leaves the old checkpoint.
 
 `save_params` and `load_params` exchange parameters alone, nested dicts of arrays, with other
-programs: as safetensors or npz, by the suffix of the path.
+programs: as safetensors or npz, by the suffix of the path. Files are not trusted: nothing is unpickled,
+and a damaged one is one error that names the leaf.
 """
 
 import contextlib
-import json
 import os
 import pathlib
-import uuid
-import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice
+from jaxopt_notes.serialization import npz, safetensors
+from jaxopt_notes.serialization.atomic import replacing
+from jaxopt_notes.serialization.leaf import as_jax, decode, decoded_dtype, is_jax_dtype, is_key
+from jaxopt_notes.serialization.npz import Entry
 
-_KINDS = "__kinds__"  # JSON: path -> what NumPy's format cannot say (a key's implementation, bfloat16)
+Path = str | os.PathLike
+_FORMATS = {".safetensors": safetensors, ".npz": npz}
 _REMEDY = "Pass as `like` a tree made as the saved one was."
 
 
-def save(path: Any, tree: Tree) -> None:
+def save(path: Path, tree: Tree) -> None:
     """Write a pytree of arrays to an .npz file, atomically.
 
     Arguments:
-        path: the file; its folder must exist. An existing file is replaced.
+        path: the file; its folder is made if it does not exist. An existing file is replaced.
         tree: arrays, NumPy arrays, numbers and typed random keys; `None` leaves hold nothing.
 
     Raises:
@@ -42,26 +44,21 @@ def save(path: Any, tree: Tree) -> None:
 
     Example:
         >>> import tempfile
+        >>> import jax.numpy as jnp
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save(folder + "/run.npz", {"w": jnp.ones(2), "key": jax.random.key(0)})
         ...     load(folder + "/run.npz", like={"w": jnp.zeros(2), "key": jax.random.key(1)})["w"]
         Array([1., 1.], dtype=float32)
 
-    Elsewhere: orbax writes a folder, sharded and asynchronously; take it for large models.
+    Elsewhere: orbax writes a folder, sharded and asynchronously; take it for large models. Flax's msgpack
+    files and `numpy.savez` know neither typed keys nor (`savez`) bfloat16.
     """
-    arrays: dict[str, np.ndarray] = {}
-    kinds: dict[str, str] = {}
-    for name, leaf in _by_name(tree).items():
-        arrays[name], kind = _encode(name, leaf)
-        kinds |= {name: kind} if kind else {}
-    # Not np.savez: a leaf named "file" would clash with its argument.
-    with _replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
-        for name, array in {**arrays, _KINDS: np.asarray(json.dumps(kinds))}.items():
-            with archive.open(name + ".npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, array, allow_pickle=False)
+    leaves = _by_name(tree)
+    with replacing(path) as file:
+        npz.write(file, leaves)
 
 
-def load(path: Any, like: Tree) -> Tree:
+def load(path: Path, like: Tree) -> Tree:
     """Read a pytree that `save` wrote.
 
     Arguments:
@@ -70,51 +67,55 @@ def load(path: Any, like: Tree) -> Tree:
             `jax.eval_shape(trainer.init, key, data)`, which computes nothing.
 
     Returns:
-        A tree like `like` with the values of the file.
+        A tree like `like` with the numbers of the file, exactly. JAX arrays (and shapes) of `like` come back
+        as JAX arrays. So do NumPy arrays and Python's numbers, except where JAX does not hold their dtype:
+        64 bits without x64 come back as NumPy's.
 
     Raises:
         FileNotFoundError: there is no such file. ValueError: it is no checkpoint, a leaf is missing
-            or left over, or a shape or dtype differs; the message names the paths.
+            or left over, a shape or dtype differs, or a number does not fit the dtype; the message names
+            the paths.
 
     Example:
         >>> import tempfile
+        >>> import jax.numpy as jnp
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save(folder + "/run.npz", {"w": jnp.ones(2)})
         ...     load(folder + "/run.npz", like={"v": jnp.zeros(2)})
         Traceback (most recent call last):
         ValueError: …/run.npz has another structure than `like`: missing ['v'], left over ['w']. …
     """
-    return _fill(path, like, _read_npz(path))
+    with npz.reading(path) as entries:
+        return _fill(path, like, entries)
 
 
-def save_params(path: Any, params: Tree) -> None:
+def save_params(path: Path, params: Tree) -> None:
     """Write parameters for other programs: `.safetensors` or `.npz`, by the suffix, atomically.
 
     Arguments:
-        path: the file; names inside are paths, "layers_0/kernel".
-        params: a nested dict of arrays.
+        path: the file; names inside are paths, "layers_0/kernel". Its folder is made if it does not exist.
+        params: a nested dict of arrays. Dtypes that safetensors does not have (int4, complex128, typed keys,
+            …) are written as bits, which `load_params` puts back and other programs see as integers.
 
     Raises:
-        ValueError: an unknown suffix. ImportError: the package safetensors is needed and missing.
+        ValueError: an unknown suffix, or two leaves with the same path. TypeError: a leaf is no array.
 
     Example:
         >>> import tempfile
+        >>> import jax.numpy as jnp
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_params(folder + "/params.npz", {"layers_0": {"bias": jnp.ones(2)}})
         ...     load_params(folder + "/params.npz")
         {'layers_0': {'bias': Array([1., 1.], dtype=float32)}}
+
+    Elsewhere: `safetensors.numpy.save` writes bfloat16 and float8, and its `load` cannot read them.
     """
-    if _suffix(path) == ".npz":
-        save(path, params)
-    else:
-        from safetensors.numpy import save as serialize
-
-        arrays = {name: np.ascontiguousarray(leaf) for name, leaf in _by_name(params).items()}
-        with _replacing(path) as file:
-            file.write(serialize(arrays))
+    leaves, file_format = _by_name(params), _format(path)
+    with replacing(path) as file:
+        file_format.write(file, leaves)
 
 
-def load_params(path: Any, like: Tree = None) -> Tree:
+def load_params(path: Path, like: Tree = None) -> Tree:
     """Read parameters from `.safetensors` or `.npz`.
 
     Arguments:
@@ -122,37 +123,38 @@ def load_params(path: Any, like: Tree = None) -> Tree:
         like: a tree with the expected structure, shapes and dtypes; without it the names are split
             at "/" into a nested dict.
 
+    Returns:
+        The parameters with the numbers of the file, exactly, as `load` returns them.
+
     Raises:
-        ValueError: an unknown suffix, or the file does not fit `like`. ImportError: the package
-            safetensors is needed and missing.
+        FileNotFoundError: there is no such file. ValueError: an unknown suffix, a damaged file, or one that
+            does not fit `like`.
 
     Example:
         >>> import tempfile
+        >>> import jax.numpy as jnp
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     save_params(folder + "/params.npz", {"bias": jnp.ones(2)})
         ...     load_params(folder + "/params.npz", like={"bias": jnp.zeros(2)})
         {'bias': Array([1., 1.], dtype=float32)}
     """
-    if _suffix(path) == ".npz":
-        stored = _read_npz(path)
-    else:
-        from safetensors.numpy import load_file
-
-        stored = {name: jnp.asarray(array) for name, array in load_file(path).items()}
-    if like is not None:
-        return _fill(path, like, stored)
-    tree: dict = {}
-    for name, leaf in stored.items():
-        *parents, last = name.split("/")
-        node = tree
-        for parent in parents:
-            node = node.setdefault(parent, {})
-        node[last] = leaf
-    return tree
+    with _format(path).reading(path) as entries:
+        if like is not None:
+            return _fill(path, like, entries)
+        tree: dict = {}
+        for name, entry in entries.items():
+            *parents, last = name.split("/")
+            node: Any = tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            if not isinstance(node, dict) or last in node:
+                raise ValueError(f"{path}: {name} is both an array and a dict of arrays: pass `like`.")
+            node[last] = _as_found(path, name, entry)
+        return tree
 
 
-def _suffix(path: Any) -> str:
-    return check_choice(f"suffix of {path}", pathlib.Path(path).suffix, (".safetensors", ".npz"))
+def _format(path: Path) -> Any:
+    return _FORMATS[check_choice(f"suffix of {path}", pathlib.Path(path).suffix, tuple(_FORMATS))]
 
 
 def _by_name(tree: Tree) -> dict[str, Any]:
@@ -165,69 +167,95 @@ def _by_name(tree: Tree) -> dict[str, Any]:
     return named
 
 
-def _encode(name: str, leaf: Any) -> tuple[np.ndarray, str]:
-    """The leaf as NumPy can store it, and what is needed beside it to have it back."""
-    if _is_key(leaf):
-        return np.asarray(jax.random.key_data(leaf)), f"key {jax.random.key_impl(leaf)}"
-    array = np.asarray(leaf)
-    if array.dtype.kind == "V":  # an extension dtype: its bits as unsigned integers
-        return array.view(f"u{array.dtype.itemsize}"), f"dtype {array.dtype.name}"
-    if array.dtype.kind not in "biufc":
-        raise TypeError(f"leaf {name} is {leaf!r}, expected an array or a number.")
-    return array, ""
-
-
-def _decode(array: np.ndarray, kind: str) -> jax.Array:
-    what, _, name = kind.partition(" ")
-    if what == "key":
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=name)
-    return jnp.asarray(array.view(jnp.dtype(name)) if what == "dtype" else array)
-
-
-def _is_key(leaf: Any) -> bool:
-    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _read_npz(path: Any) -> dict[str, jax.Array]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ValueError(f"{path} is no .npz file of arrays: {error}") from error
-    kinds = json.loads(str(arrays.pop(_KINDS, "{}")))
-    return {name: _decode(array, kinds.get(name, "")) for name, array in arrays.items()}
-
-
-def _fill(path: Any, like: Tree, stored: dict[str, jax.Array]) -> Tree:
+def _fill(path: Path, like: Tree, entries: dict[str, Entry]) -> Tree:
+    """`like` with the values of a file; everything is compared before an array is read."""
     wanted = _by_name(like)
-    missing, extra = sorted(wanted.keys() - stored.keys()), sorted(stored.keys() - wanted.keys())
+    missing, extra = sorted(wanted.keys() - entries.keys()), sorted(entries.keys() - wanted.keys())
     if missing or extra:
         raise ValueError(
             f"{path} has another structure than `like`: missing {missing or 'nothing'}, "
             f"left over {extra or 'nothing'}. {_REMEDY}"
         )
     for name, leaf in wanted.items():
-        expected, found = _type(leaf), _type(stored[name])
+        with _in_file(path):
+            expected, found = _type(leaf), _stored_type(name, entries[name])
         if expected != found:
             raise ValueError(f"{path}: {name} is {found}, expected {expected}. {_REMEDY}")
-    return jax.tree.unflatten(jax.tree.structure(like), [stored[name] for name in wanted])
-
-
-def _type(leaf: Any) -> str:
-    return f"{jnp.result_type(leaf)}{list(jnp.shape(leaf))}"
+    with _in_file(path):
+        leaves = [_restore(name, entries[name], leaf) for name, leaf in wanted.items()]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 @contextlib.contextmanager
-def _replacing(path: Any) -> Iterator[Any]:
-    """A binary file beside `path` that takes its place once it is written whole."""
-    path = pathlib.Path(path)
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")  # tempfile's would be private to its owner
+def _in_file(path: Path) -> Any:
+    """Name the file in errors of the encoding, which name the leaf."""
     try:
-        with open(beside, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _type(leaf: Any) -> str:
+    """Dtype and shape in words; a dtype as JAX holds it, so that Python's 3 and int32 are the same."""
+    dtype = leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
+    return f"{dtype if is_key(leaf) else _narrow(dtype)}{list(np.shape(leaf))}"
+
+
+def _narrow(dtype: np.dtype) -> np.dtype:
+    """The dtype that JAX, with the present setting of x64, has in place of this one."""
+    try:
+        return jax.dtypes.canonicalize_dtype(dtype.newbyteorder("="))
+    except TypeError:  # float128
+        return dtype
+
+
+def _stored_type(name: str, entry: Entry) -> str:
+    if entry.kind.startswith("key "):  # known by what its words make
+        words = jax.ShapeDtypeStruct(entry.shape, entry.dtype)
+        keys = jax.eval_shape(lambda words: decode(name, words, entry.kind), words)
+        return _type(keys)
+    return f"{_narrow(decoded_dtype(name, entry.dtype, entry.kind))}{list(entry.shape)}"
+
+
+def _as_found(path: Path, name: str, entry: Entry) -> Any:
+    """The leaf of a file without one to compare it with."""
+    with _in_file(path):
+        if entry.kind.startswith("key "):
+            return decode(name, entry.read(), entry.kind)
+        array = entry.read().view(decoded_dtype(name, entry.dtype, entry.kind))
+        return as_jax(name, array) if is_jax_dtype(array.dtype) else array[()]
+
+
+def _restore(name: str, entry: Entry, leaf: Any) -> Any:
+    """The leaf of a file in place of one of the same type."""
+    if entry.kind.startswith("key "):
+        return decode(name, entry.read(), entry.kind)
+    array = entry.read().view(decoded_dtype(name, entry.dtype, entry.kind))
+    if hasattr(leaf, "dtype"):
+        array = _exactly(name, array, leaf.dtype, entry.kind)
+    if isinstance(leaf, jax.Array | jax.ShapeDtypeStruct) or is_jax_dtype(array.dtype):
+        return as_jax(name, array)
+    return array[()]
+
+
+def _exactly(name: str, array: np.ndarray, dtype: np.dtype, kind: str) -> np.ndarray:
+    """The array in another dtype, if that holds every number of it.
+
+    A float of Python means the nearest float32, as everywhere in JAX; in files of earlier versions, which do
+    not tell it from NumPy's, so does every float64 without axes.
+    """
+    if array.dtype == dtype:
+        return array
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+        if kind in ("float", "complex") or (kind == "" and array.ndim == 0 and dtype.kind in "fc"):
+            fits = np.isfinite(cast) == np.isfinite(array)
+        else:
+            back = cast.astype(array.dtype)
+            fits = (back == array) | ((back != back) & (array != array))
+    if not fits.all():
+        raise ValueError(
+            f"{name} holds {array[~fits].flat[0]}, which {dtype} does not hold: switch x64 on "
+            f"(jax_enable_x64), or pass NumPy arrays of {array.dtype} in `like`."
+        )
+    return cast

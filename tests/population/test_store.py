@@ -1,5 +1,8 @@
 """A folder of parts: whole or not there, damaged or another run's, one process at a time."""
 
+import errno
+import hashlib
+import io
 import json
 import os
 import random
@@ -8,8 +11,10 @@ import subprocess
 import sys
 import textwrap
 import time
+import zipfile
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -45,6 +50,92 @@ def test_parts_are_read_back_bit_for_bit(tmp_path):
         assert store.names() == ["one"]
         assert store.read("other") is None
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_parts_hold_leaves_of_every_kind(tmp_path):
+    leaves = {
+        "moment": np.ones((2, 3), "bfloat16"), "code": np.arange(3).astype("int4"), "count": 2**40,
+        "key": jax.random.key(1, impl="rbg"), "name": np.array(["adam", "sgd"]), "rate": 0.1,
+    }  # fmt: skip
+    with Store(tmp_path, SETTINGS) as store:
+        store.write("one", leaves)
+        back = store.read("one")
+    assert (back["moment"].dtype, back["code"].dtype) == (leaves["moment"].dtype, leaves["code"].dtype)
+    assert back["code"].tolist() == [0, 1, 2]
+    assert back["key"] == leaves["key"]
+    assert (back["count"], back["name"].tolist(), back["rate"]) == (2**40, ["adam", "sgd"], 0.1)
+
+
+def test_a_part_of_version_0_1_0_is_read(tmp_path):
+    """Entries without a suffix, and no kinds."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, array in {"index": np.arange(2), "000": np.ones((2, 3), np.float32)}.items():
+            with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array)
+    body = buffer.getvalue()
+    (tmp_path / "members-00000000.part").write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    with Store(tmp_path, SETTINGS) as store:
+        index, leaves = store.shelf("members").get("members-00000000")
+        store.write("packed", {"00000": np.arange(3), "00001": np.asarray(7), "kinds": '["ndarray", "int"]'})
+        assert [np.asarray(leaf).tolist() for leaf in unpack(store.read("packed"))] == [[0, 1, 2], 7]
+    assert (index.tolist(), leaves[0].shape) == ([0, 1], (2, 3))
+
+
+@pytest.mark.parametrize("code", [errno.ENOTSUP, errno.ENOLCK, errno.EINVAL, errno.ENOSYS])
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, code):
+    fcntl = pytest.importorskip("fcntl")
+
+    def fail(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.warns(UserWarning, match="is on a file system without locks"):
+        store = Store(tmp_path, SETTINGS)
+    with store:
+        store.write("one", {"a": np.arange(3)})
+        assert store.read("one")["a"].tolist() == [0, 1, 2]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named_before_anything_is_trained(tmp_path):
+    (tmp_path / "file").touch()
+
+    def train(config, key):
+        raise AssertionError("traced")
+
+    with pytest.raises(NotADirectoryError, match=r"file' is a file, expected a folder"):
+        population_map(train, np.ones(2), jax.random.split(jax.random.key(0), 2), folder=tmp_path / "file")
+
+
+def test_results_of_extension_dtypes_go_on_in_the_folder(tmp_path):
+    keys = jax.random.split(jax.random.key(0), 4)
+
+    def train(config, key):
+        half = jnp.full(3, config, jnp.bfloat16)
+        small, code = half.astype(jnp.float8_e5m2), config.astype(jnp.int4)
+        return {"half": half, "small": small, "code": code, "key": key}
+
+    first = population_map(train, np.arange(4.0), keys, folder=tmp_path)
+    again, report = population_map(train, np.arange(4.0), keys, folder=tmp_path, return_report=True)
+    assert report.restored == 4
+    for name, dtype in {"half": jnp.bfloat16, "small": jnp.float8_e5m2, "code": jnp.int4}.items():
+        assert first[name].dtype == again[name].dtype == dtype
+        assert first[name].tobytes() == again[name].tobytes()
+    assert (again["key"] == keys).all()
+
+
+def test_a_chunk_of_another_population_says_what_differs(tmp_path):
+    keys = jax.random.split(jax.random.key(0), 2)
+    population_map(lambda c, key: jnp.full(3, c), np.arange(2.0), keys, folder=tmp_path)
+    settings = json.loads((tmp_path / "run.json").read_text())
+    train = lambda c, key: jnp.full(4, c, jnp.bfloat16)  # noqa: E731
+    settings["settings"]["train"] = fingerprint.of_function(train)
+    (tmp_path / "run.json").write_text(json.dumps(settings))
+    expected = r"another population: .*float32\[3\].* there and .*bfloat16\[4\].* now\. Name another folder"
+    with pytest.raises(ValueError, match=expected) as found:
+        population_map(train, np.arange(2.0), keys, folder=tmp_path)
+    assert "remove" not in str(found.value)
+    assert list(tmp_path.glob("members-*.part"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "head"])
