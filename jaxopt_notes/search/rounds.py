@@ -10,6 +10,7 @@ With a folder every finished round is a part of it, with the strategy's state; i
 chunk is. What is there is not trained again, and the rest comes out the same: it is a function of the key.
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -117,14 +118,14 @@ class Rounds:
                 unpack({entry.removeprefix(kind): a for entry, a in arrays.items() if entry.startswith(kind)})
                 for kind in ("config/", "state/")
             ]
-            configs = dict(zip(str(arrays["names"]).splitlines(), parts[0], strict=True))
+            configs = dict(zip(json.loads(str(arrays["names"])), parts[0], strict=True))
             return configs, jax.tree.unflatten(jax.tree.structure(state), parts[1])
         configs, state = self.strategy.ask(state, key, n)
         if store is not None and store.leader:
             names = sorted(configs)
             arrays = {f"config/{entry}": a for entry, a in pack([configs[name] for name in names]).items()}
             arrays |= {f"state/{entry}": a for entry, a in pack(state).items()}
-            texts = {"names": "\n".join(names), "structure": structure(state)}
+            texts = {"names": json.dumps(names), "structure": structure(state)}
             store.write(name, arrays | {entry: np.asarray(text) for entry, text in texts.items()})
         return configs, state
 
