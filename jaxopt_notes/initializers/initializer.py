@@ -1,12 +1,11 @@
 """The protocol of an initializer: anything called `(key, shape, dtype)`, a record or a function."""
 
-from collections.abc import Callable
 from typing import Any
 
 from jaxopt_notes.record import as_leaf
 
 
-def check_initializer(where: str, init: Any) -> Callable:
+def check_initializer(where: str, init: Any) -> Any:
     """An initializer fit to be a leaf of a layer.
 
     Arguments:
