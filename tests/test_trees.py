@@ -1,5 +1,6 @@
 """Safe roots and norms, dtypes that stay what they are, path names and masks."""
 
+import itertools
 import pickle
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes import norms
 from jaxopt_notes.dtypes import (
     as_hyperparameter,
     cast_like,
@@ -231,6 +233,20 @@ def test_global_norm_neither_overflows_nor_underflows(scale):
 
 def test_global_norm_of_the_huge_and_the_tiny_together():
     np.testing.assert_allclose(global_norm([jnp.float32(1e25), jnp.float32(1e-25)]), 1e25, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", [norms._norm_in_double, norms._norm_of_scaled, norms._norm_in_three_sums])
+def test_every_form_of_the_norm_on_numbers_of_every_size(form):
+    """One is for float32 on CPU, one for float64 there, one for other devices; here each on any of them."""
+    sizes = [1e-45, 1e-30, 1e-15, 1e-3, 1.0, 1e4, 1e12, 1e18, 1e30]
+    for pair in [*itertools.product(sizes, sizes[2:]), (0.0, 0.0), (3e-30, 4e-30), (1e-15, 1.2e-15)]:
+        leaves = [jnp.full((1, 2), pair[0], jnp.float32), jnp.full(3, pair[1], jnp.float32)]
+        expected = np.sqrt(sum((np.float64(leaf) ** 2).sum() for leaf in leaves))
+        np.testing.assert_allclose(form(leaves), expected, rtol=1e-6, atol=1e-44, err_msg=str(pair))
+    z = [jnp.array([3 + 4j, 0], jnp.complex64), jnp.array([12.0])]
+    np.testing.assert_allclose(form(z), 13, rtol=1e-6)
+    assert np.isposinf(form([jnp.array([1.0, jnp.inf])]))
+    assert np.isnan(form([jnp.array([1.0, jnp.nan])]))
 
 
 def test_many_tiny_numbers_count():

@@ -28,6 +28,7 @@ def test_read_what_was_written(name):
 def test_numbers():
     assert read_axis(write_axis(1e-3)) == 1e-3
     assert read_axis(" -2 ") == -2.0
+    assert type(read_axis("2")) is float  # an array of whole numbers would be another program
 
 
 @pytest.mark.parametrize(

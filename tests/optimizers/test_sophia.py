@@ -130,3 +130,16 @@ def test_leaves_of_one_shape_have_signs_of_their_own(x64, key):
     found = hutchinson(product, tree, key)
     for leaf in found.values():
         assert abs(leaf.mean()) < 5 / np.sqrt(1000)
+
+
+def test_the_signs_are_a_function_of_the_seed(x64):
+    def mixed(x):
+        return jnp.sum(x) ** 2 / 2 + jnp.sum(x**2)
+
+    start = jnp.linspace(0.1, 1.0, 8)
+    first, again, other = (
+        follow(sophia(0.1, seed=seed, clip_threshold=jnp.inf), mixed, start, 1, value_fn=mixed)[0]
+        for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()

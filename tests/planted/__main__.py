@@ -51,7 +51,9 @@ def stages(root: pathlib.Path, fault: Fault) -> tuple[list[str], list[str], list
         return [path.relative_to(root).as_posix() for path in found]
 
     def naming(files: list[str]) -> list[str]:
-        return [name for name in files if named.search((root / name).read_text(encoding="utf-8"))]
+        """Those that name it, the one that does so most often first."""
+        counts = {name: len(named.findall((root / name).read_text(encoding="utf-8"))) for name in files}
+        return sorted(filter(counts.get, files), key=lambda name: -counts[name])
 
     mirrored = f"{folder}/test_{module.stem}.py"
     first = [name for name in (mirrored, fault.file) if (root / name).exists()]

@@ -199,3 +199,16 @@ def test_sizes_are_measured_once(monkeypatch):
         np.testing.assert_array_equal(got, CONFIGS)
         assert report.batch_size == 4
     assert tried == [(32, 1), (32, 4), (32, 8), (32, 16)]
+
+
+def test_what_was_used_last_is_kept_longest():
+    def train():
+        pass
+
+    programs, made = Programs(2), []
+
+    def get(key):
+        return programs.get(train, key, lambda: made.append(key) or key)
+
+    assert [get(key)[1] for key in "abacab"] == [True, True, False, True, False, True]
+    assert made == ["a", "b", "c", "b"]  # c made room for b: a had been used again

@@ -338,3 +338,32 @@ def test_killed_at_any_moment_it_ends_with_the_same_table(tmp_path, kills):
     assert any(behind)  # at least one was killed with something behind it
     assert not list(folder.glob("*.damaged"))
     assert json.loads((folder / "run.json").read_text())["settings"]["epochs"] == "20"
+
+
+def test_a_key_keeps_its_generator_and_a_number_its_kind():
+    tree = [jax.random.key(1), jax.random.key(1, impl="rbg"), 3, True, 2.5, np.float64(0.1), np.arange(2)]
+    found = unpack(pack(tree))
+    assert [jax.random.key_impl(key) for key in found[:2]] == [jax.random.key_impl(key) for key in tree[:2]]
+    for a, b in zip(found[:2], tree[:2], strict=True):
+        np.testing.assert_array_equal(jax.random.key_data(a), jax.random.key_data(b))
+    assert [(type(x), x) for x in found[2:5]] == [(int, 3), (bool, True), (float, 2.5)]
+    assert found[5].dtype == np.float64
+
+
+def test_functions_that_differ_in_a_default_are_others():
+    def make(default):
+        def f(x, y=default, *, z=0):
+            return x + y + z
+
+        return f
+
+    def make_keyword(default):
+        def f(x, y=1, *, z=default):
+            return x + y + z
+
+        return f
+
+    prints = [fingerprint.of_function(f) for f in (make(1), make(2), make_keyword(0), make_keyword(1))]
+    assert prints[0] == fingerprint.of_function(make(1))
+    assert prints[0] != prints[1]
+    assert prints[2] != prints[3]

@@ -66,6 +66,9 @@ GOLDENS = [
     ),
     pytest.param(s.linear(0.8, 0.1, 12), lambda t: 0.8 - 0.7 * min(t / 12, 1), id="linear"),
     pytest.param(
+        s.linear(0.8, 0.1, 12, 3), lambda t: 0.8 - 0.7 * min(max(t - 3, 0) / 12, 1), id="linear-begin"
+    ),
+    pytest.param(
         s.cosine(0.8, 12, 0.1, 1.5), lambda t: 0.8 * (0.9 * COS(t / 12) ** 1.5 + 0.1),
         id="cosine", marks=pytest.mark.notes("S4-22"),
     ),

@@ -53,6 +53,14 @@ def test_cooldown_minimum_mode_and_nan():
     np.testing.assert_array_equal(scales(plateau(0.5, 2), [3.0, np.nan, np.nan, 1.0]), [1, 1, 0.5, 0.5])
 
 
+def test_a_scale_below_the_least_is_left_alone():
+    """As after a change of min_scale: a plateau never raises the rate."""
+    rule = plateau(0.5, patience=1, min_scale=0.3)
+    state = rule.init()._replace(scale=jnp.array(0.2), best=jnp.array(1.0))
+    assert float(rule.update(state, 2.0).scale) == pytest.approx(0.2)
+    assert float(rule.update(state._replace(scale=jnp.array(0.4)), 2.0).scale) == pytest.approx(0.3)
+
+
 def test_a_population_with_patience_of_its_own():
     run = jax.vmap(lambda patience: scales(plateau(0.5, patience), jnp.zeros(5))[-1])
     np.testing.assert_array_equal(run(jnp.array([1.0, 2.0, jnp.inf])), [0.0625, 0.25, 1.0])

@@ -339,6 +339,15 @@ def test_without_validation_the_last_parameters_are_the_best_unless_a_rule_watch
         run(make(early_stopping=patience()), key, data)
 
 
+def test_the_model_state_of_the_best_epoch_is_kept(key):
+    """The loss grows from the second epoch on; by the end the model has seen three times as many examples."""
+    data = regression()
+    state, history = run(make(2.0, model=Counting(), early_stopping=patience(9)), key, data, data)
+    assert history["valid_loss"][0] < history["valid_loss"][1] < history["valid_loss"][2]
+    assert state.best_epoch == 1
+    assert state.learner.model_state["seen"] == 3 * state.best_model_state["seen"] == 36
+
+
 # Steps that are not finite
 
 

@@ -135,3 +135,13 @@ def test_mistakes_are_named():
         levenberg_marquardt(scaling="rows")
     with pytest.raises(ValueError, match=r"gauss_newton\(damping\)"):
         gauss_newton(damping=-1.0)
+
+
+def test_at_a_solution_that_is_met_every_step_is_accepted(x64):
+    """Of length 0, with damping that goes on falling."""
+    optimizer = levenberg_marquardt(0.1, 8.0, 0.25)
+    start = jnp.array([1.0, 2.0])
+    state = optimizer.init(start)
+    _, state = optimizer.update(jnp.zeros(2), state, start, residual_fn=lambda p: p - start)
+    assert state.accepted
+    np.testing.assert_allclose(state.damping, 0.1 * 0.25, rtol=1e-12)

@@ -43,6 +43,11 @@ def test_periods_are_data():
     np.testing.assert_array_equal(run(jnp.array([2, 4])), [[-1, -1, -2, -2], [-1, -2, -3, -2]])
 
 
+def test_a_period_is_rounded():
+    path = follow(lookahead(sgd(1.0), 2.4), jnp.zeros(()), jnp.ones(4))[0]
+    np.testing.assert_array_equal(path, [-1, -1, -2, -2])
+
+
 def test_a_step_not_taken_does_not_count():
     optimizer = skip_nonfinite(lookahead(sgd(1.0), 2))
     path, _ = follow(optimizer, jnp.zeros(()), jnp.array([1.0, jnp.nan, 1.0, 1.0]))

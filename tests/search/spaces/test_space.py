@@ -128,3 +128,28 @@ def test_a_space_nests_and_keeps_constants():
     assert filled == {"net": {"width": 128, "hidden": [8, 8]}, "b": 0.25, "a": "adam"}
     with pytest.raises(TypeError, match="'net/width' is a static choice and its position is traced"):
         jax.jit(lambda i: fill(space, {"b": 0.25, "net/width": i})["b"])(1)
+
+
+def test_the_ends_of_the_unit_interval_are_the_ends_of_the_range():
+    """Also where the rounded exponential of a logarithm is beyond; whole numbers stop before their end."""
+    rng = np.random.default_rng(0)
+    low = jnp.asarray(10 ** rng.uniform(-6, 0, 500), jnp.float32)
+    high = low * jnp.asarray(10 ** rng.uniform(0, 6, 500), jnp.float32)
+    for u in (0.0, 1e-7, 1 - 1e-7, 1.0):
+        found = jax.vmap(lambda low, high, u=u: log_uniform(low, high).from_unit(jnp.float32(u)))(low, high)
+        assert ((found >= low) & (found <= high)).all()
+    np.testing.assert_array_equal(
+        integers(2, 5).from_unit(jnp.array([0.0, 0.33, 0.34, 0.67, 1.0])), [2, 2, 3, 4, 4]
+    )
+    np.testing.assert_array_equal(uniform(-2.0, 3.0).from_unit(jnp.array([0.0, 1.0])), [-2, 3])
+    np.testing.assert_array_equal(
+        choice([5.0, 7.0, 1.0]).from_unit(jnp.array([0.0, 0.32, 0.34, 0.99, 1.0])), [5, 5, 7, 1, 1]
+    )
+
+
+def test_grids_of_a_normal_and_of_few_whole_numbers():
+    """A normal at the middles of equal shares; never a whole number twice."""
+    np.testing.assert_allclose(normal(1.0, 2.0).grid(3), stats.norm(1, 2).ppf([1 / 6, 0.5, 5 / 6]), rtol=1e-5)
+    np.testing.assert_array_equal(integers(2, 5).grid(9), [2, 3, 4])
+    np.testing.assert_array_equal(integers(0, 100).grid(3), [0, 50, 99])
+    np.testing.assert_array_equal(uniform(2.0, 4.0).grid(1), [3])

@@ -12,7 +12,8 @@ from jaxopt_notes.search import choice, integers, log_uniform, static_choice, un
 from jaxopt_notes.search.black_box_problems import branin, hartmann6
 from jaxopt_notes.search.spaces.conditional import conditional
 from jaxopt_notes.search.strategies.bayesian import bayesian
-from jaxopt_notes.search.strategies.bayesian_batch import propose
+from jaxopt_notes.search.strategies.bayesian_batch import _doubt, propose
+from jaxopt_notes.search.surrogates.gaussian_process import condition, gaussian_process, predict
 
 MIXED = {
     "kind": static_choice(["sgd", "adam", "lion"]),
@@ -224,3 +225,17 @@ def test_errors_name_everything(key):
         strategy.ask(strategy.init(key, cube(2)), key, 4)
     with pytest.raises(ValueError, match="momentum is conditional on 'type', expected one of kind, momentum"):
         strategy.init(key, {"kind": MIXED["kind"], "momentum": conditional(uniform(0.0, 1.0), "type", "sgd")})
+
+
+def test_what_is_pending_is_believed_to_be_a_deviation_worse_than_its_mean(x64):
+    """So that its neighbourhood looks explored, and not good."""
+    x = jnp.array([[0.1], [0.5], [0.9], [0.0]])
+    seen = jnp.arange(4) < 3
+    posterior = condition(
+        gaussian_process(np.array([0.3]), 1.0, 1e-8), x, jnp.array([1.0, -1.0, 0.5, 0.0]), seen
+    )
+    point = jnp.array([0.7])
+    mean, std = predict(posterior, point[None])
+    after, best = _doubt(posterior, jnp.array(2.0), 3, point)
+    np.testing.assert_allclose(predict(after, point[None])[0], mean + std, rtol=1e-5)
+    np.testing.assert_allclose(best, min(2.0, float(mean[0] + std[0])), rtol=1e-6)

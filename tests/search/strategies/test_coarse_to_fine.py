@@ -87,6 +87,22 @@ def test_a_box_around_a_point_at_the_end_stays_inside(end, key):
     assert all(((batch["x"] >= 0) & (batch["x"] <= 1)).all() for batch in batches)
 
 
+def test_a_box_is_around_the_best_of_the_stage_before(key):
+    """Not around that of an earlier stage, whose runs were shorter and whose scores may be lower."""
+    stage = iter((0.0, 10.0, 10.0))
+
+    def score(configs):
+        worse = next(stage)
+        return worse + jnp.abs(configs["x"] - (0.5 if worse == 0 else 1.0))
+
+    batches, boxes, _ = search(
+        coarse_to_fine(((20, 1), (20, 1), (5, 1)), shrink=0.5), key, score, {"x": uniform(0.0, 1.0)}
+    )
+    best = batches[1]["x"][batches[1]["score"].argmin()]
+    assert best > 0.7
+    np.testing.assert_allclose(np.mean(boxes[2]), min(best, 1 - 0.25 / 2), atol=1e-6)
+
+
 def test_the_limit_of_what_is_aborted(key):
     """A multiple of the initial cost, of one's own choice; what equals it goes on."""
     for abort, going in ((1.5, lambda cheap: 0), (2.0, lambda cheap: cheap), (4.0, lambda cheap: 20)):

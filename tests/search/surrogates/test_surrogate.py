@@ -47,3 +47,19 @@ def test_the_fit_looks_at_a_few_scores_of_many(x64):
     some = np.arange(FITTED) * 500 // FITTED
     likely = [log_marginal_likelihood(gp, x[some], y[some]) for gp in (start, found)]
     assert likely[1] > likely[0] + 50
+
+
+def test_the_prior_of_length_scales_grows_with_the_root_of_their_number(monkeypatch):
+    """Hvarfner et al. 2024: log ℓ ~ N(√2 + log(d)/2, √3²); d counts dimensions, not their features."""
+    priors = []
+
+    def noted(gp, x, y, seen, *, groups, prior):
+        priors.append(prior)
+        return gp
+
+    monkeypatch.setattr("jaxopt_notes.search.surrogates.surrogate.fit", noted)
+    x, y = jnp.ones((3, 4)), jnp.arange(3.0)
+    for groups, d in (((0, 0, 1, 1), 2), ((0, 1, 2, 3), 4), ((0, 0, 0, 0), 1)):
+        start = gaussian_process(jnp.ones(4), jnp.array(1.0), jnp.array(1e-3), jnp.array(0.0))
+        fit_scores((start, start), x, y, jnp.asarray(3), groups)
+        np.testing.assert_allclose(priors[-1], [2**0.5 + np.log(d) / 2, 3**0.5], rtol=1e-12)
