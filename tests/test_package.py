@@ -134,6 +134,33 @@ def test_imports_go_downwards(path):
             assert height[part(module)] < height[own] or optional, f"{module_name(path)} imports {module}"
 
 
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """A circle of a graph, its first node once more at the end; empty if there is none."""
+    finished: set[str] = set()
+
+    def search(node: str, line: list[str]) -> list[str]:
+        if node in line:
+            return [*line[line.index(node) :], node]
+        for other in sorted(graph.get(node, ())) if node not in finished else ():
+            if found := search(other, [*line, node]):
+                return found
+        finished.add(node)
+        return []
+
+    return next(filter(None, (search(node, []) for node in sorted(graph))), [])
+
+
+def test_modules_import_in_no_circle():
+    """Also inside functions. A subpackage's `__init__` counts where something is imported from it."""
+    graph = {
+        module_name(path): {module for module, _ in imports(path) if module != module_name(path)}
+        for path in FILES
+        if path != PACKAGE / "__init__.py"  # the top imports all of them, when they are used
+    }
+    assert circle({"a": {"b", "c"}, "b": {"d"}, "d": {"c"}, "c": {"b"}}) == ["b", "d", "c", "b"]
+    assert circle(graph) == []
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_peers_are_imported_in_functions_of_interop_only(path):
     for module, eager in imports(path):

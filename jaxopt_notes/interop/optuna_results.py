@@ -72,7 +72,7 @@ def _distribution(axis: Any, column: np.ndarray) -> Any:
         return IntDistribution(int(axis.low), int(axis.high) - 1)
     if isinstance(axis, Choice | StaticChoice):
         return CategoricalDistribution(list(dict.fromkeys(map(_plain, axis.values))))
-    if column.dtype.kind in "iuf":
+    if column.dtype.kind in "iuf" and np.isfinite(column).all():
         return FloatDistribution(float(column.min()), float(column.max()))
     return CategoricalDistribution(list(dict.fromkeys(map(_plain, column))))
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from jaxopt_notes.plots.figure import figure
-from jaxopt_notes.search import dimensions
 from jaxopt_notes.search.spaces.distributions import LogUniform
+from jaxopt_notes.search.spaces.space import dimensions
 
 
 def plot_sweep(results: Any) -> Any:
@@ -52,8 +52,10 @@ def plot_sweep(results: Any) -> Any:
         ):
             if which.any():  # x in data, y as a fraction of the panel
                 place = axis.get_xaxis_transform()
-                where = np.full(which.sum(), edge)
-                axis.plot(x[which], where, marker, ms=5, alpha=0.6, color=color, label=label, transform=place)
+                height = np.full(which.sum(), edge)
+                axis.plot(
+                    x[which], height, marker, ms=5, alpha=0.6, color=color, label=label, transform=place
+                )
         if not diverged.all():
             axis.plot(x[best], mean[best], "*", ms=14, color="#d83933", label="best")
         if labels is not None:
@@ -83,8 +85,8 @@ def plot_sweep(results: Any) -> Any:
 
 
 def _positions(values: np.ndarray) -> tuple[np.ndarray, list | None]:
-    """Numbers as they are; other values (static choices) as 0, 1, … with their names."""
-    if values.dtype.kind in "iuf":
+    """Numbers as they are; other values (static choices, NaN among numbers) as 0, 1, … with their names."""
+    if values.dtype.kind in "iuf" and np.isfinite(values).all():
         return values.astype(float), None
     names = sorted({str(value) for value in values})
     return np.array([names.index(str(value)) for value in values], float), names
@@ -94,7 +96,7 @@ def _logarithmic(results: Any, columns: dict[str, np.ndarray]) -> set[str]:
     """The hyperparameters drawn log-uniformly; without a space, those that span more than a decade."""
     if results.space is not None:
         return {name for name, axis in dimensions(results.space).items() if isinstance(axis, LogUniform)}
-    numbers = {name: x for name, x in columns.items() if x.dtype.kind in "iuf"}
+    numbers = {name: x for name, x in columns.items() if x.dtype.kind in "iuf" and np.isfinite(x).all()}
     return {name for name, x in numbers.items() if x.min() > 0 and x.max() > 20 * x.min()}
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
+from jaxopt_notes.search.diagnosis import check_run, explain
 from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.names import RESERVED, reserved_names
 from jaxopt_notes.search.segments import Curves, Task, take, train_members
@@ -82,6 +83,7 @@ class Rounds:
         self.table = Table(len(keys), task.store)
         self.layouts: dict[str, Any] = {}
         self.reports: list = []
+        self.checked: set = set()
 
     def run(self, strategy_key: jax.Array, ask_key: Callable[[int], jax.Array]) -> Table:
         """All rounds, each from the folder if it is there."""
@@ -142,7 +144,9 @@ class Rounds:
             len(self.table), columns, epochs, parent, np.zeros(n, int), np.full((n, seeds), np.nan), {}, given
         )
         self.watcher.asked(n * seeds)
-        for g, group in enumerate(self._groups(columns, parent, epochs)):
+        groups = self._groups(columns, parent, epochs)
+        self._check(groups, columns)
+        for g, group in enumerate(groups):
             batch.group[group.rows] = g
             curves = self._train_group(number, g, group, batch, keep)
             for name, curve in curves.items():
@@ -153,13 +157,25 @@ class Rounds:
             batch.scores[group.rows] = self.rule.scores(curves).reshape(-1, seeds)
         return batch
 
+    def _check(self, groups: list[Group], columns: Configs) -> None:
+        """Trace every structure that is new, so that one that fails does so before another is trained."""
+        for group in groups:
+            structure = tuple(group.static.items())
+            if structure not in self.checked and len(groups) > 1:
+                config = {name: column[group.rows[0]] for name, column in columns.items()}
+                check_run(self._runs(group, 1), _without(config, group.static), self.task.data)
+            self.checked.add(structure)
+
+    def _runs(self, group: Group, capacity: int) -> Runs:
+        return Runs(self.build, self.space, group.static, self.rule.monitor, capacity)
+
     def _train_group(self, number: int, g: int, group: Group, batch: Round, keep: bool) -> Curves:
         """Train a group's members; returns their whole histories."""
         seeds, rows, more = len(self.keys), group.rows, group.epochs - group.before
         columns = {n: np.repeat(c[rows], seeds) for n, c in batch.configs.items() if n not in group.static}
         segment = self.task.segment
         whole = -(-more // 64) * 64 if batch.given else more  # one program for all rungs
-        runs = Runs(self.build, self.space, group.static, self.rule.monitor, segment or whole)
+        runs = self._runs(group, segment or whole)
         start, old = None, {}
         if group.before:
             like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
@@ -177,11 +193,17 @@ class Rounds:
             kind = "-".join(map(str, group.static.values())) or "all"
             machine = self.task.machine
             task = self.task._replace(room_for=machine.full() if keep else 1)
-            trained = train_members(
-                task, runs, columns, self.keys[np.arange(len(rows) * seeds) % seeds], start, more, keep=keep,
-                prefix=f"chunk-{number:04d}-{g:03d}", kind=kind, where=self.layouts.get(kind),
-                on_finished=finished,
-            )  # fmt: skip
+            try:
+                trained = train_members(
+                    task, runs, columns, self.keys[np.arange(len(rows) * seeds) % seeds], start, more,
+                    keep=keep, prefix=f"chunk-{number:04d}-{g:03d}", kind=kind, where=self.layouts.get(kind),
+                    on_finished=finished,
+                )  # fmt: skip
+            except (TypeError, ValueError, IndexError, AttributeError) as error:  # as tracing raises them
+                config = {name: column[0] for name, column in columns.items()}
+                if (explained := explain(runs, config, self.task.data)) is not None:
+                    raise explained from error
+                raise
             self.layouts[kind] = trained.layout
             self.reports += trained.reports
             curves, state = _join(old, trained.history), trained.state
@@ -200,10 +222,10 @@ class Rounds:
                 f"{before[wrong[0]]}, expected no fewer, and at least 1."
             )
         kinds = np.stack([*(columns[name] for name in names), before, epochs], axis=1)
-        found, where = np.unique(kinds, axis=0, return_inverse=True)
+        found, kind_of = np.unique(kinds, axis=0, return_inverse=True)
         return [
             Group(
-                np.flatnonzero(where.reshape(-1) == i),
+                np.flatnonzero(kind_of.reshape(-1) == i),
                 dict(zip(names, map(int, kind), strict=False)), int(kind[-2]), int(kind[-1]),
             )
             for i, kind in enumerate(found)
@@ -247,6 +269,10 @@ def values(axis: Any, column: np.ndarray) -> np.ndarray:
 def blank(shape: tuple, dtype: Any) -> np.ndarray:
     """Epochs that a run did not have: NaN, or 0 for whole numbers."""
     return np.full(shape, np.nan if np.issubdtype(dtype, np.floating) else 0, dtype)
+
+
+def _without(config: Configs, names: Any) -> Configs:
+    return {name: value for name, value in config.items() if name not in names}
 
 
 def _join(old: Curves, new: Curves) -> Curves:

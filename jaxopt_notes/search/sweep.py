@@ -191,13 +191,23 @@ def _settings(build: Build, space: Space, strategy: Any, parts: tuple, key: jax.
     leaves = jax.tree.leaves_with_path(space, is_leaf=lambda leaf: isinstance(leaf, Distribution))
     return {
         "build": build.words,
-        **{f"space {path_name(path)}": fingerprint.in_words(leaf) for path, leaf in leaves},
+        **{f"space {path_name(path)}": _in_full(leaf) for path, leaf in leaves},
         "data": fingerprint.of_tree(parts),
-        "strategy": fingerprint.in_words(strategy),
+        "strategy": _in_full(strategy),
         "key": fingerprint.of_tree(key),
         **{name: str(value) for name, value in others.items()},
         **fingerprint.library(),
     }
+
+
+def _in_full(value: Any) -> str:
+    """A part of the space, or a strategy, in words, with the numbers that the words leave out.
+
+    A record prints its arrays as "float32[3]" and its scalars with six digits.
+    """
+    words = fingerprint.in_words(value)
+    leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "dtype")]
+    return f"{words} {fingerprint.of_tree(leaves)}" if leaves else words
 
 
 def _check_data(data: Any) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from jaxopt_notes.activations import relu, tanh
 from jaxopt_notes.interop.optuna import optuna_search
-from jaxopt_notes.search import choice, integers, log_uniform, normal, static_choice, uniform
+from jaxopt_notes.search import Results, choice, integers, log_uniform, normal, static_choice, uniform
 
 optuna = pytest.importorskip("optuna")
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -175,6 +175,69 @@ def test_two_processes_work_on_one_study(url):
         assert trial.state.name == "COMPLETE"
         found = [trial.params["rate"], trial.params["shift"], trial.value]
         np.testing.assert_allclose(found, [rate, shift, score], rtol=1e-6)
+
+
+DISCRETE = {
+    "depth": integers(1, 4),
+    "batch": choice([16.0, np.nan, 64.0]),
+    "kind": static_choice(["a", None]),
+}
+MISSING = {"CmaEsSampler": "cmaes", "GPSampler": "torch", "QMCSampler": "scipy"}
+SAMPLERS = sorted(name for name in dir(optuna.samplers) if name.endswith("Sampler"))
+
+
+@pytest.mark.filterwarnings("ignore")  # some samplers are experimental
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_every_sampler_works_or_says_what_to_use_instead(name, key):
+    """Over a space with NaN, None and strings among its values, for two batches."""
+    if name.startswith("Base"):
+        refusal = "expected one of 'BruteForceSampler', 'CmaEsSampler'"
+    else:
+        refusal = r"it needs (\w+ and )?\w+: .*sampler=optuna\.samplers\." + name
+    if name.startswith("Base") or name in ("GridSampler", "PartialFixedSampler"):
+        with pytest.raises(ValueError, match=refusal):
+            optuna_search(8, name, memory(), batch=4)
+        return
+    strategy = optuna_search(8, name, memory(), batch=4)
+    pytest.importorskip(MISSING.get(name, "optuna"))
+    columns, _ = run(strategy, DISCRETE, lambda c: c["depth"].astype(float), key, 4)
+    assert set(columns["depth"].tolist()) <= {1, 2, 3}
+    assert set(columns["kind"].tolist()) <= {0, 1}
+    assert all(np.isnan(value) or value in (16.0, 64.0) for value in columns["batch"])
+    trials = strategy.study().trials
+    for i, trial in enumerate(trials):
+        np.testing.assert_array_equal(trial.params["batch"], columns["batch"][i])  # equal also where NaN
+
+
+@pytest.mark.parametrize("where", ["memory", "file"])
+def test_nan_among_the_values_of_a_choice(where, url, key):
+    strategy = optuna_search(12, "RandomSampler", memory() if where == "memory" else url)
+    columns, _ = run(strategy, {"clip": choice([np.nan, 1.0])}, lambda c: jnp.arange(len(c["clip"])), key, 8)
+    assert 0 < np.isnan(columns["clip"]).sum() < 12
+    scores = np.arange(12.0)[:, None]
+    for space in ({"clip": choice([np.nan, 1.0])}, None):
+        results = Results(columns, scores, space=space)
+        trials = results.to_optuna().trials
+        np.testing.assert_array_equal([trial.params["clip"] for trial in trials], columns["clip"])
+
+
+def test_samplers_that_cannot_be_used_say_why(key):
+    with pytest.raises(ValueError, match=r"'GridSampler', .* needs search_space: jn\.grid_search\(points\)"):
+        optuna_search(4, "GridSampler")
+    with pytest.raises(
+        ValueError, match=r"'PartialFixedSampler', .* needs fixed_params and base_sampler: a num"
+    ):
+        optuna_search(4, "PartialFixedSampler")
+    with pytest.raises(TypeError, match=r"optuna_search\(sampler\) is 3, expected the name"):
+        optuna_search(4, 3)
+    strategy = optuna_search(4, "BruteForceSampler", memory())
+    with (
+        pytest.warns(optuna.exceptions.ExperimentalWarning),
+        pytest.raises(ValueError, match="'rate' is contin"),
+    ):
+        strategy.init(key, {"rate": uniform(0.0, 1.0), "depth": integers(1, 4)})
+    with pytest.raises(ValueError, match=r"optuna_search\(batch\) is 0"):
+        optuna_search(4, batch=0)
 
 
 def test_errors_name_everything():

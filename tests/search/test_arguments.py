@@ -62,3 +62,80 @@ def test_hypergradient_search_names_its_arguments():
         hypergradient_search(never, SPACE, key=0)
     with pytest.raises(TypeError, match=r"hypergradient_search\(score\) is 1"):
         hypergradient_search(1, SPACE, key=jax.random.key(0))
+
+
+def dense(rate):
+    return jn.Trainer(jn.dense(1), jn.sgd(rate), jn.mean_squared_error, metric=None)
+
+
+def wide(h):
+    return jn.Trainer(jn.mlp([h["net"]["width"], 1]), jn.sgd(h["rate"]), jn.mean_squared_error, metric=None)
+
+
+def branching(h):
+    return jn.Trainer(
+        jn.dense(1), jn.sgd(0.1) if h["rate"] > 0.5 else jn.adam(0.1), jn.mean_squared_error, metric=None
+    )
+
+
+ROWS = ((jnp.ones((4, 1)), jnp.ones((4, 1))),) * 2
+
+
+@pytest.mark.parametrize(
+    ("build", "space", "message"),
+    [
+        (
+            wide, {"net": {"width": jn.integers(4, 6)}, "rate": jn.uniform(0.0, 1.0)},
+            r"needs the value of h\['net'\]\['width'\] .*'net/width': jn\.static_choice\(\[4, 5\]\)",
+        ),
+        (
+            wide, {"net": {"width": jn.choice([4, 8])}, "rate": 0.1},
+            r"needs the value of h\['net'\]\['width'\] .*jn\.static_choice\(\[4, 8\]\)",
+        ),
+        (
+            branching, {"rate": jn.uniform(0.0, 1.0)},
+            r"needs the value of h\['rate'\] .*jn\.static_choice\(\[0, 0\.5, 1\]\).*jnp\.where",
+        ),
+        (
+            lambda h: dense(h["rate"]), {"rate": [0.1, 0.2], "x": jn.uniform(0.0, 1.0)},
+            r"'rate' is the list \[0\.1, 0\.2\], .*jn\.choice\(\[0\.1, 0\.2\]\) searches over its values",
+        ),
+        (lambda h: dense(h["rate"]), {"rate": [0.1, 0.2]}, r"jn\.choice\(\[0\.1, 0\.2\]\) searches"),
+        (lambda h: None, {"rate": jn.uniform(0.0, 1.0)}, r"sweep\(build\) returned None, expected a Trainer"),
+    ],
+    ids=["integers", "choice", "branch", "list", "only a list", "no trainer"],
+)  # fmt: skip
+def test_a_build_that_cannot_be_traced_is_explained_by_the_space(build, space, message):
+    with pytest.raises(TypeError, match=message):
+        run(build=build, space=space, data=ROWS)
+
+
+def test_an_error_that_is_the_builds_own_stays_what_it_is():
+    def build(h):
+        raise LookupError("my own")
+
+    with pytest.raises(LookupError, match="my own"):
+        run(build=build, data=ROWS)
+
+
+def test_every_structure_is_traced_before_the_first_is_trained():
+    trained = []
+
+    def build(h):
+        if h["kind"] == "bad":
+            raise ValueError("no such kind")
+        metric = jn.mean_squared_error if h["kind"] == "named" else None
+        return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), jn.mean_squared_error, metric=metric)
+
+    def fails(kinds, message, **options):
+        space = {"kind": jn.static_choice(kinds), "rate": jn.choice([0.1])}
+        with pytest.raises(ValueError, match=message):
+            run(build=build, space=space, data=ROWS, strategy=jn.grid_search(),
+                on_chunk=lambda *chunk: trained.append(chunk), **options)  # fmt: skip
+        assert trained == []
+
+    fails(["good", "bad"], "no such kind")
+    named = {"monitor": "valid_mean_squared_error"}
+    fails(
+        ["named", "plain"], r"sweep\(monitor\) is 'valid_mean_squared_error', expected one of loss", **named
+    )

@@ -1,13 +1,19 @@
 """Grid and random search: counts, order, reproducibility, and which of them finds the best sooner."""
 
 import itertools
+import os
+import pathlib
 import pickle
+import shutil
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxopt_notes
 from jaxopt_notes.search import (
     STRATEGIES,
     choice,
@@ -108,6 +114,47 @@ def test_errors_name_everything(key):
         grid_search({"rate": 2, "typo": 2}).init(key, SPACE)
     with pytest.raises(ValueError, match=r"random_search\(n\) is 0"):
         random_search(0)
+
+
+NEW_STRATEGY = """
+\"\"\"A strategy that was not there before.\"\"\"
+
+import jax
+
+from jaxopt_notes.record import record, static
+from jaxopt_notes.search.strategies.random_search import RandomSearch
+
+__all__ = ["Guess", "guess"]
+
+
+@record
+class Guess(RandomSearch):
+    n: int = static()
+
+
+def guess(n: int = 6) -> Guess:
+    return Guess(n)
+"""
+
+
+def test_a_new_strategy_is_one_file_and_one_line(tmp_path):
+    package = tmp_path / "jaxopt_notes"
+    shutil.copytree(pathlib.Path(jaxopt_notes.__file__).parent, package)
+    (package / "search" / "strategies" / "guess.py").write_text(NEW_STRATEGY)
+    init = package / "search" / "__init__.py"
+    line = "from jaxopt_notes.search.strategies.cma_es import *\n"
+    init.write_text(init.read_text().replace(line, line + line.replace("cma_es", "guess")))
+    code = """
+import jaxopt_notes as jn
+assert jn.search.STRATEGIES["guess"] is jn.guess and {"Guess", "guess"} <= set(jn.search.__all__)
+from jaxopt_notes.cli.notation import read_strategy
+print(jn.__file__, read_strategy("guess(3)"))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.stdout.split() == [str(package / "__init__.py"), "Guess(n=3)"], run.stderr
 
 
 @pytest.mark.notes("S1-44", "S1-45")

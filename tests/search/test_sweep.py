@@ -119,6 +119,13 @@ def test_a_sealed_test_set_is_refused():
         sweep(build, SPACE, (*DATA, DATA[1]), grid_search(), key=jax.random.key(0))
 
 
+def test_a_folder_of_other_values_is_refused(tmp_path):
+    """Arrays print as "float32[2]": the folder must know the numbers themselves."""
+    run(SPACE | {"width": 1}, folder=tmp_path)
+    with pytest.raises(ValueError, match="holds another run; what differs: space rate was"):
+        run(SPACE | {"width": 1, "rate": choice([0.5, 0.125])}, folder=tmp_path)
+
+
 def test_errors_name_everything():
     with pytest.raises(ValueError, match=r"sweep\(monitor\) is 'auc', expected one of loss, valid_accuracy"):
         run(monitor="auc")

@@ -1,1 +1,1 @@
-"""Search strategies: records with `init`, `ask` and `tell`, one a file."""
+"""Search strategies, one file each, and what they share. `jaxopt_notes.search` has their public names."""

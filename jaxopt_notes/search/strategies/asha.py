@@ -21,6 +21,8 @@ from jaxopt_notes.search.trials import (
     tell_trials,
 )
 
+__all__ = ["ASHA", "asha"]
+
 
 @record
 class ASHA:

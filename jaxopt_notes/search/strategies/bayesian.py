@@ -35,6 +35,8 @@ from jaxopt_notes.search.surrogates.gaussian_process import (
 )
 from jaxopt_notes.search.trials import check_batch, diverged_last
 
+__all__ = ["Bayesian", "bayesian"]
+
 ENUMERATED = 2048  # in a space of at most so many configurations all are candidates
 
 

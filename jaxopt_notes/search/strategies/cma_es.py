@@ -24,6 +24,8 @@ from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
 from jaxopt_notes.search.strategies.symmetric_roots import symmetric_roots
 from jaxopt_notes.search.trials import check_batch, diverged_last
 
+__all__ = ["CMAES", "cma_es"]
+
 
 class CMAState(NamedTuple):
     """The normal distribution, its evolution paths, and the generation in work."""

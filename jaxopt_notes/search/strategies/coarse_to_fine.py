@@ -27,6 +27,8 @@ from jaxopt_notes.search.trials import (
     tell_trials,
 )
 
+__all__ = ["CoarseToFine", "coarse_to_fine"]
+
 
 class ZoomState(NamedTuple):
     """The trials, and their points of the unit cube [capacity, dimensions]."""

@@ -9,6 +9,8 @@ import numpy as np
 from jaxopt_notes.record import check_count, concrete, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 
+__all__ = ["GridSearch", "grid_search", "grid_size"]
+
 
 class GridState(NamedTuple):
     """The values of each dimension, and how many combinations have been asked for."""

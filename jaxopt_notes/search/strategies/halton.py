@@ -8,6 +8,8 @@ import jax
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.strategies.prepared import Prepared, drawn_on_host
 
+__all__ = ["Halton", "halton"]
+
 
 @record
 class Halton(Prepared):

@@ -7,6 +7,8 @@ trust it more and less; the last one is random search with whole runs.
 from jaxopt_notes.record import check_count
 from jaxopt_notes.search.strategies.successive_halving import Rungs, SuccessiveHalving
 
+__all__ = ["hyperband", "hyperband_brackets"]
+
 
 def hyperband_brackets(max_epochs: int, eta: int = 3, min_epochs: int = 1) -> tuple[Rungs, ...]:
     """The rungs (trials, epochs) of every bracket, the one with the shortest runs first.

@@ -27,6 +27,8 @@ from jaxopt_notes.search.spaces.distributions import LogUniform, Normal, Uniform
 from jaxopt_notes.search.spaces.space import Space, dimensions, fill
 from jaxopt_notes.search.spaces.unit_cube import as_configs
 
+__all__ = ["hypergradient_search", "training_score"]
+
 EDGE = 1e-4  # how near a wall of the unit cube points come: a quantile function may have no slope there
 
 

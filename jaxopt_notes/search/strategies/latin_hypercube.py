@@ -6,6 +6,8 @@ import jax.numpy as jnp
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.strategies.prepared import Prepared
 
+__all__ = ["LatinHypercube", "latin_hypercube"]
+
 
 @record
 class LatinHypercube(Prepared):

@@ -12,6 +12,8 @@ from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
 from jaxopt_notes.search.trials import Trials, ask_trials, check_batch, no_trials, tell_trials
 
+__all__ = ["MedianStopping", "median_rule", "median_stopping"]
+
 
 @record
 class MedianStopping:

@@ -21,6 +21,8 @@ from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
 from jaxopt_notes.search.trials import check_batch, diverged_last, reserved
 
+__all__ = ["PopulationBasedTraining", "pbt_step", "population_based_training"]
+
 
 class PopulationState(NamedTuple):
     """The generation in work: points [n, dimensions], whom each member continues [n], scores [n]."""

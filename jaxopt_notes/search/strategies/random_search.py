@@ -9,6 +9,8 @@ from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 
+__all__ = ["RandomSearch", "random_search"]
+
 
 class RandomState(NamedTuple):
     """The distributions by name, and how many configurations have been asked for."""

@@ -23,6 +23,8 @@ from jaxopt_notes.search.trials import (
     tell_trials,
 )
 
+__all__ = ["SuccessiveHalving", "equal_share_rungs", "geometric_rungs", "successive_halving"]
+
 Rungs = tuple[tuple[int, int], ...]  # (trials, epochs in total)
 
 

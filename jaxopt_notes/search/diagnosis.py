@@ -1,0 +1,120 @@
+"""Why a build cannot be traced, in the words of the space: which hyperparameter, and what to write instead.
+
+Hyperparameters that are data are traced: one program serves all their values. A build that needs such a value
+while it is traced (a width, a branch) fails somewhere inside JAX or a layer, and that error knows nothing of
+spaces. So the build is traced again with the values of one hyperparameter after the other known; the one
+that cures it is the culprit.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import path_name
+from jaxopt_notes.search.member import Runs
+from jaxopt_notes.search.spaces.choices import Choice
+from jaxopt_notes.search.spaces.distributions import Distribution, Integers
+from jaxopt_notes.search.spaces.space import Configs, dimensions, fill
+
+
+def check_run(runs: Runs, config: Configs, data: tuple) -> None:
+    """Trace a run of one epoch, without compiling or training anything.
+
+    Arguments:
+        runs: build, space, static choices and monitor.
+        config: the values of one configuration, by name, static choices left out.
+        data: (train, validation).
+
+    Raises:
+        TypeError, ValueError: the build cannot be traced, makes no `Trainer`, or has no such history.
+    """
+    try:
+        history = _trace(runs, config, {}, runs.space, data)
+    except Exception as error:
+        if (explained := explain(runs, config, data)) is not None:
+            raise explained from error
+        raise
+    if runs.monitor not in history:
+        known = ", ".join(sorted(history))
+        raise ValueError(f"sweep(monitor) is {runs.monitor!r}, expected one of {known}.")
+
+
+def explain(runs: Runs, config: Configs, data: tuple) -> Exception | None:
+    """The error to raise instead of the one that tracing raises; `None` if there is nothing to add."""
+    axes = dimensions(runs.space)
+    known = {name: np.asarray(value).item() for name, value in config.items()}
+
+    def fails(known: Mapping[str, Any], space: Any = runs.space) -> bool:
+        try:
+            _trace(runs, {n: v for n, v in config.items() if n not in known}, known, space, data)
+        except Exception:
+            return True
+        return False
+
+    if not fails({}):
+        return None
+    try:
+        built = runs.build(fill(runs.space, {**known, **runs.static}))
+    except Exception:
+        built = None
+    else:
+        if not all(hasattr(built, method) for method in ("init", "advance")):
+            return TypeError(f"sweep(build) returned {built!r}, expected a Trainer.")
+    cures = [name for name in config if not fails({name: known[name]})]
+    if not cures and len(config) > 1 and not fails(known):
+        cures = list(config)
+    if cures:
+        return TypeError(_needs_value(cures, axes))
+    for path, values in jax.tree.leaves_with_path(runs.space, is_leaf=_is_list):
+        if _is_list(values) and not fails({}, _with(runs.space, path, values[0])):
+            name, text = path_name(path), ", ".join(map(repr, values))
+            return TypeError(
+                f"sweep(space): {name!r} is the list [{text}], which is one constant for all configurations: "
+                f"jn.choice([{text}]) searches over its values."
+            )
+    return None
+
+
+def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, data: tuple) -> Tree:
+    """The shapes of the history of one epoch; the values of `known` are not traced."""
+
+    def run(config: Configs, key: jax.Array, data: tuple) -> Tree:
+        trainer = runs.build(fill(space, {**config, **known, **runs.static}))
+        return trainer.advance(trainer.init(key, data[0]), *data, 1)[1]
+
+    return jax.eval_shape(run, config, jax.random.key(0), data)
+
+
+def _needs_value(names: list[str], axes: dict[str, Distribution]) -> str:
+    where = " and ".join("h" + "".join(f"[{part!r}]" for part in name.split("/")) for name in names)
+    values = ", ".join(_some_values(axes[names[0]]))
+    return (
+        f"sweep(build) needs the value of {where} while it is traced, as a size, in an `if`, in a loop or as "
+        "a Python number; but what is drawn from such a distribution is data, and one program serves all its "
+        f"values. For structure write {names[0]!r}: jn.static_choice([{values}]), which compiles once for "
+        "each value; to choose between numbers jnp.where(condition, a, b)."
+    )
+
+
+def _some_values(axis: Distribution) -> list[str]:
+    """A few values of a distribution, to show how the other one is written."""
+    count = len(axis.values) if isinstance(axis, Choice) else 4 if isinstance(axis, Integers) else 3
+    found = np.asarray(axis.grid(count))
+    return [f"{value:g}" for value in found[:4].tolist()] + (["…"] if len(found) > 4 else [])
+
+
+def _is_list(leaf: Any) -> bool:
+    """Whether it is a list of plain numbers, as a list of values to search over would be."""
+    return isinstance(leaf, list) and len(leaf) > 0 and all(isinstance(x, int | float) for x in leaf)
+
+
+def _with(space: Any, path: tuple, value: Any) -> Any:
+    """The space with another value at one place."""
+    return jax.tree.map_with_path(
+        lambda here, leaf: value if here == path else leaf,
+        space,
+        is_leaf=lambda leaf: _is_list(leaf) or isinstance(leaf, Distribution),
+    )
