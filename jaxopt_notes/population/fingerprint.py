@@ -4,6 +4,8 @@ A run that goes on in another process must be the same run. Arrays are known by 
 functions by a hash of their code and of what they close over, the library by a hash of its sources.
 """
 
+import dataclasses
+import enum
 import functools
 import hashlib
 import importlib
@@ -17,7 +19,7 @@ import jax
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.population.chunk_program import as_numpy
+from jaxopt_notes.population.chunk_program import as_numpy, key_impl
 
 
 @functools.cache
@@ -27,7 +29,7 @@ def library() -> dict[str, str]:
     root = pathlib.Path(__file__).parents[1]
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()
-        if not name.startswith(("plots/", "interop/", "cli.py")):  # on these no number depends
+        if not name.startswith(("plots/", "interop/", "cli/")):  # on these no number depends
             digest.update(name.encode() + path.read_bytes())
     return {
         "jaxopt_notes": importlib.import_module(root.name).__version__,
@@ -49,7 +51,8 @@ def of_tree(tree: Tree) -> str:
     digest = hashlib.sha256(without_addresses(str(treedef)).encode())
     for leaf in leaves:
         array = as_numpy(leaf)
-        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        what = f"{array.dtype}{array.shape}{key_impl(leaf) or ''}"
+        digest.update(what.encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:12]
 
 
@@ -69,58 +72,85 @@ def of_function(function: Any) -> str:
 
 
 def _update(digest: Any, value: Any, seen: dict[int, Any]) -> None:
-    """Take in whatever a function may refer to."""
+    """Take in whatever a function may refer to, so that other contents give another sequence of bytes."""
+
+    def note(*words: Any) -> None:
+        digest.update(("\0".join(map(str, words)) + "\n").encode())
+
+    def look_into(kind: str, *parts: Any) -> None:
+        note(kind, len(parts))
+        for part in parts:
+            _update(digest, part, seen)
+
+    if isinstance(value, bool | int | float | complex | str | bytes | range | slice | type(None)):
+        return note(repr(value))
     if id(value) in seen:
-        return
-    if isinstance(value, bool | int | float | complex | str | bytes | type(None)):
-        digest.update(repr(value).encode())
-        return
+        return note("seen", list(seen).index(id(value)))
     seen[id(value)] = value  # kept alive, so that no other object gets its number
     if isinstance(value, functools.partial):
-        for part in (value.func, value.args, value.keywords):
-            _update(digest, part, seen)
+        look_into("partial", value.func, value.args, value.keywords)
     elif isinstance(value, types.MethodType):
-        _update(digest, value.__func__, seen)
-        _update(digest, value.__self__, seen)
+        look_into("method", value.__func__, value.__self__)
     elif isinstance(value, types.FunctionType):
-        for inner in (value.__code__, value.__defaults__, value.__kwdefaults__):
-            _update(digest, inner, seen)
         cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
         closed = {
             name: cell.cell_contents for name, cell in cells if cell != types.CellType()
         }  # some are empty
         known = {
-            name: value.__globals__[name] for name in value.__code__.co_names if name in value.__globals__
+            name: value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__
         }
         near = {name: part for name, part in known.items() if _is_near(part, value)}
-        _update(digest, {**closed, **near}, seen)
+        look_into("function", value.__code__, value.__defaults__, value.__kwdefaults__, {**closed, **near})
     elif isinstance(value, types.CodeType):
-        digest.update(value.co_code + repr(value.co_names).encode())
-        for part in value.co_consts:
-            _update(digest, part, seen)
+        look_into("code", value.co_code, repr(value.co_names), value.co_consts)
     elif isinstance(value, tuple | list):
-        for part in value:
-            _update(digest, part, seen)
+        look_into(type(value).__qualname__, *value)
+    elif isinstance(value, set | frozenset):
+        look_into("set", *sorted(value, key=repr))
     elif isinstance(value, dict):
-        for name, part in value.items():
-            _update(digest, str(name), seen)
-            _update(digest, part, seen)
+        look_into("dict", *map(str, value), *value.values())
+    elif isinstance(value, enum.Enum):
+        note(type(value).__qualname__, value.name)
     elif isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
-        digest.update(f"{getattr(value, '__module__', '')}.{value.__name__}".encode())
+        note(getattr(value, "__module__", ""), value.__name__)
+    elif wrapped := _wrapped(value):
+        look_into("wrapped", *wrapped)
     elif hasattr(value, "shape") and hasattr(value, "dtype"):
-        digest.update(of_tree(value).encode())
+        note(of_tree(value))
     else:
         leaves, treedef = jax.tree.flatten(value)
+        note(without_addresses(str(treedef)), type(value).__qualname__)
         if leaves and leaves[0] is not value:  # a record: its numbers
-            _update(digest, leaves, seen)
-        digest.update(without_addresses(str(treedef)).encode() + type(value).__qualname__.encode())
+            look_into("leaves", *leaves)
+        elif dataclasses.is_dataclass(value):
+            look_into("fields", *(getattr(value, field.name) for field in dataclasses.fields(value)))
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """The names that a function and the functions inside it look up."""
+    inner = [part for part in code.co_consts if isinstance(part, types.CodeType)]
+    return [*code.co_names, *(name for part in inner for name in _names(part))]
+
+
+def _wrapped(value: Any) -> list[Any]:
+    """The functions inside what `jax.jit`, `jax.custom_vjp` and their like have made; else nothing."""
+    if isinstance(value, types.FunctionType) or not callable(getattr(value, "__wrapped__", None)):
+        return []
+    return [value.__wrapped__, *(getattr(value, name, None) for name in ("fwd", "bwd", "jvp"))]
 
 
 def _is_near(part: Any, function: types.FunctionType) -> bool:
-    """Whether a global that a function refers to belongs to its code: of its module, or a plain value."""
+    """Whether a global that a function refers to belongs to its code: of its module, or plain values."""
+    while wrapped := _wrapped(part):
+        part = wrapped[0]
     if isinstance(part, types.FunctionType):
         return part.__module__ == function.__module__
-    return isinstance(part, bool | int | float | complex | str | bytes | tuple) or hasattr(part, "dtype")
+    if isinstance(part, dict | list | tuple):
+        return all(isinstance(leaf, _PLAIN) or hasattr(leaf, "dtype") for leaf in jax.tree.leaves(part))
+    return isinstance(part, (*_PLAIN, set, frozenset, enum.Enum)) or hasattr(part, "dtype")
+
+
+_PLAIN = (bool, int, float, complex, str, bytes)
 
 
 def in_words(value: Any) -> str:
