@@ -11,16 +11,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, real_dtype
-from jaxopt_notes.numerics import safe_sqrt
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, real_dtype, zeros_like
+from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
     increment,
     require_params,
 )
-from jaxopt_notes.optimizers.core.trainable import moved, moving, objective, ravel
+from jaxopt_notes.optimizers.core.trainable import merge, moved, moving, objective, ravel, restrict
 from jaxopt_notes.optimizers.core.wrapping import select
+from jaxopt_notes.optimizers.solvers.trust_region import damped_step, damping_within, length, norm
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -43,19 +44,6 @@ def jacobian(residuals: Callable, x: jax.Array) -> jax.Array:
     """J [m, n], by columns or by rows, whichever are fewer."""
     rows = jax.eval_shape(residuals, x).size
     return (jax.jacrev if rows < x.size else jax.jacfwd)(residuals)(x)
-
-
-@jax.jit
-def damped_step(jac: jax.Array, r: jax.Array, damping: jax.Array, scale: jax.Array) -> jax.Array:
-    """−(JᵀJ + λD²)⁻¹·Jᵀr, as the least-squares solution of [J; √λ·D]·d = [−r; 0].
-
-    Arguments:
-        jac: J [m, n]. r: [m]. damping: λ ≥ 0.
-        scale: D [n], a diagonal.
-    """
-    q, upper = jnp.linalg.qr(jnp.concatenate([jac, jnp.diag(safe_sqrt(damping) * scale)]))
-    target = -jnp.matmul(q[: len(r)].T, r, precision="highest")
-    return jax.scipy.linalg.solve_triangular(upper, target)
 
 
 @record
@@ -127,26 +115,31 @@ def gauss_newton(learning_rate: Rate = 1.0, damping: Number = 0.0) -> GaussNewto
 
 
 class LevenbergMarquardtState(NamedTuple):
-    """Steps made; λ; whether the last trial was taken."""
+    """Steps made; λ of the last; whether it was taken; the radius, and D, of the next."""
 
     count: jax.Array
     damping: jax.Array
     accepted: jax.Array
+    radius: jax.Array
+    scale: Tree
 
 
 @record
 class LevenbergMarquardt(Transform):
     """See `levenberg_marquardt`."""
 
-    damping: Number
+    damping: Number | None
     increase: Number
     decrease: Number
     scaling: str = static()
 
     def init(self, params: Tree) -> LevenbergMarquardtState:
         kind = real_dtype(compute_dtype(*(x for x in jax.tree.leaves(params) if is_float(x))))
-        damping = as_hyperparameter(self.damping).astype(kind)
-        return LevenbergMarquardtState(first_step(), damping, jnp.array(True))
+        damping = (
+            jnp.zeros((), kind) if self.damping is None else as_hyperparameter(self.damping).astype(kind)
+        )
+        radius = jnp.zeros((), kind)
+        return LevenbergMarquardtState(first_step(), damping, jnp.array(True), radius, zeros_like(params))
 
     def update(
         self,
@@ -159,48 +152,118 @@ class LevenbergMarquardt(Transform):
         **extra: Any,
     ) -> tuple[Tree, LevenbergMarquardtState]:
         params = require_params("levenberg_marquardt", params)
-        x, unravel = ravel(moving(updates, params)[1])
+        here = moving(updates, params)[1]
+        x, unravel = ravel(here)
         residuals = residual_vector("levenberg_marquardt", residual_fn, params, unravel, x.dtype, extra)
-        step, better = x, jnp.array(True)
+        known = ravel(restrict(state.scale, here))[0].astype(x.dtype)
+        step, scale, damping, taken, radius = x, known, state.damping, jnp.array(True), state.radius
         if x.size:
             jac, r = jacobian(residuals, x), residuals(x)
-            scale = jnp.ones_like(x)
-            if self.scaling == "columns":
-                norms = safe_sqrt(jnp.sum(jac**2, axis=0))
-                scale = jnp.where(norms > 0, norms, scale)  # what no residual depends on stands still
-            step = damped_step(jac, r, state.damping.astype(x.dtype), scale)
-            after = residuals(x + step)
-            better = jnp.vdot(after, after) <= jnp.vdot(r, r)  # not so if it is NaN
-            step = jnp.where(better, step, jnp.zeros_like(step))
-        up, down = (as_hyperparameter(n).astype(state.damping.dtype) for n in (self.increase, self.decrease))
-        # Between bounds where a further factor changes no step any more.
-        eps = float(jnp.finfo(state.damping.dtype).eps)
-        changed = state.damping * jnp.where(better, down, up)
-        damping = jnp.where((changed >= eps**2) & (changed <= eps**-2), changed, state.damping)
-        new = LevenbergMarquardtState(increment(state.count), damping, better)
+            scale = self.norms(jac, known)
+            units = jnp.where(
+                scale > 0, scale, jnp.ones_like(scale)
+            )  # what no residual depends on stands still
+            damping, radius = self.within(jac, r, x, units, state)
+            step = damped_step(jac, r, damping, units)
+            change = jnp.matmul(jac, step, precision="highest")
+            taken, radius = self.judge(units * step, change, r, residuals(x + step), damping, radius)
+            radius = jnp.maximum(radius, jnp.finfo(x.dtype).eps * norm(units * x))
+            step = jnp.where(taken, step, jnp.zeros_like(step))
+        kind = state.damping.dtype
+        new = LevenbergMarquardtState(
+            increment(state.count), damping.astype(kind), taken, radius.astype(kind),
+            merge(unravel(scale), state.scale),
+        )  # fmt: skip
         return moved(unravel(step), updates, params, accept), select(accept, new, state)
+
+    def norms(self, jac: jax.Array, known: jax.Array) -> jax.Array:
+        """D: ones, or the largest norm that each column of J ever had."""
+        if self.scaling == "identity":
+            return jnp.ones_like(known)
+        return jnp.maximum(known, jax.vmap(norm, 1)(jac))
+
+    def within(
+        self, jac: jax.Array, r: jax.Array, x: jax.Array, scale: jax.Array, state: LevenbergMarquardtState
+    ) -> tuple[jax.Array, jax.Array]:
+        """λ of this step, and the radius that it comes from."""
+        first = state.count == 0
+        unbounded = jnp.full((), jnp.inf, x.dtype)
+        begin = unbounded
+        if self.damping is None:
+            size = norm(scale * x)
+            begin = jnp.where(size > 0, size, unbounded)
+        radius = jnp.where(first, begin, state.radius.astype(x.dtype))
+        damping = damping_within(jac, r, scale, radius)
+        if self.damping is not None:
+            damping = jnp.where(first, as_hyperparameter(self.damping).astype(x.dtype), damping)
+        return damping, jnp.where(first, jnp.minimum(radius, length(jac, r, scale, damping)), radius)
+
+    def judge(
+        self,
+        step: jax.Array,
+        change: jax.Array,
+        before: jax.Array,
+        after: jax.Array,
+        damping: jax.Array,
+        radius: jax.Array,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Whether the step is taken, and the next radius, by how much of what was promised came true.
+
+        Arguments:
+            step: D·d [n]. change: J·d [m]. before, after: residuals [m].
+            damping: λ. radius: that of this step.
+        """
+        kind = before.dtype
+        largest = jnp.max(jnp.abs(before))
+        largest = jnp.where(largest > 0, largest, jnp.ones_like(largest))
+        before, after, change = before / largest, after / largest, change / largest
+        fall = jnp.sum((before - after) * (before + after))  # of ‖r‖², without cancellation
+        tangent, penalty = jnp.sum(change**2), damping * jnp.sum((step / largest) ** 2)
+        promised = tangent + 2 * penalty
+        rounding = 4 * jnp.finfo(kind).eps * jnp.sum(before**2)
+        blind = promised <= rounding  # the values cannot tell any more, the model can
+        taken = jnp.isfinite(fall) & (fall >= jnp.where(blind, -rounding, jnp.zeros_like(rounding)))
+        share = jnp.where(blind, jnp.where(taken, 1.0, -1.0).astype(kind), safe_divide(fall, promised))
+
+        size = norm(step)
+        up, down = (as_hyperparameter(n).astype(kind) for n in (self.increase, self.decrease))
+        half = jnp.full((), 0.5, kind)
+        steep = tangent + penalty  # the minimum of the parabola with this slope through both values
+        least = safe_divide(half * steep, steep - half * jnp.where(jnp.isfinite(fall), fall, 0))
+        least = jnp.where(fall >= 0, half, jnp.where(jnp.isfinite(fall), least, 0))
+        factor = jnp.maximum(1 / up, jnp.minimum(least, half))
+        shorter, longer = factor * jnp.minimum(radius, up * size), size / down
+        poor, good = ~(share > 0.25), (share >= 0.75) | (size < 0.99 * radius)
+        new = jnp.where(poor, shorter, jnp.where(good, longer, radius))
+        return taken, jnp.where(size > 0, new, radius)
 
 
 def levenberg_marquardt(
-    damping: Number = 1e-3, increase: Number = 10.0, decrease: Number = 0.1, scaling: str = "identity"
+    damping: Number | None = None, increase: Number = 10.0, decrease: Number = 0.5, scaling: str = "identity"
 ) -> LevenbergMarquardt:
     """Levenberg–Marquardt: Gauss–Newton where it helps, gradient descent where it does not.
 
-        d = −(JᵀJ + λD²)⁻¹·Jᵀr
-        θ ← θ + d, λ ← decrease·λ     if ‖r(θ + d)‖ ≤ ‖r(θ)‖,     else λ ← increase·λ
+        d = −(JᵀJ + λD²)⁻¹·Jᵀr,     λ ≥ 0 the least for which ‖Dd‖ ≤ Δ
+        θ ← θ + d                   if ‖r(θ + d)‖ ≤ ‖r(θ)‖
+        ρ = (‖r(θ)‖² − ‖r(θ + d)‖²) / (‖Jd‖² + 2λ‖Dd‖²)
+        Δ ← ‖Dd‖/decrease           if ρ ≥ ¾ or λ = 0
+        Δ ← t·Δ, t in [1/increase, ½]   if ρ ≤ ¼: the minimum of a parabola along d
 
     Arguments:
-        damping: the first λ > 0. For λ → 0 the step is Gauss–Newton's, for λ → ∞ that of gradient
-            descent of rate 1/λ.
-        increase: > 1, the factor after a step that was refused.
-        decrease: in (0, 1], the factor after one that was taken.
-        scaling: D: "identity" (Levenberg), or "columns", the norms of J's columns (Marquardt), where the
-            step does not depend on the parameters' units. Static.
+        damping: λ > 0 of the first trial. For λ → 0 the step is Gauss–Newton's, for λ → ∞ that of gradient
+            descent of rate 1/λ. `None`, the default: as the first radius demands, Δ = ‖Dθ‖ (no bound
+            where that is 0), which does not depend on the units of the residuals.
+        increase: > 1, by how much the radius shrinks at most after a step that was refused, or nearly so;
+            for large λ that is how much λ grows.
+        decrease: in (0, 1], 1/decrease is how much longer than the last step the next one may be after a
+            good one; for large λ that is how much λ shrinks.
+        scaling: D: "identity" (Levenberg), or "columns", the largest norm that each column of J has had,
+            where the step does not depend on the parameters' units (Marquardt, Moré). Static.
 
     Returns:
         A `LevenbergMarquardt` record. `update` needs `params` and `residual_fn=`, as `gauss_newton`'s;
-        the residuals are evaluated once more at the trial. A refused step is a zero update, and λ in the
-        state grows. The loss ½‖r‖² never rises.
+        the residuals are evaluated once more at the trial. A refused step is a zero update, and the
+        radius in the state shrinks. The loss ½‖r‖² never rises by more than rounding.
 
     Raises:
         ValueError: a number outside its interval, `update` without params or residual_fn.
@@ -210,16 +273,20 @@ def levenberg_marquardt(
         >>> optimizer, x = levenberg_marquardt(), jnp.array([-1.2, 1.0])
         >>> updates, state = optimizer.update(x, optimizer.init(x), x, residual_fn=r)
         >>> print(bool(state.accepted), f"{state.damping:.2f}")
-        False 0.01
+        False 0.36
 
-    Source: Levenberg 1944; Marquardt 1963; Nocedal & Wright 2006, section 10.3.
+    Source: Levenberg 1944; Marquardt 1963; Moré 1978, whose radius and constants these are.
 
-    Elsewhere: `scipy.optimize.least_squares(method="lm")` is MINPACK's, with a trust region in λ's place.
-    Neither torch nor optax has it.
+    Elsewhere: `scipy.optimize.least_squares(method="lm")` is MINPACK's implementation of Moré's paper: it
+    begins with a radius of 100·‖Dθ‖ and finds λ to 10%, here to the last digit. Rules that change λ itself
+    by factors, Marquardt's and Nielsen's, refuse many more steps in curved valleys. Neither torch nor optax
+    has it.
     """
     return LevenbergMarquardt(
-        check_number("levenberg_marquardt(damping)", damping, "(0, inf)", "the usual value is 1e-3"),
+        None
+        if damping is None
+        else check_number("levenberg_marquardt(damping)", damping, "(0, inf)", "the usual value is 1e-3"),
         check_number("levenberg_marquardt(increase)", increase, "(1, inf)", "the usual value is 10"),
-        check_number("levenberg_marquardt(decrease)", decrease, "(0, 1]", "the usual value is 0.1"),
+        check_number("levenberg_marquardt(decrease)", decrease, "(0, 1]", "the usual value is 0.5"),
         check_choice("levenberg_marquardt(scaling)", scaling, ("identity", "columns")),
     )
