@@ -123,3 +123,16 @@ def test_a_history_without_curves():
 def test_a_picture_is_written(tmp_path):
     plot_curves({"loss": np.ones(5)}, "title").savefig(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("mode", "y", "arrow"), [("max", 0.03, "v"), ("min", 0.97, "^")])
+def test_what_is_off_the_scale_is_on_the_side_of_the_bad(mode, y, arrow):
+    sign = 1 if mode == "max" else -1
+    scores = sign * np.array([*np.linspace(0.9, 0.98, 9), 0.1])[:, None]
+    (axis,) = axes_by_name(plot_sweep(results(scores, mode, rate=np.arange(1.0, 11.0)))).values()
+    (line,) = [line for line in axis.lines if line.get_label() == "off the scale"]
+    assert set(line.get_ydata()) == {y}
+    assert line.get_marker() == arrow
+    (points,) = [container.lines[0] for container in axis.containers]
+    assert 10.0 in line.get_xdata()
+    assert len(points.get_xdata()) == 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.search import training_score
-from jaxopt_notes.studies.differentiable_training import START, build, curve, memory, tune
+from jaxopt_notes.studies.differentiable_training import START, build, curve, hyperparameters, memory, tune
 
 
 def test_every_slope_agrees_with_finite_differences(x64, key):
@@ -44,3 +44,12 @@ def test_memory_at_four_hundred_steps():
 def test_steps_that_are_no_square():
     with pytest.raises(ValueError, match=r"memory\(steps\) is 200, expected a square number"):
         memory(200, checkpoint=True)
+
+
+def test_what_is_tuned_may_be_any_real_number(x64):
+    """Logarithms, and the log-odds of the momentum."""
+    found = hyperparameters({"rate": -2.0, "momentum": 1.0, "scale": 0.5})
+    expected = {"rate": np.exp(-2), "momentum": 1 / (1 + np.exp(-1)), "scale": np.exp(0.5)}
+    assert found == pytest.approx(expected, rel=1e-12)
+    expected = {"rate": 0.01, "momentum": 0.5, "rate_decay": 0.01, "weight_decay": 1e-4, "scale": 0.1}
+    assert hyperparameters(START) == pytest.approx(expected)

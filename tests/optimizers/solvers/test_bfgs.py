@@ -83,3 +83,18 @@ def test_a_leaf_without_gradient_has_no_part_in_the_matrix(x64):
     np.testing.assert_array_equal(whole[2], [0, 0, 1, 0])
     np.testing.assert_array_equal(whole[np.ix_([0, 1, 3], [0, 1, 3])], part)
     assert (part != np.eye(3)).any()
+
+
+def test_the_first_pair_that_is_kept_scales_the_matrix(x64):
+    """After one of negative curvature: H = γI with γ = sᵀy/yᵀy, updated by (s, y)."""
+    optimizer, x = bfgs(1.0, linesearch=None), np.array([1.0, 1.0])
+    state = optimizer.init(jnp.asarray(x))
+    path = [(x, [1.0, 0.5]), (x - 0.1, [2.0, 1.5]), (x - 0.3, [1.0, 1.4])]
+    for point, g in path:
+        updates, state = optimizer.update(jnp.asarray(g), state, jnp.asarray(point))
+    assert state.pairs == 1
+    s, y = np.array([-0.2, -0.2]), np.array([-1.0, -0.1])
+    turn = np.eye(2) - np.outer(s, y) / (s @ y)
+    expected = (s @ y) / (y @ y) * turn @ turn.T + np.outer(s, s) / (s @ y)
+    np.testing.assert_allclose(state.inverse_hessian, expected, rtol=1e-12)
+    np.testing.assert_allclose(updates, -expected @ [1.0, 1.4], rtol=1e-12)
