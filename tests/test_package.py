@@ -164,7 +164,7 @@ def test_modules_import_in_no_circle():
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_peers_are_imported_in_functions_of_interop_only(path):
     for module, eager in imports(path):
-        if module.split(".")[0] in PEERS - {"orbax"}:
+        if module.split(".")[0] in PEERS:
             assert not eager, f"{module} is imported with {module_name(path)}"
             assert part(module_name(path)) == "interop", f"{module_name(path)} imports {module}"
         if module.split(".")[0] == "matplotlib":

@@ -20,6 +20,8 @@ record is data. Nothing is lost by doing so: in the other direction `chain` take
 every rate takes a schedule of optax. Made of closures, they are structure too: build them once, because a
 chain rebuilt around new closures is traced again.
 
+`save_orbax` and `load_orbax` keep trees that are spread over many devices as checkpoints of orbax.
+
 `optuna_search` makes a search strategy of any sampler of Optuna, its trials in any of Optuna's storages.
 """
 
@@ -27,5 +29,15 @@ from jaxopt_notes.interop.loggers import tensorboard_logger, wandb_logger
 from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
 from jaxopt_notes.interop.optuna_results import to_optuna
+from jaxopt_notes.interop.orbax import load_orbax, save_orbax
 
-__all__ = ["OptunaSearch", "optuna_search", "tensorboard_logger", "to_optax", "to_optuna", "wandb_logger"]
+__all__ = [
+    "OptunaSearch",
+    "load_orbax",
+    "optuna_search",
+    "save_orbax",
+    "tensorboard_logger",
+    "to_optax",
+    "to_optuna",
+    "wandb_logger",
+]

@@ -50,8 +50,8 @@ def save(path: Path, tree: Tree) -> None:
         ...     load(folder + "/run.npz", like={"w": jnp.zeros(2), "key": jax.random.key(1)})["w"]
         Array([1., 1.], dtype=float32)
 
-    Elsewhere: orbax writes a folder, sharded and asynchronously; take it for large models. Flax's msgpack
-    files and `numpy.savez` know neither typed keys nor (`savez`) bfloat16.
+    Elsewhere: orbax writes a folder, sharded and in the background, for models spread over many devices:
+    `interop.save_orbax`. `numpy.savez` knows neither typed keys nor bfloat16.
     """
     leaves = _by_name(tree)
     with replacing(path) as file:
