@@ -29,7 +29,13 @@ def compute_dtype(*leaves: Any) -> np.dtype:
     """The dtype to compute in: that of the leaves, and at least float32 (complex64 if complex)."""
     with jax.numpy_dtype_promotion("standard"):
         dtypes = [jnp.asarray(leaf).dtype for leaf in leaves]
-        return functools.reduce(jnp.promote_types, dtypes, np.dtype("float32"))
+        wide = [dtype for dtype in dtypes if not _is_narrow(dtype)]  # JAX promotes no float8, float6, float4
+        return functools.reduce(jnp.promote_types, wide, np.dtype("float32"))
+
+
+def _is_narrow(dtype: Any) -> bool:
+    """Whether this is a floating dtype of less than 32 bits, all of whose numbers float32 has too."""
+    return dtype.itemsize < 4 and jnp.issubdtype(dtype, jnp.floating)
 
 
 def real_dtype(dtype: Any) -> np.dtype:

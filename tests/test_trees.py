@@ -62,6 +62,9 @@ def test_none_is_a_leaf_for_is_none():
         (["complex64"], "complex64"),
         (["float16", "complex64"], "complex64"),
         ([], "float32"),
+        (["float8_e4m3fn"], "float32"),
+        (["float8_e5m2", "float4_e2m1fn", "bfloat16"], "float32"),
+        (["float8_e8m0fnu", "complex64"], "complex64"),
     ],
 )
 def test_compute_dtype_is_at_least_float32(dtypes, expected):

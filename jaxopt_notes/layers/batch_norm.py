@@ -24,8 +24,10 @@ class BatchNorm:
     unbiased: bool = static()
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
-        zero, one = (make(x.shape[-1:], parameter_dtype(x)) for make in (jnp.zeros, jnp.ones))
-        return {"scale": one, "bias": zero}, {"mean": zero, "var": one}
+        def full(value: float) -> jax.Array:  # a buffer for each: parameters and state may be donated
+            return jnp.full(x.shape[-1:], value, parameter_dtype(x))
+
+        return {"scale": full(1), "bias": full(0)}, {"mean": full(0), "var": full(1)}
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False

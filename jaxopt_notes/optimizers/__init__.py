@@ -99,6 +99,7 @@ from jaxopt_notes.optimizers.transforms.weight_decay import (
     multiplicative_decay,
     weight_decay,
 )
+from jaxopt_notes.optimizers.transforms.zero_nonfinite import zero_nonfinite
 from jaxopt_notes.optimizers.wrappers.accumulation import accumulate_gradients
 from jaxopt_notes.optimizers.wrappers.averaging import ema_params, polyak_average, swa
 from jaxopt_notes.optimizers.wrappers.conditionally import conditionally
@@ -109,7 +110,6 @@ from jaxopt_notes.optimizers.wrappers.lookahead import lookahead
 from jaxopt_notes.optimizers.wrappers.loss_scaling import dynamic_loss_scale, static_loss_scale
 from jaxopt_notes.optimizers.wrappers.masking import masked
 from jaxopt_notes.optimizers.wrappers.master_weights import kahan, master_weights
-from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite, zero_nonfinite
 from jaxopt_notes.optimizers.wrappers.partition import (
     freeze,
     label_paths,
@@ -119,6 +119,7 @@ from jaxopt_notes.optimizers.wrappers.partition import (
 from jaxopt_notes.optimizers.wrappers.sam import SAM, sam
 from jaxopt_notes.optimizers.wrappers.schedule_free import schedule_free
 from jaxopt_notes.optimizers.wrappers.shard_state import shard_state
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from jaxopt_notes.optimizers.wrappers.snapshots import snapshots
 from jaxopt_notes.optimizers.yogi import Yogi, yogi
 

@@ -20,11 +20,11 @@ from jaxopt_notes.optimizers.core.leafwise import (
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.optimizers.core.xla_cpu import anew, plain_norms
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -77,23 +77,22 @@ class Adafactor(Transform):
         number = as_hyperparameter(state.count) + 1
         effective = jnp.maximum(number - as_hyperparameter(self.decay_offset), 1)
         rate = rate_at(self.learning_rate, state.count)
-        decay = on_leaves(rate * rate_at(self.weight_decay, state.count), self.mask, params)
+        decay = number_where(self.mask, rate * rate_at(self.weight_decay, state.count), params)
         scalars = {
             "rate": jnp.minimum(rate, number**-0.5) if self.relative_step else rate,
             "b2": 1 - effective ** -as_hyperparameter(self.decay_rate),
-            "threshold": self.clipping_threshold, "eps": self.eps,
+            "threshold": self.clipping_threshold, "eps": self.eps, "decay": decay,
             "scale_at_least": self.eps_scale if self.multiply_by_parameter_scale else 1.0,
             "scale_at_most": jnp.inf if self.multiply_by_parameter_scale else 1.0,
         }  # fmt: skip
-        slots = (state.rows, state.columns, decay)
         if self.momentum is None:
-            updates, rows, columns, _ = leafwise(
-                adafactor_step, updates, params, *slots, accept=accept, **scalars
+            updates, rows, columns = leafwise(
+                adafactor_step, updates, params, state.rows, state.columns, accept=accept, **scalars
             )
             mu = state.mu
         else:
-            updates, rows, columns, _, mu = leafwise(
-                adafactor_momentum_step, updates, params, *slots, state.mu,
+            updates, rows, columns, mu = leafwise(
+                adafactor_momentum_step, updates, params, state.rows, state.columns, state.mu,
                 accept=accept, momentum=self.momentum, **scalars,
             )  # fmt: skip
         return updates, AdafactorState(increment(state.count, accept), rows, columns, mu)
@@ -132,17 +131,17 @@ def _scaled(g: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array:
     return safe_divide(g, jnp.expand_dims(row, first) * jnp.expand_dims(safe_sqrt(columns), second))
 
 
-def adafactor_step(g, p, rows, columns, decay, *, store=store_always, **scalars):
+def adafactor_step(g, p, rows, columns, *, decay, store=store_always, **scalars):
     """The update of one leaf and its means; `decay` is ηλ."""
     step, rows, columns = _factored_step(g, p, rows, columns, store=store, **scalars)
-    return -(step + decay * p), rows, columns, decay
+    return -(step + decay * p), rows, columns
 
 
-def adafactor_momentum_step(g, p, rows, columns, decay, m, *, momentum, store=store_always, **scalars):
+def adafactor_momentum_step(g, p, rows, columns, m, *, decay, momentum, store=store_always, **scalars):
     """The same with an average of the steps."""
     step, rows, columns = _factored_step(g, p, rows, columns, store=store, **scalars)
     m = store(m, momentum * m + (1 - momentum) * step)
-    return -(m + decay * p), rows, columns, decay, m
+    return -(m + decay * p), rows, columns, m
 
 
 def adafactor(

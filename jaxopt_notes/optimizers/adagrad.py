@@ -42,24 +42,18 @@ class AdaGrad(Transform):
     def update(
         self, updates: Tree, state: AdaGradState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, AdaGradState]:
-        formula = adagrad_step_eps_in_sqrt if self.eps_in_sqrt else adagrad_step
-        rate = rate_at(self.learning_rate, state.count)
         updates, sums = leafwise(
-            formula, updates, params, state.sum_of_squares, rate=rate, eps=self.eps, accept=accept
-        )
+            adagrad_step, updates, params, state.sum_of_squares,
+            accept=accept, rate=rate_at(self.learning_rate, state.count), eps=self.eps,
+            options={"eps_in_sqrt": self.eps_in_sqrt},
+        )  # fmt: skip
         return updates, AdaGradState(increment(state.count, accept), sums)
 
 
-def adagrad_step(g, p, r, *, rate, eps, store=store_always):
-    """The update and the sum of one leaf: r ← r + g², −η·g/(ε + √r)."""
+def adagrad_step(g, p, r, *, rate, eps, eps_in_sqrt=False, store=store_always):
+    """The update and the sum of one leaf: r ← r + g², −η·g/(ε + √r), or −η·g/√(r + ε)."""
     r = store(r, r + abs_squared(g))
-    return -rate * safe_divide(g, eps + safe_sqrt(r)), r
-
-
-def adagrad_step_eps_in_sqrt(g, p, r, *, rate, eps, store=store_always):
-    """The same with ε inside the root: −η·g/√(r + ε)."""
-    r = store(r, r + abs_squared(g))
-    return -rate * safe_divide(g, safe_sqrt(r + eps)), r
+    return -rate * safe_divide(g, safe_sqrt(r + eps) if eps_in_sqrt else eps + safe_sqrt(r)), r
 
 
 def adagrad(

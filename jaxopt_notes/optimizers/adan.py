@@ -17,11 +17,11 @@ from jaxopt_notes.optimizers.core.leafwise import (
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.optimizers.core.xla_cpu import after
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -61,10 +61,11 @@ class Adan(Transform):
         params = require_params("adan", params)
         count = increment(state.count, accept)
         rate = rate_at(self.learning_rate, state.count)
-        decay = on_leaves(rate * rate_at(self.weight_decay, state.count), self.mask, params)
-        updates, mu, nu, slow, gradient, _ = leafwise(
-            adan_step, updates, params, state.mu, state.nu, state.slow, state.negative_gradient, decay,
-            accept=accept, rate=rate, b1=self.b1, b3=self.b3, eps=self.eps, eps_root=self.eps_root,
+        decay = number_where(self.mask, rate * rate_at(self.weight_decay, state.count), params)
+        updates, mu, nu, slow, gradient = leafwise(
+            adan_step, updates, params, state.mu, state.nu, state.slow, state.negative_gradient,
+            accept=accept, rate=rate, decay=decay,
+            b1=self.b1, b3=self.b3, eps=self.eps, eps_root=self.eps_root,
             b2=self.b2, seen=state.count > 0, c1=bias_correction(self.b1, count),
             c2=bias_correction(self.b2, count), c3=bias_correction(self.b3, count),
         )  # fmt: skip
@@ -72,7 +73,7 @@ class Adan(Transform):
 
 
 def adan_step(
-    g, p, m, n, e, negative, decay, *, rate, b1, b2, b3, eps, eps_root, seen, c1, c2, c3, store=store_always
+    g, p, m, n, e, negative, *, rate, decay, b1, b2, b3, eps, eps_root, seen, c1, c2, c3, store=store_always
 ):
     """The update of one leaf and its slots; `decay` is ηλ, `seen` is 1 if there is a last gradient.
 
@@ -84,7 +85,7 @@ def adan_step(
     e = store(e, b * e + (1 - b) * g)
     negative = store(negative, after(n, -g))
     step = safe_divide(m / c1 + (1 - b2) * (g - e) / c2, safe_sqrt(n / c3 + eps_root) + eps)
-    return -(rate * step + decay * p) / (1 + decay), m, n, e, negative, decay
+    return -(rate * step + decay * p) / (1 + decay), m, n, e, negative
 
 
 def adan(

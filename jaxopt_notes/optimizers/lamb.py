@@ -19,11 +19,11 @@ from jaxopt_notes.optimizers.core.leafwise import (
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.optimizers.core.xla_cpu import anew, plain_norms
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -50,17 +50,17 @@ class LAMB(Transform):
     ) -> tuple[Tree, AdamState]:
         params = require_params("lamb", params)
         count = increment(state.count, accept)
-        decay = on_leaves(rate_at(self.weight_decay, state.count), self.mask, params)
-        updates, mu, nu, _ = leafwise(
-            lamb_step, updates, params, state.mu, state.nu, decay,
-            accept=accept, rate=rate_at(self.learning_rate, state.count),
+        decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)
+        updates, mu, nu = leafwise(
+            lamb_step, updates, params, state.mu, state.nu,
+            accept=accept, decay=decay, rate=rate_at(self.learning_rate, state.count),
             b1=self.b1, b2=self.b2, eps=self.eps, eps_root=self.eps_root,
             c1=bias_correction(self.b1, count), c2=bias_correction(self.b2, count),
         )  # fmt: skip
         return updates, AdamState(count, mu, nu)
 
 
-def lamb_step(g, p, m, v, decay, *, rate, b1, b2, eps, eps_root, c1, c2, store=store_always):
+def lamb_step(g, p, m, v, *, rate, decay, b1, b2, eps, eps_root, c1, c2, store=store_always):
     """The update of one leaf and its moments; c1 and c2 are the bias corrections 1 − b1ᵗ and 1 − b2ᵗ.
 
     The direction is made twice, in the pass for its norm and in that for the parameters.
@@ -73,7 +73,7 @@ def lamb_step(g, p, m, v, decay, *, rate, b1, b2, eps, eps_root, c1, c2, store=s
 
     length, step = plain_norms(p, direction(*anew(c1, c2)))
     ratio = jnp.where((length > 0) & (step > 0), safe_divide(length, step), jnp.ones_like(step))
-    return -rate * ratio * direction(c1, c2), m, v, decay
+    return -rate * ratio * direction(c1, c2), m, v
 
 
 def lamb(

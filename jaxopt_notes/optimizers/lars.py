@@ -1,6 +1,5 @@
 """LARS: momentum whose rate is, layer by layer, in proportion to the weights over their gradient."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,11 +13,11 @@ from jaxopt_notes.optimizers.core.leafwise import (
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.optimizers.momentum import MomentumState, momentum_step
 from jaxopt_notes.optimizers.nesterov import nesterov_step
 from jaxopt_notes.record import Number, check_number, record, static
@@ -45,10 +44,10 @@ class LARS(Transform):
         self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, MomentumState]:
         params = require_params("lars", params)
-        updates, velocity, _ = leafwise(
-            lars_step_nesterov if self.nesterov else lars_step,
-            updates, params, state.velocity, on_leaves(1.0, self.mask, params),
-            accept=accept, rate=rate_at(self.learning_rate, state.count), momentum=self.momentum,
+        updates, velocity = leafwise(
+            lars_step, updates, params, state.velocity, options={"nesterov": self.nesterov},
+            accept=accept, adapted=number_where(self.mask, 1.0, params),
+            rate=rate_at(self.learning_rate, state.count), momentum=self.momentum,
             trust_coefficient=self.trust_coefficient, eps=self.eps,
             weight_decay=rate_at(self.weight_decay, state.count),
         )  # fmt: skip
@@ -63,20 +62,13 @@ def lars_gradient(g, p, *, trust_coefficient, eps, weight_decay):
     return ratio * (g + weight_decay * p)
 
 
-def _lars(momentum_step: Callable, g, p, v, adapted, *, rate, momentum, store, **trust):
-    trusted = jnp.where(adapted > 0, lars_gradient(g, p, **trust), g)
-    update, v = momentum_step(trusted, p, v, rate=rate, momentum=momentum, store=store)
-    return update, v, adapted
-
-
-def lars_step(g, p, v, adapted, *, store=store_always, **numbers):
+def lars_step(
+    g, p, v, *, rate, momentum, adapted, nesterov, trust_coefficient, eps, weight_decay, store=store_always
+):
     """The update and the velocity of one leaf: momentum of the trusted gradient, or of the bare one."""
-    return _lars(momentum_step, g, p, v, adapted, store=store, **numbers)
-
-
-def lars_step_nesterov(g, p, v, adapted, *, store=store_always, **numbers):
-    """The same with Nesterov's look-ahead."""
-    return _lars(nesterov_step, g, p, v, adapted, store=store, **numbers)
+    trusted = lars_gradient(g, p, trust_coefficient=trust_coefficient, eps=eps, weight_decay=weight_decay)
+    step = nesterov_step if nesterov else momentum_step
+    return step(jnp.where(adapted > 0, trusted, g), p, v, rate=rate, momentum=momentum, store=store)
 
 
 def lars(

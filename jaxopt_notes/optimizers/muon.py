@@ -58,29 +58,24 @@ class MuonMatrices(Transform):
     ) -> tuple[Tree, MuonState]:
         params = require_params("muon", params)
         by_width = self.consistent_rms is None
-        coefficients = {
-            f"{name}{i}": c
-            for i, row in enumerate(self.ns_coeffs)
-            for name, c in zip("abc", row, strict=True)
-        }
         updates, mu = leafwise(
             muon_step, updates, params, state.mu,
             accept=accept, rate=rate_at(self.learning_rate, state.count), beta=self.beta, eps=self.eps,
             ahead=as_hyperparameter(self.beta) if self.nesterov else 1.0,
             weight_decay=rate_at(self.weight_decay, state.count),
-            by_width=float(by_width), rms=0.0 if by_width else self.consistent_rms, **coefficients,
+            by_width=float(by_width), rms=0.0 if by_width else self.consistent_rms,
+            coefficients=self.ns_coeffs,
         )  # fmt: skip
         return updates, MuonState(increment(state.count, accept), mu)
 
 
 def muon_step(
-    g, p, m, *, rate, beta, ahead, eps, weight_decay, by_width, rms, store=store_always, **coefficients
+    g, p, m, *, rate, beta, ahead, eps, weight_decay, by_width, rms, coefficients, store=store_always
 ):
     """The update and the average of one leaf; `ahead` is β with Nesterov's momentum, else 1."""
     m = store(m, beta * m + (1 - beta) * g)
     direction = as_matrix(ahead * m + (1 - ahead) * g)
-    flat = iter(coefficients.values())
-    orthogonal = newton_schulz(direction, tuple(zip(flat, flat, flat, strict=True)), eps)
+    orthogonal = newton_schulz(direction, coefficients, eps)
     inputs, outputs = (max(size, 1) for size in direction.shape)
     scale = by_width * max(1.0, outputs / inputs) ** 0.5 + rms * max(inputs, outputs) ** 0.5
     return -rate * (scale * orthogonal.reshape(g.shape) + weight_decay * p), m

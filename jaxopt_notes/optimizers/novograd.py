@@ -14,11 +14,11 @@ from jaxopt_notes.optimizers.core.leafwise import (
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -53,21 +53,21 @@ class NovoGrad(Transform):
         self, updates: Tree, state: NovoGradState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, NovoGradState]:
         params = require_params("novograd", params)
-        decay = on_leaves(rate_at(self.weight_decay, state.count), self.mask, params)
-        updates, mu, nu, _ = leafwise(
-            novograd_step, updates, params, state.mu, state.nu, decay,
-            accept=accept, rate=rate_at(self.learning_rate, state.count), b1=self.b1,
+        decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)
+        updates, mu, nu = leafwise(
+            novograd_step, updates, params, state.mu, state.nu,
+            accept=accept, decay=decay, rate=rate_at(self.learning_rate, state.count), b1=self.b1,
             b2=jnp.where(state.count == 0, 0.0, as_hyperparameter(self.b2)),
             eps=self.eps, eps_root=self.eps_root,
         )  # fmt: skip
         return updates, NovoGradState(increment(state.count, accept), mu, nu)
 
 
-def novograd_step(g, p, m, v, decay, *, rate, b1, b2, eps, eps_root, store=store_always):
+def novograd_step(g, p, m, v, *, rate, decay, b1, b2, eps, eps_root, store=store_always):
     """The update of one leaf, its sum of normalized gradients, and its average squared norm (a scalar)."""
     v = store(v, b2 * v + (1 - b2) * global_norm(g) ** 2)
     m = store(m, b1 * m + safe_divide(g, safe_sqrt(v + eps_root) + eps) + decay * p)
-    return -rate * m, m, v, decay
+    return -rate * m, m, v
 
 
 def novograd(

@@ -5,17 +5,17 @@ from typing import Any
 import jax
 from jax import lax
 
-from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     bias_correction,
     increment,
     leafwise,
+    number_where,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.optimizers.wrappers.schedule_free import (
     ScheduleFreeBase,
     ScheduleFreeState,
@@ -49,25 +49,25 @@ class ScheduleFreeAdamW(ScheduleFreeBase):
     def advance(
         self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Any, extra: dict
     ) -> tuple[Tree, Tree, Tree]:
-        decay = add_multiple(zeros_like(params), params, rate_at(self.weight_decay, state.count), self.mask)
-        steps, nu, z, _ = leafwise(
-            schedule_free_adamw_step, updates, params, state.inner, state.z, decay,
-            accept=accept, rate=self.rate(state), c=c, b1=self.b1, b2=self.b2, eps=self.eps,
+        decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)
+        steps, nu, z = leafwise(
+            schedule_free_adamw_step, updates, params, state.inner, state.z,
+            accept=accept, decay=decay, rate=self.rate(state), c=c, b1=self.b1, b2=self.b2, eps=self.eps,
             c2=bias_correction(self.b2, increment(state.count)),
         )  # fmt: skip
         return steps, nu, z
 
 
-def schedule_free_adamw_step(g, y, v, z, decay, *, rate, c, b1, b2, eps, c2, store=store_always):
-    """The update of y, the second moment and z of one leaf, for its decay λ·y (0 if it has none)."""
+def schedule_free_adamw_step(g, y, v, z, *, rate, decay, c, b1, b2, eps, c2, store=store_always):
+    """The update of y, the second moment and z of one leaf, with weight decay λ·y (λ is 0 if it has none)."""
     v = store(v, b2 * v + (1 - b2) * abs_squared(g))
-    z = store(z, z - rate * (_direction(g, v, c2, eps) + decay))
+    z = store(z, z - rate * (_direction(g, v, c2, eps) + decay * y))
     # Behind a barrier the direction is computed once more, where on CPU XLA would store it for both uses.
     g, v_again = lax.platform_dependent(
         g, v, cpu=lambda *x: lax.optimization_barrier(x), default=lambda *x: x
     )
-    step = -rate * (_direction(g, v_again, c2, eps) + decay)
-    return interpolation(step, y, z, c=c, b1=b1), v, z, decay
+    step = -rate * (_direction(g, v_again, c2, eps) + decay * y)
+    return interpolation(step, y, z, c=c, b1=b1), v, z
 
 
 def _direction(g, v, c2, eps):

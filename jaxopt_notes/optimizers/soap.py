@@ -24,12 +24,12 @@ from jaxopt_notes.optimizers.core.leafwise import (
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.core.newton_schulz import as_matrix
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -77,12 +77,12 @@ class SOAP(Transform):
     ) -> tuple[Tree, SOAPState]:
         params = require_params("soap", params)
         rate = rate_at(self.learning_rate, state.count)
-        decay = on_leaves(rate * rate_at(self.weight_decay, state.count), self.mask, params)
+        decay = number_where(self.mask, rate * rate_at(self.weight_decay, state.count), params)
         frequency = jnp.maximum(jnp.round(as_hyperparameter(self.precondition_frequency)), 1)
         count = increment(state.count, accept)
-        updates, *slots, _ = leafwise(
-            soap_step, updates, params, *state[1:], decay,
-            accept=accept, rate=rate, b1=self.b1, b2=self.b2, eps=self.eps,
+        updates, *slots = leafwise(
+            soap_step, updates, params, *state[1:],
+            accept=accept, rate=rate, decay=decay, b1=self.b1, b2=self.b2, eps=self.eps,
             b3=self.b2 if self.shampoo_beta is None else self.shampoo_beta,
             first=state.count == 0, due=state.count % frequency.astype(jnp.int32) == 0,
             c1=bias_correction(self.b1, count), c2=bias_correction(self.b2, count),
@@ -91,7 +91,7 @@ class SOAP(Transform):
 
 
 def soap_step(
-    g, p, m, v, left, right, u, w, decay, *, rate, b1, b2, b3, eps, first, due, c1, c2, store=store_always
+    g, p, m, v, left, right, u, w, *, rate, decay, b1, b2, b3, eps, first, due, c1, c2, store=store_always
 ):
     """The update of one leaf and its slots; u and w are the bases of both sides, `decay` is ηλ.
 
@@ -108,7 +108,7 @@ def soap_step(
         store(old, b3 * old + (1 - b3) * new) for old, new in zip((left, right), grams, strict=True)
     )
     u, w = (store(q, _renewed(a, q, first, due)) for a, q in ((left, u), (right, w)))
-    return -(rate * step + decay * p), m, v, left, right, u, w, decay
+    return -(rate * step + decay * p), m, v, left, right, u, w
 
 
 def _turn(x: jax.Array, u: jax.Array, w: jax.Array) -> jax.Array:

@@ -15,15 +15,16 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.masks import as_mask
 from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
 from jaxopt_notes.optimizers.core.leafwise import (
+    PerLeaf,
     Transform,
     first_step,
     increment,
     leafwise,
+    number_where,
     require_params,
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
 from jaxopt_notes.optimizers.core.trainable import merge, moving, objective, restrict
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -85,22 +86,23 @@ class Sophia(Transform):
         zeros = zeros_like(here, real=True)
         diagonal = apply_if(due, lambda zeros: _like(estimate(here), zeros), zeros)
         rate = rate_at(self.learning_rate, state.count)
-        decay = on_leaves(rate * rate_at(self.weight_decay, state.count), self.mask, params)
-        updates, mu, nu, *_ = leafwise(
-            sophia_step, updates, params, state.mu, state.nu, diagonal, decay,
-            accept=accept, rate=rate, b1=self.b1, b2=jnp.where(due, as_hyperparameter(self.b2), 1),
+        decay = number_where(self.mask, rate * rate_at(self.weight_decay, state.count), params)
+        updates, mu, nu = leafwise(
+            sophia_step, updates, params, state.mu, state.nu,
+            accept=accept, rate=rate, decay=decay, diagonal=PerLeaf(diagonal),
+            b1=self.b1, b2=jnp.where(due, as_hyperparameter(self.b2), 1),
             gamma=self.gamma, eps=self.eps, clip=self.clip_threshold,
         )  # fmt: skip
         return updates, SophiaState(increment(state.count, accept), mu, nu)
 
 
-def sophia_step(g, p, m, h, diagonal, decay, *, rate, b1, b2, gamma, eps, clip, store=store_always):
+def sophia_step(g, p, m, h, *, rate, decay, diagonal, b1, b2, gamma, eps, clip, store=store_always):
     """The update of one leaf and its averages; `decay` is ηλ, b2 is 1 where there is no new estimate."""
     m = store(m, b1 * m + (1 - b1) * g)
     h = store(h, b2 * h + (1 - b2) * diagonal)
     # The quotient m/max(γ·h, eps), cut off at ±clip, without the chance to overflow.
     curvature = jnp.maximum(jnp.maximum(gamma * h, eps), jnp.abs(m) / clip)
-    return -(rate * m / curvature + decay * p), m, h, diagonal, decay
+    return -(rate * m / curvature + decay * p), m, h
 
 
 def _like(tree: Tree, zeros: Tree) -> Tree:

@@ -36,8 +36,8 @@ class Plateau:
     mode: str = static()
 
     def init(self) -> PlateauState:
-        none = jnp.zeros((), jnp.int32)
-        return PlateauState(as_hyperparameter(1.0), as_hyperparameter(_worst()), none, none)
+        waited, cooldown = (jnp.zeros((), jnp.int32) for _ in range(2))  # two buffers: a state may be donated
+        return PlateauState(as_hyperparameter(1.0), as_hyperparameter(_worst()), waited, cooldown)
 
     def update(self, state: PlateauState, value: Number) -> PlateauState:
         factor, patience, rtol, atol, cooldown, low = map(

@@ -39,11 +39,11 @@ def no_trials(space: Space, capacity: int) -> Trials:
     """An empty table with room for `capacity` trials."""
     found = dimensions(space)
     like = jax.eval_shape(lambda key: _draw(found, key, capacity), jax.random.key(0))
-    nothing = jnp.full((capacity,), -1, jnp.result_type(int))
+    epochs, parent, rung = (jnp.full((capacity,), -1, jnp.result_type(int)) for _ in range(3))
     return Trials(
         found,
         {name: jnp.zeros(column.shape, column.dtype) for name, column in like.items()},
-        nothing, nothing, nothing, jnp.full((capacity,), jnp.inf, jnp.result_type(float)), 0, 0,
+        epochs, parent, rung, jnp.full((capacity,), jnp.inf, jnp.result_type(float)), 0, 0,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from jax import lax
 from jaxopt_notes.data.batches import epoch_batches, take
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.wrappers.nonfinite import SkipNonfinite
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.evaluation import count, evaluate, metric_name
 from jaxopt_notes.training.step import Learner, select, train_step
 

@@ -15,7 +15,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.wrappers.loss_scaling import scale_loss
-from jaxopt_notes.optimizers.wrappers.nonfinite import SkipNonfinite
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 
 
 class Learner(NamedTuple):

@@ -9,7 +9,7 @@ from jaxopt_notes.optimizers.core.chain import chain
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.nesterov import nesterov, nesterov_accelerated
 from jaxopt_notes.optimizers.transforms.clipping import clip_by_global_norm
-from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from jaxopt_notes.problems import quadratic
 from tests.optimizers.runs import RATES, assert_follows, descend, falling_rate
 

@@ -8,6 +8,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from jax import lax
@@ -95,6 +96,29 @@ def test_types_are_stable_in_loops_and_branches(subject, kind):
         expected = types((tree, state))
         assert types(jax.eval_shape(once, record, tree, state)) == expected
         assert types(jax.eval_shape(loop, record, tree, state)) == expected
+
+
+NARROW = [name for name in dir(ml_dtypes) if name.startswith(("float", "bfloat"))]
+
+
+def test_leaves_of_every_narrow_dtype(subject):
+    """float8, float6 and float4, trained and frozen; whole numbers of few bits too."""
+    record = subject.build()
+    moved = {name: jax.ShapeDtypeStruct((2, 2), jnp.dtype(name)) for name in NARROW}
+    counts = {name: jax.ShapeDtypeStruct((2, 2), jnp.dtype(name)) for name in ("int2", "int4", "uint4")}
+    tree = {"kernel": jax.ShapeDtypeStruct((2, 2), jnp.float32), "moved": moved, "still": [moved, counts]}
+
+    def once(record, tree):
+        state = record.init(tree)
+        grads = {**tree, "still": jax.tree.map(lambda _: None, tree["still"])}
+        extra = {"value": 1.0, "grad": grads, "value_fn": lambda t: jnp.sum(t["kernel"])}
+        extra["residual_fn"] = lambda t: t["kernel"]
+        updates, after = record.update(grads, state, tree, **extra)
+        return apply_updates(tree, updates), state, after
+
+    params, state, after = jax.eval_shape(once, record, tree)
+    assert types(params) == types(tree)
+    assert types(after) == types(state)
 
 
 def test_python_and_numpy_leaves_need_no_jit(subject):

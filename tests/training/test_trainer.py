@@ -12,7 +12,7 @@ from jaxopt_notes.metrics import r2
 from jaxopt_notes.optimizers.adam import adam
 from jaxopt_notes.optimizers.nesterov import nesterov
 from jaxopt_notes.optimizers.sgd import sgd
-from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from jaxopt_notes.record import Number, record
 from jaxopt_notes.training.early_stopping import patience
 from jaxopt_notes.training.evaluation import predict

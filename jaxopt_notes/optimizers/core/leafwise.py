@@ -14,8 +14,9 @@ buffer is updated in place, without copies. `store` is also where a step that mu
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
-from typing import Any
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +31,8 @@ from jaxopt_notes.dtypes import (
     is_none,
     real_dtype,
 )
-from jaxopt_notes.optimizers.core.moments import SHARED, LowPrecision, decode, encode
+from jaxopt_notes.masks import read_mask
+from jaxopt_notes.optimizers.core.moments import LowPrecision, Shared, decode, encode
 
 
 class Transform:
@@ -46,6 +48,26 @@ class Transform:
         return ()
 
 
+class PerLeaf(NamedTuple):
+    """A tree like the parameters, of which a formula is given the part of its leaf."""
+
+    tree: Tree
+
+
+def number_where(mask: Any, number: Any, params: Tree) -> PerLeaf:
+    """The number for the leaves that a mask (`None`: all) selects, 0 for the others.
+
+    Example:
+        >>> from jaxopt_notes.masks import weights_only
+        >>> amounts = number_where(weights_only, 0.5, {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)})
+        >>> print(amounts.tree["kernel"], amounts.tree["bias"])
+        0.5 0.0
+    """
+    number = as_hyperparameter(number)
+    zero = jnp.zeros_like(number)
+    return PerLeaf(jax.tree.map(lambda keep: number if keep else zero, read_mask(mask, params)))
+
+
 def store_always(old: jax.Array, new: jax.Array) -> jax.Array:
     """The `store` of a formula outside `leafwise`: the new state is kept."""
     return new
@@ -58,28 +80,34 @@ def leafwise(
     *slots: Tree,
     mask: Tree = None,
     accept: jax.Array | None = None,
-    **scalars: Any,
+    options: Mapping[str, Hashable] | None = None,
+    **numbers: Any,
 ) -> tuple:
     """Apply `formula` to every floating-point leaf; return the new updates and slots.
 
     Arguments:
-        formula: `formula(g, p, *slots, store, **scalars) -> (update, *slots)` for one leaf, everything
-            in one dtype of at least float32; a module-level function, so that its trace is shared.
-            Each new slot must be what `store(old, new)` returned. Without slots: no `store`.
+        formula: `formula(g, p, *slots, store, **options, **numbers) -> (update, *slots)` for one leaf,
+            everything in one dtype of at least float32; a module-level function, so that its trace is
+            shared. Each new slot must be what `store(old, new)` returned. Without slots: no `store`.
         updates: the gradients; a `None` leaf passes through, an integer leaf becomes a zero update.
         params: the parameters, or `None` if the formula does not need them.
         slots: state trees, `None` where a leaf has no state; each keeps its dtype. Or what `moments`
             allotted, which is decoded for the formula and encoded again.
         mask: a tree of bools; where False, the leaf's update and slots pass unchanged.
         accept: a bool scalar; where False, all updates are zero and the slots as they were.
-        scalars: hyperparameters and numbers of the whole tree.
+        options: structure that a formula branches on in Python: flags, names.
+        numbers: hyperparameters and numbers of the whole tree, each a number or a pytree of them; a `PerLeaf`
+            gives each leaf its own.
 
     Returns:
         `(updates, *slots)`; updates in the dtype of the parameters (of the gradients without them).
+
+    Raises:
+        TypeError: the formula returns a new slot that did not pass through `store`.
     """
     treedef: Any
     grads, treedef = jax.tree.flatten(updates, is_leaf=is_none)
-    physical = [slot for slot in slots if slot is not SHARED]
+    physical = [slot for slot in slots if not isinstance(slot, Shared)]
     columns = [treedef.flatten_up_to(getattr(slot, "leaves", slot)) for slot in physical]
     seeds = tuple(
         slot.step * jnp.uint32(len(physical)) + jnp.uint32(i) if isinstance(slot, LowPrecision) else None
@@ -87,10 +115,12 @@ def leafwise(
     )
     leaves = [None] * len(grads) if params is None else treedef.flatten_up_to(params)
     chosen = [True] * len(grads) if mask is None else treedef.flatten_up_to(mask)
-    names, numbers = tuple(scalars), _computed_once(tuple(scalars.values()))
+    own = {name: treedef.flatten_up_to(n.tree) for name, n in numbers.items() if isinstance(n, PerLeaf)}
+    shared = _computed_once({name: n for name, n in numbers.items() if name not in own})
+    fixed = tuple((options or {}).items())
 
     rows = []
-    for g, p, keep, *state in zip(grads, leaves, chosen, *columns, strict=True):
+    for i, (g, p, keep, *state) in enumerate(zip(grads, leaves, chosen, *columns, strict=True)):
         target = g if p is None else p
         if g is None:
             rows.append((g, *state))
@@ -100,7 +130,8 @@ def leafwise(
         elif not is_float(target):
             rows.append((jnp.zeros_like(jnp.asarray(target)), *state))
         else:
-            rows.append(_step(formula, names, g, p, tuple(state), seeds, numbers, accept))
+            given = shared | {name: column[i] for name, column in own.items()}
+            rows.append(_step(formula, fixed, g, p, tuple(state), seeds, given, accept))
     columns_out = [list(column) for column in zip(*rows, strict=True)] or [
         [] for _ in range(1 + len(columns))
     ]
@@ -108,16 +139,17 @@ def leafwise(
     return updates, *_as_given(slots, trees, accept)
 
 
-def _computed_once(scalars: tuple) -> tuple:
+def _computed_once(numbers: dict[str, Any]) -> dict[str, Any]:
     """Hyperparameters such that every leaf reads them instead of computing them again.
 
     XLA's CPU backend copies cheap arithmetic, a whole schedule, into the loop of every leaf. It does
     not copy a division, and this one, by 1, is none that it can leave out.
     """
-    numbers = tuple(as_hyperparameter(value) for value in scalars)
-    if not any(isinstance(value, jax.core.Tracer) for value in scalars):
+    known = not any(isinstance(value, jax.core.Tracer) for value in jax.tree.leaves(numbers))
+    numbers = jax.tree.map(as_hyperparameter, numbers)
+    if known:
         return numbers
-    return lax.platform_dependent(numbers, cpu=lambda xs: tuple(map(_divided, xs)), default=lambda xs: xs)
+    return lax.platform_dependent(numbers, cpu=lambda xs: jax.tree.map(_divided, xs), default=lambda xs: xs)
 
 
 def _divided(x: jax.Array) -> jax.Array:
@@ -128,7 +160,7 @@ def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[T
     """The new trees, each in the kind of slot that it came in."""
     new = iter(trees)
     for slot in slots:
-        if slot is SHARED:
+        if isinstance(slot, Shared):
             yield slot
         elif isinstance(slot, LowPrecision):
             written = jnp.uint32(1) if accept is None else accept.astype(jnp.uint32)
@@ -140,12 +172,12 @@ def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[T
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _step(
     formula: Callable[..., Any],
-    names: tuple[str, ...],
+    options: tuple[tuple[str, Hashable], ...],
     g: Any,
     p: Any,
     state: tuple,
     seeds: tuple,
-    numbers: Any,
+    numbers: dict[str, Any],
     accept: Any,
 ) -> tuple:
     target = g if p is None else p
@@ -159,21 +191,48 @@ def _step(
     mixed = jnp.iscomplexobj(target)
     with jax.numpy_dtype_promotion("standard") if mixed else contextlib.nullcontext():
         g, p = (None if leaf is None else lift(jnp.asarray(leaf)) for leaf in (g, p))
-        hyper: dict[str, Any] = {name: numbers[i].astype(real) for i, name in enumerate(names)}
-        if state:
-            hyper["store"] = store_always if accept is None else _store_if(accept)
+        hyper: dict[str, Any] = {**jax.tree.map(lift, numbers), **dict(options)}
         values = [lift(x) for leaf, seed in zip(state, seeds, strict=True) for x in _values(leaf, seed)]
+        stored: list[Any] = []
+        if state:
+            hyper["store"] = _recorded(store_always if accept is None else _store_if(accept), stored)
         out = formula(g, p, *values, **hyper)
         update, *new = out if isinstance(out, tuple) else (out,)
+        _check_slots(formula, values, new, stored)
         new = [_written(new, leaf, seed) for leaf, seed in zip(state, seeds, strict=True)]
         if any(seed is not None for seed in seeds):  # again, with what could be written
             new = _stored_once(new, state, seeds, accept)
             kept = [lift(x) for leaf, seed in zip(new, seeds, strict=True) for x in _values(leaf, seed)]
-            hyper["store"] = _replay(values, kept)
+            hyper["store"] = _replay(formula, values, kept)
             update, *_ = formula(g, p, *values, **hyper)
     if accept is not None:
         update = jnp.where(accept, update, jnp.zeros_like(update))
     return cast_like(update, target), *new
+
+
+def _recorded(store: Callable, stored: list) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """A `store` that keeps a list of what it has returned."""
+
+    def call(old: jax.Array, new: jax.Array) -> jax.Array:
+        stored.append(store(old, new))
+        return stored[-1]
+
+    return call
+
+
+def _check_slots(formula: Callable, values: list, new: list, stored: list) -> None:
+    """That every new slot has been stored, or is the old one itself."""
+    for old, slot in itertools.zip_longest(values, new, fillvalue=formula):
+        if slot is not old and not any(slot is kept for kept in stored):
+            raise TypeError(_broken_rule(formula))
+
+
+def _broken_rule(formula: Callable) -> str:
+    return (
+        f"{getattr(formula, '__name__', repr(formula))} breaks the rule of `leafwise`: for every slot a "
+        "formula calls store(old, new), with the old slot as it was given, and returns the result unchanged, "
+        "in the order of the slots."
+    )
 
 
 def _values(leaf: Any, seed: Any) -> tuple:
@@ -200,9 +259,16 @@ def _stored_once(new: list, state: tuple, seeds: tuple, accept: jax.Array | None
     return lax.platform_dependent(new, cpu=lax.optimization_barrier, default=lambda new: new)
 
 
-def _replay(values: list, kept: list) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def _replay(formula: Callable, values: list, kept: list) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """A `store` that returns, for each old value, the one that has been written for it."""
-    return lambda old, new: next(k for v, k in zip(values, kept, strict=True) if v is old)
+
+    def store(old: jax.Array, new: jax.Array) -> jax.Array:
+        for value, written in zip(values, kept, strict=True):
+            if value is old:
+                return written
+        raise TypeError(_broken_rule(formula))
+
+    return store
 
 
 def _store_if(accept: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:

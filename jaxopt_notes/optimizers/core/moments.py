@@ -31,7 +31,11 @@ from jaxopt_notes.record import check_choice, record, static
 STATE_DTYPES = (None, "float32", "bfloat16", "packed", "8bit")
 BLOCK = 256
 SMALLEST_IN_BLOCKS = 4096  # smaller leaves (biases, scales) are kept exactly
-SHARED: tuple = ()  # the slot of a moment that shares the words of the one before it
+
+
+@record
+class Shared:
+    """The slot of a moment that is in the words of the one before it: nothing of its own."""
 
 
 @record
@@ -65,8 +69,8 @@ def moments(
         initial: what they start from.
 
     Returns:
-        A slot for each order: a tree like the parameters, a `LowPrecision`, or `SHARED` if this moment
-        is in the words of the one before it.
+        A slot for each order: a tree like the parameters, a `LowPrecision`, or `Shared` if this
+        moment is in the words of the one before it.
     """
     dtype = np.float32 if state_dtype == "float32" else None
     zeros = [zeros_like(params, dtype, real=order == 2) for order in orders]
@@ -79,7 +83,7 @@ def moments(
     for i in range(0, len(orders), size):
         group = orders[i : i + size]
         leaves = jax.tree.map(lambda *x, o=group: _allot(x, o, state_dtype), *plain[i : i + size])
-        slots += [LowPrecision(leaves, jnp.zeros((), jnp.uint32))] + [SHARED] * (len(group) - 1)
+        slots += [LowPrecision(leaves, jnp.zeros((), jnp.uint32))] + [Shared()] * (len(group) - 1)
     return tuple(slots)
 
 

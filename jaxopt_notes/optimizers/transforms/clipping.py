@@ -67,20 +67,9 @@ def clip_to(g, norm, max_norm, *, zero_nonfinite):
     return jnp.where(jnp.isfinite(norm), g * scale, jnp.zeros_like(g) if zero_nonfinite else g)
 
 
-def _clip_keep(g, p, *, norm, max_norm):
-    return clip_to(g, norm, max_norm, zero_nonfinite=False)
-
-
-def _clip_zero(g, p, *, norm, max_norm):
-    return clip_to(g, norm, max_norm, zero_nonfinite=True)
-
-
-def _clip_leaf_keep(g, p, *, max_norm):
-    return clip_to(g, global_norm(g), max_norm, zero_nonfinite=False)
-
-
-def _clip_leaf_zero(g, p, *, max_norm):
-    return clip_to(g, global_norm(g), max_norm, zero_nonfinite=True)
+def clip_leaf(g, p, *, norm=None, max_norm, nonfinite="zero"):
+    """g·min(1, c/‖g‖) of one leaf, by a norm that is given or by its own."""
+    return clip_to(g, global_norm(g) if norm is None else norm, max_norm, zero_nonfinite=nonfinite == "zero")
 
 
 @record
@@ -93,8 +82,10 @@ class ClipByNorm(Transform):
     def update(
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, tuple]:
-        formula = _clip_leaf_zero if self.nonfinite == "zero" else _clip_leaf_keep
-        return leafwise(formula, updates, params, max_norm=self.max_norm, accept=accept)[0], state
+        options = {"nonfinite": self.nonfinite}
+        return leafwise(clip_leaf, updates, params, max_norm=self.max_norm, options=options, accept=accept)[
+            0
+        ], state
 
 
 def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNorm:
@@ -137,9 +128,10 @@ class ClipByGlobalNorm(Transform):
     def update(
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, tuple]:
-        formula = _clip_zero if self.nonfinite == "zero" else _clip_keep
-        norm = global_norm(updates)
-        return leafwise(formula, updates, params, norm=norm, max_norm=self.max_norm, accept=accept)[0], state
+        return leafwise(
+            clip_leaf, updates, params, norm=global_norm(updates), max_norm=self.max_norm,
+            options={"nonfinite": self.nonfinite}, accept=accept,
+        )[0], state  # fmt: skip
 
 
 def clip_by_global_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByGlobalNorm:

@@ -37,21 +37,17 @@ class Trace(Transform):
     def update(
         self, updates: Tree, state: TraceState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, TraceState]:
-        formula = trace_step_nesterov if self.nesterov else trace_step
-        updates, new = leafwise(formula, updates, params, state.trace, decay=self.decay, accept=accept)
+        updates, new = leafwise(
+            trace_step, updates, params, state.trace,
+            decay=self.decay, options={"nesterov": self.nesterov}, accept=accept,
+        )  # fmt: skip
         return updates, TraceState(new)
 
 
-def trace_step(g, p, v, *, decay, store=store_always):
-    """v ← αv + g of one leaf."""
+def trace_step(g, p, v, *, decay, nesterov=False, store=store_always):
+    """v ← αv + g of one leaf, and a step of v, or of αv + g from the new v."""
     v = store(v, decay * v + g)
-    return v, v
-
-
-def trace_step_nesterov(g, p, v, *, decay, store=store_always):
-    """v ← αv + g, and a step of αv + g from the new v."""
-    v = store(v, decay * v + g)
-    return decay * v + g, v
+    return (decay * v + g if nesterov else v), v
 
 
 def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: Any = None) -> Trace:

@@ -86,7 +86,7 @@ def scale_loss(optimizer: Any, loss: jax.Array, state: Any) -> jax.Array:
     Looks into chains and wrappers; without a scale the loss is what it was.
 
     Example:
-        >>> from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite
+        >>> from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
         >>> from jaxopt_notes.optimizers.sgd import sgd
         >>> optimizer = skip_nonfinite(static_loss_scale(sgd(0.1), 8.0))
         >>> print(scale_loss(optimizer, jnp.array(2.0), optimizer.init(jnp.zeros(1))))

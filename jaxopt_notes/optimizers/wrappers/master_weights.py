@@ -111,9 +111,15 @@ def _widened(tree: Tree) -> Tree:
 
 
 def _rounded(x: jax.Array, dtype: Any) -> jax.Array:
-    # A cast there and back XLA may leave out, to be more precise than it was asked to be.
-    info = jnp.finfo(dtype)
-    return lax.reduce_precision(x, info.nexp, info.nmant)
+    """x, rounded to a number of a narrower dtype."""
+    # A cast there and back XLA may leave out, to be more precise than it was asked to be. `reduce_precision`
+    # rounds the mantissa, but it would flush subnormal numbers to 0, and knows no float8 without infinities.
+    own, info = jnp.finfo(x.dtype), jnp.finfo(dtype)
+    normal = lax.reduce_precision(x, own.nexp, info.nmant)
+    if info.nexp == own.nexp:
+        return normal
+    smallest, unit = (jnp.asarray(n, x.dtype) for n in (info.smallest_normal, info.smallest_subnormal))
+    return jnp.where(jnp.abs(x) < smallest, jnp.round(x / unit) * unit, normal)
 
 
 def master_weights(optimizer: Any) -> MasterWeights:

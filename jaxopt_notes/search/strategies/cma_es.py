@@ -96,9 +96,9 @@ class CMAES:
         return widest < as_hyperparameter(self.tolerance)
 
     def _start(self, mean: jax.Array) -> tuple:
-        d, zero = len(mean), jnp.zeros_like(mean)
-        sigma = as_hyperparameter(self.sigma)
-        return mean, sigma, jnp.eye(d, dtype=mean.dtype), zero, zero, jnp.zeros((), jnp.result_type(int))
+        covariance, sigma = jnp.eye(len(mean), dtype=mean.dtype), as_hyperparameter(self.sigma)
+        paths = (jnp.zeros_like(mean) for _ in range(2))
+        return mean, sigma, covariance, *paths, jnp.zeros((), jnp.result_type(int))
 
 
 class Constants(NamedTuple):

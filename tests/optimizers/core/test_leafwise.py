@@ -19,7 +19,8 @@ from jaxopt_notes.optimizers import (
     rmsprop,
     sgd,
 )
-from jaxopt_notes.optimizers.core.leafwise import bias_correction, increment, leafwise
+from jaxopt_notes.optimizers.core.leafwise import PerLeaf, bias_correction, increment, leafwise
+from jaxopt_notes.optimizers.core.moments import moments
 from tests.optimizers.runs import follow, loss_of
 from tests.properties.registry import RANDOM
 
@@ -259,6 +260,53 @@ def test_leafwise_leaves_out_what_the_mask_does():
     updates, new = leafwise(double, g, None, slots, mask={"a": True, "b": False}, factor=2.0)
     np.testing.assert_array_equal([updates["a"], updates["b"]], [[2, 2], [1, 1]])
     np.testing.assert_array_equal([new["a"], new["b"]], [[1, 1], [0, 0]])
+
+
+def test_numbers_may_be_trees_and_options_are_structure():
+    def formula(g, p, *, weights, signs, reverse):
+        scale = weights["a"] + 10 * weights["b"][1]
+        assert isinstance(reverse, str)
+        return scale * (-g if reverse == "yes" else g) * signs
+
+    grads = {"u": jnp.ones(2), "v": jnp.ones(2)}
+    numbers = {
+        "weights": {"a": 3.0, "b": (1.0, 2.0)},
+        "signs": PerLeaf({"u": 1.0, "v": jnp.array([1.0, -1.0])}),
+    }
+    for reverse, sign in (("no", 1), ("yes", -1)):
+        step = lambda n, r=reverse: leafwise(formula, grads, None, options={"reverse": r}, **n)  # noqa: E731
+        (found,) = jax.jit(step)(numbers)
+        np.testing.assert_array_equal(found["u"], [23 * sign, 23 * sign])
+        np.testing.assert_array_equal(found["v"], [23 * sign, -23 * sign])
+
+
+def not_stored(g, p, m, v, *, store):
+    store(m, m + g)
+    return g, m + g, store(v, v)
+
+
+def stored_and_changed(g, p, m, v, *, store):
+    return g, 2 * store(m, m + g), store(v, v)
+
+
+def of_another_old_slot(g, p, m, v, *, store):
+    return g, store(0.5 * m, m + g), store(v, v)
+
+
+def one_too_few(g, p, m, v, *, store):
+    return g, store(m, m + g)
+
+
+@pytest.mark.parametrize("formula", [not_stored, stored_and_changed, of_another_old_slot, one_too_few])
+@pytest.mark.parametrize("state_dtype", [None, "bfloat16", "packed"])
+def test_a_formula_that_does_not_store_its_slots_is_named(formula, state_dtype):
+    """With `accept` it would move a state that has to stay; read back from low precision, it cannot be."""
+    if formula is of_another_old_slot and state_dtype is None:
+        return  # what is stored need not be of the old slot's dtype, for Rprop's signs in a byte
+    params = jnp.ones(4)
+    slots = moments(params, (1, 2), state_dtype)
+    with pytest.raises(TypeError, match=rf"{formula.__name__} breaks the rule .* store\(old, new\)"):
+        leafwise(formula, params, params, *slots)
 
 
 def test_the_count_saturates():

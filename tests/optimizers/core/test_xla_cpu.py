@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.optimizers.core.per_leaf import on_leaves
+from jaxopt_notes.optimizers.core.leafwise import number_where
 from jaxopt_notes.optimizers.core.xla_cpu import after, anew, plain_norms, sum_as
 
 
@@ -34,5 +34,8 @@ def test_order_and_repetition_change_nothing(transform):
 
 def test_a_mask_reaches_a_formula_as_numbers():
     params = {"kernel": jnp.ones((2, 2)), "bias": jnp.ones(2)}
-    assert on_leaves(0.5, None, params) == {"kernel": 0.5, "bias": 0.5}
-    assert on_leaves(0.5, lambda _: {"kernel": True, "bias": False}, params) == {"kernel": 0.5, "bias": 0.0}
+    assert number_where(None, 0.5, params).tree == {"kernel": 0.5, "bias": 0.5}
+    assert number_where(lambda _: {"kernel": True, "bias": False}, 0.5, params).tree == {
+        "kernel": 0.5,
+        "bias": 0.0,
+    }

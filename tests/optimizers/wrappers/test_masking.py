@@ -12,7 +12,7 @@ from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.nesterov import nesterov
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.optimizers.wrappers.masking import masked
-from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from tests.optimizers.runs import STEPS, follow, random_grads, random_params
 
 KERNEL = {"kernel": True, "bias": False}

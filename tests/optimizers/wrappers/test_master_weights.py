@@ -49,6 +49,22 @@ def test_adam_on_a_quadratic_ends_where_float32_ends(wrapper):
     assert errors[0] < errors[1] / 3
 
 
+@pytest.mark.parametrize(
+    "dtype",
+    ["float16", "float8_e5m2", "float8_e4m3fn", "float8_e4m3", "float8_e3m4", "float8_e4m3b11fnuz",
+     "float8_e4m3fnuz", "float8_e5m2fnuz", "float4_e2m1fn"],
+)  # fmt: skip
+def test_the_smallest_and_the_largest_parameters_are_rounded_like_all_others(dtype):
+    """Below the smallest normal number they were 0, and near the largest one of float8_e4m3fn NaN."""
+    kind, info = np.dtype(dtype), jnp.finfo(dtype)
+    tiny, small, large = float(info.smallest_subnormal), float(info.smallest_normal), float(info.max)
+    start = np.array([tiny, 3 * tiny, small, 1.0, 1.5, 0.9 * large, large], np.float32).astype(kind)
+    expected = (start.astype(np.float32) * np.float32(0.9)).astype(kind)
+    for wrapper in WRAPPERS:
+        x, _ = jax.jit(lambda x, wrapper=wrapper: run(wrapper(jn.sgd(0.1)), x, 1, lambda x: x))(start)
+        np.testing.assert_array_equal(np.float32(x), np.float32(expected))
+
+
 @pytest.mark.parametrize("wrapper", WRAPPERS)
 def test_state_is_for_half_leaves_only(wrapper):
     params = {"half": jnp.ones(4, jnp.bfloat16), "single": jnp.ones(4), "count": jnp.arange(2), "none": None}

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import OPTIMIZERS, TRANSFORMS, apply_updates, chain, clip_by_global_norm
-from jaxopt_notes.optimizers.wrappers.nonfinite import skip_nonfinite, zero_nonfinite
+from jaxopt_notes.optimizers.transforms.zero_nonfinite import zero_nonfinite
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from tests.optimizers.runs import STEPS, follow
 from tests.properties.registry import plain
 
