@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from tests.properties.registry import GRADIENT_TRANSFORMS, inputs, params, space, subjects
+from tests.properties.registry import inputs, params, space, subjects
 
-STATEFUL = (*GRADIENT_TRANSFORMS, "aggregations", "layers", "strategies")
+STATEFUL = ("optimizers", "transforms", "wrappers", "aggregations", "layers", "strategies")
 
 
 def fresh(subject, record):
