@@ -89,10 +89,10 @@ def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, da
 
 
 def _needs_value(names: list[str], axes: dict[str, Distribution]) -> str:
-    where = " and ".join("h" + "".join(f"[{part!r}]" for part in name.split("/")) for name in names)
+    used = " and ".join("h" + "".join(f"[{part!r}]" for part in name.split("/")) for name in names)
     values = ", ".join(_some_values(axes[names[0]]))
     return (
-        f"sweep(build) needs the value of {where} while it is traced, as a size, in an `if`, in a loop or as "
+        f"sweep(build) needs the value of {used} while it is traced, as a size, in an `if`, in a loop or as "
         "a Python number; but what is drawn from such a distribution is data, and one program serves all its "
         f"values. For structure write {names[0]!r}: jn.static_choice([{values}]), which compiles once for "
         "each value; to choose between numbers jnp.where(condition, a, b)."

@@ -140,8 +140,8 @@ def _ordered(column: np.ndarray) -> np.ndarray:
 
 def _uniform_ranks(column: np.ndarray) -> np.ndarray:
     """A column spread evenly over [0, 1]; equal values stay equal."""
-    distinct, where = np.unique(column, return_inverse=True)
-    return where.reshape(-1) / max(len(distinct) - 1, 1)
+    distinct, place = np.unique(column, return_inverse=True)
+    return place.reshape(-1) / max(len(distinct) - 1, 1)
 
 
 def _bin_effects(x: np.ndarray, y: np.ndarray) -> np.ndarray:

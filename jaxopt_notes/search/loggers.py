@@ -8,7 +8,7 @@ nothing; `interop.loggers` has those for TensorBoard and Weights & Biases.
 import csv
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import IO
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class csv_logger:
     entry of the history "history/loss".
 
     Arguments:
-        path: the file; one that is there is replaced.
+        path: the file; one that is there is replaced. Further sweeps with the same logger are appended.
 
     Example:
         >>> import tempfile, pathlib
@@ -36,8 +36,8 @@ class csv_logger:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115
-        self._writer: Any = None
+        self._path, self._columns = os.fspath(path), list[str]()
+        self._file = self._open("w")
 
     def log(
         self, trial: int, seed: int, config: Mapping, score: float, history: Mapping[str, np.ndarray]
@@ -50,11 +50,29 @@ class csv_logger:
         row |= {called[name]: value for name, value in own.items() if name not in ("trial", "seed")}
         entries = own_names(row, "history", history)
         row |= {entries[name]: curve[-1] for name, curve in history.items()}
-        if self._writer is None:
-            self._writer = csv.DictWriter(self._file, list(row), lineterminator="\n")
-            self._writer.writeheader()
-        self._writer.writerow(row)
+        if self._file.closed:  # by an earlier sweep
+            self._file = self._open("a")
+        if new := [name for name in row if name not in self._columns]:
+            self._widen(new)
+        self._write(row)
         self._file.flush()
 
     def close(self) -> None:
         self._file.close()
+
+    def _open(self, mode: str) -> IO[str]:
+        return open(self._path, mode, newline="", encoding="utf-8")
+
+    def _write(self, row: Mapping) -> None:
+        csv.writer(self._file, lineterminator="\n").writerow([row.get(name, "") for name in self._columns])
+
+    def _widen(self, new: list[str]) -> None:
+        """More columns: those of other structures, whose histories have other names."""
+        self._file.close()
+        with self._open("r") as file:
+            rows = list(csv.DictReader(file))
+        self._columns += new
+        self._file = self._open("w")
+        self._write(dict(zip(self._columns, self._columns, strict=True)))
+        for row in rows:
+            self._write(row)

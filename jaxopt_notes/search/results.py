@@ -74,6 +74,15 @@ class Results:
                     "expected as many."
                 )
 
+    def __getattr__(self, name: str) -> Any:
+        hints = {
+            "params": "results keep scores and histories, no parameters: fit(build(results.best_config), …)",
+            "best_params": "results.best_config, or results.best by column",
+            "best_score": "results.score_mean[results.order[0]]",
+        }
+        hint = f": {hints[name]}" if name in hints else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
+
     def __len__(self) -> int:
         return len(self.scores)
 

@@ -176,7 +176,9 @@ def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
     for batch in table.rounds:
         for name, column in columns_of(batch, reserved_names(axes)).items():
             columns.setdefault(name, []).append(values(axes.get(name), column))
-        for name, curve in batch.history.items():
+    for name, like in {name: c for batch in table.rounds for name, c in batch.history.items()}.items():
+        for batch in table.rounds:  # a round may have no run whose history has this name
+            curve = batch.history.get(name, blank((*batch.scores.shape, 0, *like.shape[3:]), like.dtype))
             rest = (*curve.shape[:2], longest - curve.shape[2], *curve.shape[3:])
             curves.setdefault(name, []).append(np.concatenate([curve, blank(rest, curve.dtype)], axis=2))
     return Results(

@@ -183,3 +183,67 @@ def test_two_hyperparameters_of_one_name_are_refused():
     columns = {"a/b": np.array([2.5])}
     results = Results(columns, np.ones((1, 1)), space={"a": {"b": 7}, "a/b": jn.uniform(2.0, 3.0)})
     assert results.best_config == {"a": {"b": 7}, "a/b": 2.5}
+
+
+def test_a_csv_log_takes_other_histories_and_further_sweeps(tmp_path):
+    """Members of another structure may have another metric; a logger that a sweep has closed goes on."""
+    logger = csv_logger(tmp_path / "log.csv")
+    logger.log(0, 0, {"kind": "a"}, 0.5, {"loss": np.array([1.0])})
+    logger.log(1, 0, {"kind": "b"}, 0.6, {"loss": np.array([2.0]), "accuracy": np.array([0.25])})
+    logger.close()
+    logger.log(0, 0, {"kind": "a", "rate": 0.1}, 0.7, {"loss": np.array([3.0])})
+    logger.close()
+    assert (tmp_path / "log.csv").read_text().split() == [
+        "trial,seed,kind,score,epochs,loss,accuracy,rate",
+        "0,0,a,0.5,1,1.0,,",
+        "1,0,b,0.6,1,2.0,0.25,",
+        "0,0,a,0.7,1,3.0,,0.1",
+    ]
+
+
+def test_rounds_whose_histories_differ_stay_in_line():
+    """A metric that only the second of two batches has."""
+    strategy = Batches([0, 0], [1])
+    space = {"kind": jn.static_choice(["plain", "named"]), "x": 1.0}
+
+    def build(h):
+        return Constant(h["x"]) if h["kind"] == "plain" else Named(h["x"])
+
+    results = jn.sweep(build, space, DATA, strategy, epochs=2, key=jax.random.key(0), progress=False)
+    assert results.history["named"].shape == results.history["loss"].shape == (3, 1, 2)
+    np.testing.assert_array_equal(results.history["named"][:, 0], [[np.nan] * 2, [np.nan] * 2, [5, 5]])
+
+
+class Batches:
+    """A strategy whose batches of positions of a static choice are written out."""
+
+    def __init__(self, *kinds):
+        self.kinds = kinds
+
+    def init(self, key, space):
+        return 0
+
+    def remaining(self, state):
+        return len(self.kinds[state]) if state < len(self.kinds) else 0
+
+    def ask(self, state, key, n):
+        return {"kind": np.array(self.kinds[state])}, state + 1
+
+    def tell(self, state, configs, scores):
+        return state
+
+
+@record
+class Named(Constant):
+    """As its parent, with one entry more in its history."""
+
+    def advance(self, state, train_data, valid_data, epochs):
+        state, history = Constant.advance(self, state, train_data, valid_data, epochs)
+        return state, history | {"named": jnp.full(epochs, 5.0)}
+
+
+def test_results_say_where_else_to_look():
+    with pytest.raises(AttributeError, match=r"no attribute 'params': results keep .*results\.best_config"):
+        _ = Results({}, np.ones((1, 1))).params
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        _ = Results({}, np.ones((1, 1))).nonsense
