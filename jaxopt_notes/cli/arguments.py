@@ -112,7 +112,7 @@ def saved_arguments(path: pathlib.Path) -> list[str]:
     """The flags of a job from its `config.json`.
 
     Raises:
-        ValueError: the file cannot be read, or is none of ours.
+        ValueError: the file cannot be read, or is not a config.json of this program.
     """
     try:
         saved = json.loads(path.read_text(encoding="utf-8"))

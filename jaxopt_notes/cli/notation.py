@@ -37,7 +37,7 @@ def read_axis(text: str) -> Any:
         call = _read_call(node, {name: getattr(search, name) for name in FACTORIES})
     except (SyntaxError, ValueError, TypeError):
         raise ValueError(
-            f"{text!r} is no dimension, expected a number or one of {', '.join(FACTORIES)} with its "
+            f"{text!r} is not a dimension, expected a number or one of {', '.join(FACTORIES)} with its "
             'arguments: as in "log_uniform(1e-4, 1e-1)".'
         ) from None
     return call()
@@ -50,7 +50,7 @@ def read_strategy(text: str) -> Any:
         text: a name in `STRATEGIES` with its arguments.
 
     Raises:
-        ValueError: the text is none, or the strategy refuses its arguments.
+        ValueError: the text is not a strategy, or the strategy refuses its arguments.
 
     Example:
         >>> read_strategy("random_search(16)")
@@ -60,7 +60,7 @@ def read_strategy(text: str) -> Any:
         call = _read_call(ast.parse(text.strip(), mode="eval").body, search.STRATEGIES)
     except (SyntaxError, ValueError, TypeError):
         raise ValueError(
-            f"{text!r} is no strategy, expected one of {', '.join(search.STRATEGIES)} with its "
+            f"{text!r} is not a strategy, expected one of {', '.join(search.STRATEGIES)} with its "
             'arguments: as in "successive_halving(27, max_epochs=9)".'
         ) from None
     return call()

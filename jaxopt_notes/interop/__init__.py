@@ -12,7 +12,7 @@ Our optimizers follow optax's protocol by name, so most places that expect an
   `jax.tree.map(jnp.asarray, adam(0.1))`; `jax.jit` needs no such thing.
 
 `to_optax` is needed in two cases: `nnx.Optimizer` refuses a record whose numbers are arrays, and all of
-optax's combinators keep extra arguments (`value=…`) from what is no `GradientTransformationExtraArgs`.
+optax's combinators pass extra arguments (`value=…`) to a `GradientTransformationExtraArgs` only.
 
 In all these places the optimizer is held as structure, so its numbers are constants of the compiled
 program, and another learning rate is another compilation. Passed to your own function as an argument, a

@@ -1,4 +1,4 @@
-"""An optimizer of this library as one of optax, where a record itself does not do."""
+"""An optimizer of this library as one of optax, for places that do not take a record."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def to_optax(optimizer: Any) -> Any:
         extra arguments such as `value` on to it.
 
     Raises:
-        TypeError: no gradient transform. ModuleNotFoundError: optax is missing.
+        TypeError: not a gradient transform. ModuleNotFoundError: optax is missing.
 
     Example:
         >>> import jax.numpy as jnp

@@ -5,7 +5,7 @@ the scores of all batches before. The study is in a storage, a SQLite file unles
 number of processes may work on one study, each with whole batches trained as one program; optuna's dashboard
 reads it meanwhile. The strategy's own state holds the numbers of the trials that are its own.
 
-Unlike the strategies of `jaxopt_notes.search`, this one is no pure function: to ask is to write into
+Unlike the strategies of `jaxopt_notes.search`, this one is not a pure function: asking writes into
 the storage. So it runs on the host, never under `jax.jit`.
 """
 
@@ -119,7 +119,7 @@ def optuna_search(
         n: configurations that this process asks for; other processes ask for their own.
         sampler: the name of a class in `optuna.samplers`, or a function that makes a sampler from `seed=`:
             either is made anew for each batch, seeded by the key. Or a sampler, used as it is, for those
-            that take more than a seed. The default counts trials in work as bad ones, so that the points of
+            that take more than a seed. The default counts running trials as bad ones, so that the points of
             a batch keep apart.
         storage: a URL as SQLAlchemy writes it (SQLite here, "postgresql://…" for several machines), or a
             storage object of Optuna.

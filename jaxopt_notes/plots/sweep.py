@@ -71,7 +71,7 @@ def plot_sweep(results: Any) -> Any:
         low, high = np.min((mean - spread)[shown]), np.max((mean + spread)[shown])
         axes[0, 0].set_ylim(low - 0.08 * (high - low), high + 0.08 * (high - low))
     handles, names = axes[0, 0].get_legend_handles_labels()
-    if handles:  # above the panels, where a star is no data
+    if handles:  # above the panels, where a star is not taken for data
         drawn.legend(
             handles,
             names,

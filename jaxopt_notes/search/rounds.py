@@ -110,8 +110,8 @@ class Rounds:
     def _ask(self, number: int, state: Tree, key: jax.Array, n: int) -> tuple[Configs, Tree]:
         """The next batch, as it was asked for before this process if the folder has it.
 
-        A strategy that is no pure function (`optuna_search` writes into its storage) would answer
-        otherwise, and chunks in the folder belong to the configurations that it gave then.
+        A strategy that is not a pure function (`optuna_search` writes into its storage) would answer
+        differently, and chunks in the folder belong to the configurations that it gave then.
         """
         store, name = self.task.store, f"asked-{number:04d}"
         arrays = None if store is None else store.read(name)

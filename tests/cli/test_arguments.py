@@ -100,7 +100,7 @@ def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
         (["--space", "dropout=uniform(0.9, 0.1)"], "expected low <= high"),
         (["--space", "learning_rate=log_uniform(0, 1)"], "log_uniform"),
         (["--space", "width=uniform(1, 2)"], "with a name of b1, b2"),
-        (["--space", "dropout=__import__('os')"], "is no dimension, expected a number or one of uniform"),
+        (["--space", "dropout=__import__('os')"], "is not a dimension, expected a number or one of uniform"),
         (["--space", "dropout=uniform(0, 2)"], "dropout(rate) is 2, expected a number in [0, 1]"),
         (["--seed", "-1"], "--seed is -1"),
         (["--config", "/nowhere.json"], "--config is '/nowhere.json', which cannot be read"),
@@ -109,7 +109,7 @@ def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
         (["--space", "dropout"], "expected NAME=NUMBER or NAME=DISTRIBUTION"),
         (["--output", "/proc/none"], "--output is '/proc/none', which cannot be written"),
         (["--strategy", "random_search(0)"], "--strategy: random_search(n) is 0"),
-        (["--strategy", "print('x')"], "is no strategy, expected one of grid_search"),
+        (["--strategy", "print('x')"], "is not a strategy, expected one of grid_search"),
         (["optimise"], "invalid choice"),
     ],
 )

@@ -37,7 +37,7 @@ def test_numbers():
      "uniform(lo=0, high=1)", "1 +", "search.uniform(0, 1)", "uniform(*[0, 1])"],
 )  # fmt: skip
 def test_what_is_no_dimension(text):
-    with pytest.raises(ValueError, match="is no dimension, expected a number or one of uniform"):
+    with pytest.raises(ValueError, match="is not a dimension, expected a number or one of uniform"):
         read_axis(text)
 
 

@@ -41,7 +41,7 @@ def choice(values: Sequence[Number]) -> Choice:
         A `Choice` record; draws have the dtype of the values.
 
     Raises:
-        ValueError: no value, or values that are arrays. TypeError: no numbers.
+        ValueError: no value, or values that are arrays. TypeError: a value that is not a number.
 
     Example:
         >>> choice([0.9, 0.99, 0.999]).grid(2)

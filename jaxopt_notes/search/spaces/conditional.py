@@ -62,7 +62,7 @@ def conditional(distribution: Distribution, on: str, *values: Any) -> Conditiona
         `bayesian` puts it at the median where it is inactive.
 
     Raises:
-        TypeError: the distribution changes the structure, or is none. ValueError: no value.
+        TypeError: the distribution changes the structure, or is not a distribution. ValueError: no value.
 
     Example:
         >>> from jaxopt_notes.search import static_choice, uniform

@@ -195,7 +195,7 @@ def integers(low: Number, high: Number) -> Integers:
         size use `static_choice`).
 
     Raises:
-        TypeError: an end that is no whole number. ValueError: low ≥ high.
+        TypeError: an end that is not a whole number. ValueError: low ≥ high.
 
     Example:
         >>> integers(2, 5).grid(10)

@@ -1,7 +1,7 @@
 """ASHA: successive halving without waiting for rungs to fill.
 
-Whoever is now among the best 1/η of those scored in its rung is promoted at once; when nobody is, the
-first rung grows by a fresh configuration. Here whole batches are handed out: everything that can be
+A trial that is now among the best 1/η of those scored in its rung is promoted at once; when there is none,
+the first rung grows by a fresh configuration. Here whole batches are handed out: everything that can be
 promoted, the highest rungs first, and fresh configurations for the rest of the batch. So every batch is
 full until the fresh ones are used up.
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
-from jaxopt_notes.search.trials import (
+from jaxopt_notes.search.strategies.trials import (
     Trials,
     ask_trials,
     check_batch,
@@ -97,7 +97,7 @@ def asha(n: int = 27, batch: int = 8, min_epochs: int = 1, max_epochs: int = 27,
         `parent`, and mix rungs. Diverged trials count in their rung and are never promoted.
 
     Raises:
-        ValueError: a number below its least. TypeError: no whole number.
+        ValueError: a number below its least. TypeError: an argument is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search.spaces.distributions import log_uniform

@@ -26,6 +26,7 @@ from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.bayesian_batch import propose
 from jaxopt_notes.search.strategies.latin_hypercube import latin_hypercube_points
 from jaxopt_notes.search.strategies.proposals import distinct
+from jaxopt_notes.search.strategies.trials import check_batch, diverged_last
 from jaxopt_notes.search.surrogates.acquisition import ACQUISITIONS
 from jaxopt_notes.search.surrogates.encoding import canonical, enumerate_points, feature_groups
 from jaxopt_notes.search.surrogates.gaussian_process import (
@@ -33,11 +34,10 @@ from jaxopt_notes.search.surrogates.gaussian_process import (
     GaussianProcess,
     gaussian_process,
 )
-from jaxopt_notes.search.trials import check_batch, diverged_last
 
 __all__ = ["Bayesian", "bayesian"]
 
-ENUMERATED = 2048  # in a space of at most so many configurations all are candidates
+ENUMERATED = 2048  # in a space of at most this many configurations all are candidates
 
 
 class BayesianState(NamedTuple):
@@ -162,7 +162,8 @@ def bayesian(
         told yet is avoided. Costs O(n³) a batch; the process is fitted to at most 128 scores.
 
     Raises:
-        ValueError: a number outside its interval, an unknown name. TypeError: no whole number.
+        ValueError: a number outside its interval, an unknown name. TypeError: a count that is not
+            a whole number.
 
     Example:
         >>> from jaxopt_notes.search import integers

@@ -19,13 +19,13 @@ from jaxopt_notes.search.surrogates.encoding import (
     features,
     is_continuous,
 )
+from jaxopt_notes.search.surrogates.fitting import fit_scores, standardize
 from jaxopt_notes.search.surrogates.gaussian_process import (
     Posterior,
     believe,
     condition,
     predict,
 )
-from jaxopt_notes.search.surrogates.surrogate import fit_scores, standardize
 
 CANDIDATES, STARTS = 512, 4  # where not all can be weighed: how many are, and from how many the climb starts
 

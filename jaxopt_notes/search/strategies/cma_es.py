@@ -22,7 +22,7 @@ from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
 from jaxopt_notes.search.strategies.symmetric_roots import symmetric_roots
-from jaxopt_notes.search.trials import check_batch, diverged_last
+from jaxopt_notes.search.strategies.trials import check_batch, diverged_last
 
 __all__ = ["CMAES", "cma_es"]
 
@@ -212,7 +212,7 @@ def cma_es(
         reflected into it. A diverged configuration is ranked last, and nobody follows it.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.search.spaces.distributions import uniform

@@ -1,8 +1,9 @@
 """Coarse to fine: a wide search with short runs, then narrower ones around the best with longer runs.
 
-A stage is so many fresh configurations, trained until so many epochs. The first covers the whole space, each
-further one a box around the best of the stage before, so much smaller on every axis. A stage of more than
-one epoch is two batches: all its runs for one epoch, and those that are no failure by then to the end.
+A stage is a number of fresh configurations, trained up to a number of epochs. The first stage covers the
+whole space, each later one a box around the best of the stage before, smaller by the same factor on every
+axis. A stage of more than one epoch is two batches: all its runs for one epoch, then those that have not
+failed, to the end.
 """
 
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.latin_hypercube import latin_hypercube_points
-from jaxopt_notes.search.trials import (
+from jaxopt_notes.search.strategies.trials import (
     Trials,
     check_batch,
     count_by_rung,
@@ -171,7 +172,8 @@ def coarse_to_fine(
         `warnings(state)` says at which edges of the space the best configurations lie.
 
     Raises:
-        ValueError: no stage, falling epochs, a number outside its interval. TypeError: no whole numbers.
+        ValueError: no stage, falling epochs, a number outside its interval. TypeError: a count that is not a
+            whole number.
 
     Example:
         >>> from jaxopt_notes.search import uniform

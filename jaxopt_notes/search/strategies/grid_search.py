@@ -81,7 +81,7 @@ def grid_search(points: int | dict[str, int] = 3) -> GridSearch:
 
     Raises:
         ValueError: fewer than one point; names that are not those of the space.
-        TypeError: `points` is no whole number.
+        TypeError: `points` is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search import choice, uniform

@@ -6,13 +6,13 @@ SciPy makes the points, on the host, in `init`; the state holds them.
 import jax
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.search.strategies.prepared import Prepared, drawn_on_host
+from jaxopt_notes.search.strategies.space_filling import SpaceFilling, drawn_on_host
 
 __all__ = ["Halton", "halton"]
 
 
 @record
-class Halton(Prepared):
+class Halton(SpaceFilling):
     """See `halton`."""
 
     n: int = static()
@@ -39,7 +39,7 @@ def halton(n: int) -> Halton:
         stay the same.
 
     Raises:
-        ValueError: n < 1. TypeError: n is no whole number.
+        ValueError: n < 1. TypeError: n is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search import integers

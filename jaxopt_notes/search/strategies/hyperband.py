@@ -46,7 +46,7 @@ def hyperband(max_epochs: int = 27, eta: int = 3, min_epochs: int = 1) -> Succes
         R·η^(i−s) is rounded down where R is no power of η.
 
     Raises:
-        ValueError: a number below its least. TypeError: no whole number.
+        ValueError: a number below its least. TypeError: an argument is not a whole number.
 
     Example:
         >>> hyperband(4, eta=2).brackets

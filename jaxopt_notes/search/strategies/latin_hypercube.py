@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.search.strategies.prepared import Prepared
+from jaxopt_notes.search.strategies.space_filling import SpaceFilling
 
 __all__ = ["LatinHypercube", "latin_hypercube"]
 
 
 @record
-class LatinHypercube(Prepared):
+class LatinHypercube(SpaceFilling):
     """See `latin_hypercube`."""
 
     n: int = static()
@@ -48,7 +48,7 @@ def latin_hypercube(n: int) -> LatinHypercube:
         scores)`, and `remaining(state)`. The key of `init` decides all of them.
 
     Raises:
-        ValueError: n < 1. TypeError: n is no whole number.
+        ValueError: n < 1. TypeError: n is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search import integers

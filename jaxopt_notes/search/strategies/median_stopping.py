@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
-from jaxopt_notes.search.trials import Trials, ask_trials, check_batch, no_trials, tell_trials
+from jaxopt_notes.search.strategies.trials import Trials, ask_trials, check_batch, no_trials, tell_trials
 
 __all__ = ["MedianStopping", "median_rule", "median_stopping"]
 
@@ -88,7 +88,7 @@ def median_rule(curves: jax.Array, at: jax.Array, grace: int, finished: jax.Arra
     Arguments:
         curves: scores, the smaller the better [runs, looks]; NaN where there is none yet.
         at: the look that each run has reached, from 0 [runs].
-        grace: looks at which nobody is stopped, but for divergence.
+        grace: looks at which no run is stopped, except for divergence.
         finished: the runs that are compared with [runs].
 
     Returns:
@@ -132,7 +132,7 @@ def median_stopping(
         columns `epochs` and `parent`; a batch is what is left of a wave at one look.
 
     Raises:
-        ValueError: a number below its least. TypeError: no whole number.
+        ValueError: a number below its least. TypeError: an argument is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search.spaces.distributions import uniform

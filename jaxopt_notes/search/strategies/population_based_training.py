@@ -19,7 +19,7 @@ from jaxopt_notes.record import Number, check_choice, check_count, check_number,
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
-from jaxopt_notes.search.trials import check_batch, diverged_last, reserved
+from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, reserved
 
 __all__ = ["PopulationBasedTraining", "pbt_step", "population_based_training"]
 

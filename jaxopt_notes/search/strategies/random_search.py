@@ -57,7 +57,7 @@ def random_search(n: int) -> RandomSearch:
         a further dimension, those there were stay the same.
 
     Raises:
-        ValueError: n < 1. TypeError: n is no whole number.
+        ValueError: n < 1. TypeError: n is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search import log_uniform

@@ -1,7 +1,7 @@
 """Successive halving: many runs for a few epochs, the best of them for more, the best of those for more.
 
-A search is a sequence of *rungs*, each so many trials trained until so many epochs. A rung is one batch:
-its trials continue the runs of the best of the rung before. `hyperband` is several such searches one
+A search is a sequence of *rungs*, each a number of trials trained up to a number of epochs. A rung is one
+batch: its trials continue the runs of the best of the rung before. `hyperband` is several such searches one
 after the other, so a plan here is a tuple of brackets, each a tuple of rungs.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
-from jaxopt_notes.search.trials import (
+from jaxopt_notes.search.strategies.trials import (
     Trials,
     ask_trials,
     check_batch,
@@ -143,7 +143,7 @@ def successive_halving(
 
     Raises:
         ValueError: a number below its least, `max_epochs` < `min_epochs`, or rungs that grow in trials
-            or do not grow in epochs. TypeError: no whole numbers.
+            or do not grow in epochs. TypeError: a count that is not a whole number.
 
     Example:
         >>> from jaxopt_notes.search.spaces.distributions import log_uniform

@@ -3,11 +3,11 @@
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.search.surrogates.fitting import FITTED, fit_scores, standardize
 from jaxopt_notes.search.surrogates.gaussian_process import (
     gaussian_process,
     log_marginal_likelihood,
 )
-from jaxopt_notes.search.surrogates.surrogate import FITTED, fit_scores, standardize
 
 
 def test_scores_have_mean_0_and_variance_1_where_seen():
@@ -57,7 +57,7 @@ def test_the_prior_of_length_scales_grows_with_the_root_of_their_number(monkeypa
         priors.append(prior)
         return gp
 
-    monkeypatch.setattr("jaxopt_notes.search.surrogates.surrogate.fit", noted)
+    monkeypatch.setattr("jaxopt_notes.search.surrogates.fitting.fit", noted)
     x, y = jnp.ones((3, 4)), jnp.arange(3.0)
     for groups, d in (((0, 0, 1, 1), 2), ((0, 1, 2, 3), 4), ((0, 0, 0, 0), 1)):
         start = gaussian_process(jnp.ones(4), jnp.array(1.0), jnp.array(1e-3), jnp.array(0.0))

@@ -1,4 +1,4 @@
-"""Strategies whose points are known from the start: they are laid out in `init` and handed out in order.
+"""Space-filling strategies: all points are laid out in `init` and handed out in order, whatever the scores.
 
 Such a strategy says only what its points of the unit cube are. The state holds them, so it is resumed
 on any machine, with any version of what made them.
@@ -14,10 +14,10 @@ import numpy as np
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
-from jaxopt_notes.search.trials import check_batch
+from jaxopt_notes.search.strategies.trials import check_batch
 
 
-class PreparedState(NamedTuple):
+class SpaceFillingState(NamedTuple):
     """The points of the unit cube [n, dimensions], and how many have been asked for."""
 
     dimensions: dict[str, Distribution]
@@ -25,28 +25,28 @@ class PreparedState(NamedTuple):
     asked: Any
 
 
-class Prepared:
+class SpaceFilling:
     """What such strategies share."""
 
     def points(self, key: jax.Array, d: int) -> jax.Array:
         """All points that the strategy will ever hand out, in [0, 1), [n, d]."""
         raise NotImplementedError
 
-    def init(self, key: jax.Array, space: Space) -> PreparedState:
+    def init(self, key: jax.Array, space: Space) -> SpaceFillingState:
         axes = dimensions(space)
-        return PreparedState(axes, self.points(key, len(axes)), 0)
+        return SpaceFillingState(axes, self.points(key, len(axes)), 0)
 
-    def remaining(self, state: PreparedState) -> int:
+    def remaining(self, state: SpaceFillingState) -> int:
         return len(state.points) - int(state.asked)
 
-    def ask(self, state: PreparedState, key: jax.Array, n: int) -> tuple[Configs, PreparedState]:
+    def ask(self, state: SpaceFillingState, key: jax.Array, n: int) -> tuple[Configs, SpaceFillingState]:
         check_batch(type(self).__name__, n, len(state.points) - state.asked)
         row = jnp.asarray(state.asked, int) + jnp.arange(n, dtype=jnp.result_type(int))
         return as_configs(state.dimensions, jnp.asarray(state.points)[row]), state._replace(
             asked=state.asked + n
         )
 
-    def tell(self, state: PreparedState, configs: Configs, scores: jax.Array) -> PreparedState:
+    def tell(self, state: SpaceFillingState, configs: Configs, scores: jax.Array) -> SpaceFillingState:
         return state
 
 
