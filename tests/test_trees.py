@@ -242,7 +242,13 @@ def test_global_norm_of_the_huge_and_the_tiny_together():
 def test_every_form_of_the_norm_on_numbers_of_every_size(form):
     """One is for float32 on CPU, one for float64 there, one for other devices; here each on any of them."""
     sizes = [1e-45, 1e-30, 1e-15, 1e-3, 1.0, 1e4, 1e12, 1e18, 1e30]
-    for pair in [*itertools.product(sizes, sizes[2:]), (0.0, 0.0), (3e-30, 4e-30), (1e-15, 1.2e-15)]:
+    for pair in [
+        *itertools.product(sizes, sizes[2:]),
+        (0.0, 0.0),
+        (3e-30, 4e-30),
+        (3e-16, 5e-16),
+        (2e15, 3e15),
+    ]:
         leaves = [jnp.full((1, 2), pair[0], jnp.float32), jnp.full(3, pair[1], jnp.float32)]
         expected = np.sqrt(sum((np.float64(leaf) ** 2).sum() for leaf in leaves))
         np.testing.assert_allclose(form(leaves), expected, rtol=1e-6, atol=1e-44, err_msg=str(pair))
