@@ -74,6 +74,11 @@ def test_decay_golden(decay, decays, rate, rates, x64):
     assert_follows(adamaxw(rate, weight_decay=0.0), plain, 1e-11)
 
 
+def test_adamaxw_has_all_numbers_of_adamax(x64):
+    found = adamaxw(0.07, 0.8, 0.5, 1e-2, weight_decay=0.3, mask=None)
+    assert_follows(found, lambda p, g: reference(p, g, 0.07, 0.8, 0.5, 1e-2, 0.3), 1e-11)
+
+
 def test_without_gradients_it_decays_by_a_fixed_share(x64):
     params = random_params()
     zeros = jax.tree.map(lambda p: np.zeros((STEPS, *p.shape)), params)

@@ -14,7 +14,7 @@ from jaxopt_notes.optimizers.nesterov import nesterov
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from jaxopt_notes.record import Number, record
-from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.early_stopping import patience, stop_up
 from jaxopt_notes.training.evaluation import predict
 from jaxopt_notes.training.trainer import Trainer
 from tests.training.linear import Counting, Linear, regression, squared
@@ -346,6 +346,14 @@ def test_the_model_state_of_the_best_epoch_is_kept(key):
     assert history["valid_loss"][0] < history["valid_loss"][1] < history["valid_loss"][2]
     assert state.best_epoch == 1
     assert state.learner.model_state["seen"] == 3 * state.best_model_state["seen"] == 36
+
+
+def test_any_number_of_the_history_can_stop_a_run(key):
+    """Here the rises of the training loss, in a run that diverges."""
+    data = regression()
+    state, _ = run(make(2.0, early_stopping=stop_up(2, monitor="loss")), key, data, data, epochs=9)
+    assert state.stopped
+    assert (state.epoch, state.best_epoch) == (3, 1)
 
 
 # Steps that are not finite

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers.core.leafwise import number_where
-from jaxopt_notes.optimizers.core.xla_cpu import after, anew, plain_norms, sum_as
+from jaxopt_notes.optimizers.core.xla_cpu import _in_one_pass, _one_by_one, after, anew, plain_norms, sum_as
 
 
 @pytest.mark.parametrize("dtype", [float, complex])
@@ -39,3 +39,15 @@ def test_a_mask_reaches_a_formula_as_numbers():
         "kernel": 0.5,
         "bias": 0.0,
     }
+
+
+@pytest.mark.parametrize("form", [_in_one_pass, _one_by_one])
+@pytest.mark.parametrize("dtype", [float, complex])
+def test_every_form_of_the_sums_of_squares(form, dtype, x64):
+    """One is for the CPU, the other one for other devices; here both run on any."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 3, 4)).astype(dtype)
+    x = x * (1 + 2j) if dtype is complex else x
+    np.testing.assert_allclose(
+        form(jnp.asarray(x), jnp.asarray(y)), [np.linalg.norm(x) ** 2, np.linalg.norm(y) ** 2]
+    )

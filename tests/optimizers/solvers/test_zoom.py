@@ -145,3 +145,14 @@ def test_a_bracket_that_is_narrow_enough_is_given_up(x64):
         for precision in (0.5, 1e-3, 1e-12)
     ]  # fmt: skip
     assert counts[0] < counts[1] <= counts[2]
+
+
+@pytest.mark.parametrize(("tol", "taken"), [(0.25, False), (0.35, True)])
+def test_a_condition_may_fail_by_the_tolerance(tol, taken, x64):
+    """f stays where it is: the first condition with c₁ = 0.3 and a slope of −1 fails by 0.3."""
+
+    def flat(point):
+        return jnp.ones(()), jnp.where(point == 0, -1.0, 0.1)
+
+    one, rule = jnp.ones(1), zoom(1, slope_rtol=0.3, curv_rtol=0.9, approx_dec_rtol=None, tol=tol)
+    assert float(rule.search(flat, 0 * one, one, *flat(0 * one)).step) == taken

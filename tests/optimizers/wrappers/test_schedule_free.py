@@ -102,6 +102,23 @@ def test_the_wrapper_of_an_optimizer_is_the_form_for_it(x64):
         np.testing.assert_allclose(found["kernel"], expected["kernel"], rtol=1e-10)
 
 
+@pytest.mark.parametrize("power", [0.0, 1.0])
+def test_the_power_of_the_wrapper_is_that_of_the_form(power, x64):
+    """With a rate that rises, where it matters."""
+    params, grads = random_params(), random_grads()
+    rising = lambda step: 0.02 * (1 + jnp.asarray(step, float))  # noqa: E731
+    found, expected, default = (
+        follow(optimizer, params, grads)[0]["kernel"]
+        for optimizer in (
+            schedule_free(sgd(rising), weight_power=power),
+            schedule_free_sgd(rising, weight_power=power),
+            schedule_free_sgd(rising),
+        )
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    assert np.abs(found - default).max() > 1e-3
+
+
 def test_steps_of_a_warm_up_from_0_weigh_nothing():
     optimizer = schedule_free_sgd(lambda step: jnp.minimum(0.1 * jnp.asarray(step, jnp.float32), 0.2))
     path, states = follow(optimizer, jnp.ones(2), jnp.ones((5, 2)))
