@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.numerics import log_softmax as precise_log_softmax
 from jaxopt_notes.record import Number
 
 __all__ = [
@@ -228,7 +229,7 @@ def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
 
 
 def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
-    """The logarithm of softmax, which stays finite where softmax underflows to 0.
+    """The logarithm of softmax, which stays finite where softmax underflows to 0 or rounds to 1.
 
         f(x)ᵢ = xᵢ − max x − log Σⱼ e^(xⱼ − max x)
 
@@ -239,7 +240,8 @@ def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
         >>> log_softmax(jnp.array([0.0, 1e4]))
         Array([-10000.,      0.], dtype=float32)
     """
-    return jax.nn.log_softmax(x, axis=axis)
+    kind = np.promote_types(jnp.result_type(x), np.float32)
+    return precise_log_softmax(jnp.asarray(x, kind), axis).astype(jnp.result_type(x))
 
 
 ACTIVATIONS: dict[str, Callable] = {

@@ -113,3 +113,33 @@ def test_with_and_without_jit(name):
     np.testing.assert_allclose(
         jax.jit(METRICS[name])(outputs, targets), METRICS[name](outputs, targets), rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("size", [1e-34, 1e-20, 1e20, 1e34])
+def test_r2_does_not_depend_on_the_unit(size):
+    y = RNG.normal(size=(6, 2)) + 3
+    o = y + RNG.normal(size=(6, 2))
+    w = RNG.uniform(size=6)
+    small = [jnp.asarray(x * size, jnp.float32) for x in (o, y)]
+    expected = sklearn.metrics.r2_score(y, o, sample_weight=w)
+    np.testing.assert_allclose(r2(*small, w), expected, rtol=1e-5)
+    np.testing.assert_allclose(r2(*small, jnp.asarray(w * 1e30, jnp.float32)), expected, rtol=1e-5)
+    slopes = jax.grad(r2)(*small)
+    spread = ((y - y.mean(0)) ** 2).sum(0)
+    np.testing.assert_allclose(np.float64(slopes) * size, (y - o) / spread, rtol=1e-4)
+    wrong = jnp.full(4, size, jnp.float32), jnp.asarray(np.arange(4) * size, jnp.float32)
+    np.testing.assert_allclose(r2(*wrong), 1 - 6 / 5, rtol=1e-5)
+
+
+def test_r2_of_what_has_no_weight_whatever_it_is():
+    y = jnp.array([jnp.nan, 1.0, 2.0, 3.0, 1e38])
+    o = jnp.array([0.0, 1.0, 2.0, 4.0, -jnp.inf])
+    weights = jnp.array([0.0, 1.0, 1.0, 1.0, 0.0])
+    value, slopes = jax.value_and_grad(r2)(o, y, weights)
+    np.testing.assert_allclose(value, 0.5, rtol=1e-6)
+    np.testing.assert_allclose(slopes, [0, 0, 0, -1, 0], atol=1e-6)
+
+
+def test_r2_of_a_huge_prediction_is_the_number_that_it_is():
+    np.testing.assert_allclose(r2(jnp.array([1e15, 0.0]), jnp.array([0.0, 2.0])), -5e29, rtol=1e-5)
+    assert r2(jnp.array([1e30, 0.0]), jnp.array([0.0, 1e-9])) == -jnp.inf

@@ -1,11 +1,11 @@
-"""Absolute error: the negative log-likelihood of a Laplace distribution, deaf to outliers."""
+"""Absolute error: the negative log-likelihood of a Laplace distribution, which outliers hardly move."""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.losses.pairing import pair, per_example
+from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 
 
 def mean_absolute_error(outputs: Any, targets: Any) -> jax.Array:
@@ -31,4 +31,4 @@ def mean_absolute_error(outputs: Any, targets: Any) -> jax.Array:
     """
     o, y = pair("mean_absolute_error", outputs, targets)
     e = o - y
-    return per_example(e * jnp.sign(e), outputs)  # the slope of jnp.abs at 0 would be 1
+    return mean_product_of_each(e, jnp.sign(e), outputs)  # the slope of jnp.abs at 0 would be 1

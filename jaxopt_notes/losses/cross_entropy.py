@@ -1,7 +1,8 @@
 """Cross-entropy: the negative log-likelihood of classes, from logits.
 
 Outputs are logits, never probabilities: log-softmax and log-sigmoid are computed in one piece, which
-neither overflows nor takes the logarithm of a rounded zero. The class axis is the last one.
+neither overflows nor takes the logarithm of a rounded zero, and losses far below the precision of 1 keep
+their digits and gradients. The class axis is the last one.
 
 A label outside [0, C) is *no class*: its loss is 0 and so is its gradient, with label smoothing
 too. It is never a NaN, and never clipped into a class that it does not name. So −1 marks what is
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs, pair, per_example
 from jaxopt_notes.losses.reduction import weighted_mean
+from jaxopt_notes.numerics import log_softmax
 from jaxopt_notes.record import Number, check_number
 
 _SMOOTHING = "0 switches smoothing off, the usual value is 0.1"
@@ -45,7 +47,7 @@ def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number
         >>> softmax_cross_entropy(jnp.zeros((2, 4)), jnp.array([3, -1])).round(3)
         Array([1.386, 0.   ], dtype=float32)
 
-    Source: row S0-03 of the notes; label smoothing: Szegedy et al. 2016, section 7, row S3-55.
+    Source: label smoothing: Szegedy et al. 2016, section 7.
 
     Elsewhere: torch's `cross_entropy` has the same label smoothing and puts the class axis second;
     it refuses labels out of range, except `ignore_index`. optax has two functions, one for each kind
@@ -58,7 +60,7 @@ def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number
     s = as_hyperparameter(s).astype(p.dtype)
     # The mean of p is 1/C, and 0 for a label that is no class.
     q = (1 - s) * p + s * jnp.mean(p, axis=-1, keepdims=True)
-    log_p = jax.nn.log_softmax(logits)
+    log_p = log_softmax(logits)
     # A logit of −inf rules a class out; where it has no probability it costs nothing.
     log_p = jnp.where((q == 0) & jnp.isneginf(log_p), 0, log_p)
     return as_outputs(jnp.sum(q * -log_p, axis=-1), outputs)
@@ -105,8 +107,6 @@ def sigmoid_binary_cross_entropy(outputs: Any, targets: Any, *, label_smoothing:
         >>> sigmoid_binary_cross_entropy(jnp.array([0.0, 100.0]), jnp.array([1, 1])).round(3)
         Array([0.693, 0.   ], dtype=float32)
 
-    Source: row S0-03 of the notes, for two classes.
-
     Elsewhere: `torch.nn.functional.binary_cross_entropy_with_logits` averages over the K questions
     too, so it is smaller by the factor K; `optax.sigmoid_binary_cross_entropy` leaves them apart.
     """
@@ -145,8 +145,6 @@ def sequence_cross_entropy(
         >>> logits = jnp.array([[[0.0, 0.0], [9.0, 0.0]]])
         >>> sequence_cross_entropy(logits, jnp.array([[1, -1]])).round(3)
         Array([0.693], dtype=float32)
-
-    Source: row S0-03 of the notes.
 
     Elsewhere: torch's `cross_entropy` with `ignore_index` is the mean over all valid steps.
     """

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import as_hyperparameter
-from jaxopt_notes.losses.pairing import pair, per_example
+from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 from jaxopt_notes.record import Number, check_number
 
 
@@ -32,7 +32,7 @@ def huber(outputs: Any, targets: Any, *, delta: Number = 1.0) -> jax.Array:
         >>> huber(jnp.array([0.5, 3.0]), jnp.array([0.0, 0.0]), delta=1.0)
         Array([0.125, 2.5  ], dtype=float32)
 
-    Source: Huber 1964; row S3-10 of the notes uses it as a convex test function.
+    Source: Huber 1964.
 
     Elsewhere: `torch.nn.functional.huber_loss` is the mean of these values. Its `smooth_l1_loss` is
     this one divided by δ.
@@ -42,4 +42,4 @@ def huber(outputs: Any, targets: Any, *, delta: Number = 1.0) -> jax.Array:
     e = o - y
     bound = as_hyperparameter(delta).astype(e.dtype)
     c = jnp.clip(e, -bound, bound)
-    return per_example(c * (e - 0.5 * c), outputs)
+    return mean_product_of_each(c, e - 0.5 * c, outputs)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import compute_dtype
+from jaxopt_notes.numerics import mean_product
 
 
 def pair(where: str, outputs: Any, targets: Any) -> tuple[jax.Array, jax.Array]:
@@ -54,6 +55,18 @@ def per_example(values: jax.Array, outputs: Any, reduce: Callable[..., jax.Array
         Array([2., 6.], dtype=float32)
     """
     return as_outputs(reduce(values, axis=tuple(range(1, values.ndim))), outputs)
+
+
+def mean_product_of_each(a: jax.Array, b: jax.Array, outputs: Any) -> jax.Array:
+    """The mean of a·b over every axis but the first, in the dtype of the outputs.
+
+    Right wherever it can be represented, even if a single product, or the sum of all, cannot.
+
+    Example:
+        >>> mean_product_of_each(jnp.array([[1.0, 2.0]]), jnp.array([[3.0, 4.0]]), jnp.zeros((1, 2)))
+        Array([5.5], dtype=float32)
+    """
+    return as_outputs(mean_product(a, b, tuple(range(1, a.ndim))), outputs)
 
 
 def as_outputs(values: jax.Array, outputs: Any) -> jax.Array:

@@ -1,8 +1,8 @@
 """From values per example to one number: the mean, weighted by sample.
 
 There is one reduction. It is a mean and not a sum, so that the learning rate does not depend on the
-number of samples (rows S3-22 and S3-23); it takes weights, so that padding counts nothing, and so
-that the means of unequal batches, weighted by their sizes, add up to the mean of all (row S0-02).
+number of samples; it takes weights, so that padding counts nothing, and so
+that the means of unequal batches, weighted by their sizes, add up to the mean of all.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import power_of_two, safe_divide
 
 
 def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
@@ -36,8 +36,6 @@ def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
         >>> weighted_mean(jnp.array([1.0, 2.0, 9.0]), jnp.array([1.0, 1.0, 0.0]))
         Array(1.5, dtype=float32)
 
-    Source: empirical risk, rows S0-02 and S3-01 of the notes.
-
     Elsewhere: torch's `reduction="mean"` of a loss with class weights is the same quotient; Keras
     divides the weighted sum by the number of samples, so there padding still counts.
     """
@@ -54,7 +52,28 @@ def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
     weights = jnp.broadcast_to(weights, values.shape)
     # Only what is not finite is replaced: where a weight is 0, its own gradient stays right.
     values = jnp.where((weights == 0) & ~jnp.isfinite(values), 0, values)
-    return as_outputs(safe_divide(jnp.sum(weights * values), jnp.sum(weights)), given)
+    return as_outputs(_mean(values, weights), given)
+
+
+@jax.custom_jvp
+def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
+    """Σwv/Σw in units of the largest weight and of the largest value that has one: no sum overflows."""
+    values = jnp.where(weights == 0, 0, values)
+    unit, heaviest = (power_of_two(jnp.max(jnp.abs(x), initial=0)) for x in (values, weights))
+    weights = weights / heaviest
+    return unit * safe_divide(jnp.sum(weights * (values / unit)), jnp.sum(weights))
+
+
+@_mean.defjvp
+def _mean_jvp(primals: tuple, tangents: tuple) -> tuple:
+    """Each value counts by its share; each weight moves the mean towards its value."""
+    (values, weights), (dv, dw) = primals, tangents
+    mean = _mean(values, weights)
+    heaviest = power_of_two(jnp.max(jnp.abs(weights), initial=0))
+    total = jnp.sum(weights / heaviest)
+    apart = values - mean
+    apart = jnp.where(jnp.isfinite(apart), apart, 0)
+    return mean, safe_divide(jnp.sum(weights / heaviest * dv) + jnp.sum(dw / heaviest * apart), total)
 
 
 def empirical_risk(loss: Callable[..., Any], outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
@@ -76,6 +95,5 @@ def empirical_risk(loss: Callable[..., Any], outputs: Any, targets: Any, weights
         >>> empirical_risk(mean_squared_error, jnp.array([1.0, 2.0]), jnp.array([0.0, 0.0]))
         Array(2.5, dtype=float32)
 
-    Source: row S3-01 of the notes.
     """
     return weighted_mean(loss(outputs, targets), weights)

@@ -7,9 +7,8 @@ Each has its name here.
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jaxopt_notes.losses.pairing import pair, per_example
+from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 
 
 def mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
@@ -28,16 +27,15 @@ def mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
         ValueError: the shapes differ; nothing is broadcast.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> mean_squared_error(jnp.array([[1.0, 3.0], [0.0, 0.0]]), jnp.array([[0.0, 0.0], [0.0, 2.0]]))
         Array([5., 2.], dtype=float32)
-
-    Source: rows S0-02 and S3-22 of the notes.
 
     Elsewhere: `torch.nn.functional.mse_loss` is the mean of these values; `optax.squared_error`
     does not average, and `optax.l2_loss` is half of it.
     """
     o, y = pair("mean_squared_error", outputs, targets)
-    return per_example(jnp.square(o - y), outputs)
+    return mean_product_of_each(o - y, o - y, outputs)
 
 
 def half_mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
@@ -56,12 +54,11 @@ def half_mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
         ValueError: the shapes differ; nothing is broadcast.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> half_mean_squared_error(jnp.array([3.0, 1.0]), jnp.array([0.0, 0.0]))
         Array([4.5, 0.5], dtype=float32)
-
-    Source: rows S0-02 and S3-22 of the notes.
 
     Elsewhere: `optax.l2_loss`, averaged over features.
     """
     o, y = pair("half_mean_squared_error", outputs, targets)
-    return per_example(0.5 * jnp.square(o - y), outputs)
+    return mean_product_of_each(0.5 * (o - y), o - y, outputs)

@@ -206,3 +206,16 @@ def test_binary_smoothing_by_hand():
         jnp.asarray(z, jnp.float32), jnp.array([[1, 0]]), label_smoothing=0.2
     )
     np.testing.assert_allclose(values, [expected], rtol=1e-6)
+
+
+def test_small_losses_of_softmax_keep_their_digits():
+    """1 − p below the precision of 1: the loss is e⁻⁴⁰ and not 0, and so is its gradient."""
+    z = jnp.array([[40.0, 0.0, -1.0], [0.0, 1e4, 0.0], [2.0, 2.0, 2.0], [0.0, 90.0, 0.0]])
+    labels = jnp.array([0, 1, 2, 0])
+    small = np.exp(-40.0) + np.exp(-41.0)
+    np.testing.assert_allclose(softmax_cross_entropy(z, labels), [small, 0, np.log(3), 90], rtol=1e-5)
+    slopes = jax.grad(lambda z: jnp.sum(softmax_cross_entropy(z, labels)))(z)
+    np.testing.assert_allclose(slopes[0], [-small, np.exp(-40.0), np.exp(-41.0)], rtol=1e-5)
+    np.testing.assert_allclose(slopes[2], [1 / 3, 1 / 3, -2 / 3], rtol=1e-5)
+    curvature = jax.hessian(lambda z: softmax_cross_entropy(z[None], labels[2:3])[0])(z[2])
+    np.testing.assert_allclose(curvature, np.eye(3) / 3 - 1 / 9, atol=1e-6)  # equal logits are no corner

@@ -58,3 +58,35 @@ def test_huber_of_infinite_delta_is_the_half_squared_error():
 def test_huber_over_a_small_delta_is_the_absolute_error():
     values = huber(OUTPUTS, TARGETS, delta=1e-6) / 1e-6
     np.testing.assert_allclose(values, mean_absolute_error(OUTPUTS, TARGETS), atol=1e-5)
+
+
+LOSSES_OF_ERRORS = {
+    mean_squared_error: lambda e: np.mean(e**2, axis=1),
+    half_mean_squared_error: lambda e: 0.5 * np.mean(e**2, axis=1),
+    mean_absolute_error: lambda e: np.mean(np.abs(e), axis=1),
+    huber: lambda e: np.mean(np.where(np.abs(e) <= 1, e**2 / 2, np.abs(e) - 0.5), axis=1),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES_OF_ERRORS, ids=lambda loss: loss.__name__)
+def test_values_that_can_be_represented_are_right_and_all_gradients(loss):
+    """Their sums, or single squares, may be beyond the range of float32; gradients are within it."""
+    many = np.zeros((6, 1024))
+    many[0] = 1.5e19  # squares of 2e38, their sum above the range
+    many[1, 0] = 3e20  # one square above the range, their mean within
+    many[2, 1] = 2e-18
+    many[3] = 3e-19  # squares just above the least number: divided by 1,024 they would be lost
+    many[4, :2] = 1e-30, 1e12
+    many[5] = 1e30
+    expected = LOSSES_OF_ERRORS[loss](many)
+    fits = (expected < 3e38) & (expected > 1e-37)
+    outputs = jnp.asarray(many, jnp.float32)
+    values = loss(outputs, jnp.zeros_like(outputs))
+    np.testing.assert_allclose(np.asarray(values)[fits], expected[fits], rtol=1e-5)
+    assert fits.sum() >= 3
+    slopes = jax.vjp(lambda o: loss(o, jnp.zeros_like(o)), outputs)[1](jnp.ones(6))[0]
+    by_hand = {
+        mean_squared_error: 2 * many, half_mean_squared_error: many,
+        mean_absolute_error: np.sign(many), huber: np.clip(many, -1, 1),
+    }[loss] / 1024  # fmt: skip
+    np.testing.assert_allclose(slopes, by_hand, rtol=1e-5, atol=1e-37)

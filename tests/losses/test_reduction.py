@@ -93,3 +93,18 @@ def test_weights_that_are_no_counts_divide_by_their_sum():
         weighted_mean(values, weights), np.average(values.mean(axis=1), weights=weights), rtol=1e-13
     )
     np.testing.assert_allclose(weighted_mean(values, 7 * weights), weighted_mean(values, weights), rtol=1e-13)
+
+
+def test_means_of_values_and_weights_of_every_size():
+    v, w = np.array([1.0, 2.0, 6.0, 3.0]), np.array([2.0, 1.0, 1.0, 0.0])
+    for size in (1e-37, 1e37):
+        for weight in (1e-37, 1e37):
+            values, weights = (jnp.asarray(x, jnp.float32) for x in (v * size, w * weight))
+            mean, slopes = jax.value_and_grad(weighted_mean, argnums=(0, 1))(values, weights)
+            np.testing.assert_allclose(np.float64(mean), 2.5 * size, rtol=1e-5)
+            np.testing.assert_allclose(slopes[0], w / 4, rtol=1e-5)
+            if size == weight:
+                np.testing.assert_allclose(slopes[1], (v - 2.5) / 4, rtol=1e-5)
+    beside = weighted_mean(jnp.array([1e-30, 3e38]), jnp.array([1.0, 0.0]))
+    np.testing.assert_allclose(beside, 1e-30, rtol=1e-6)
+    np.testing.assert_allclose(weighted_mean(jnp.full(1000, 3e38)), 3e38, rtol=1e-5)
