@@ -7,16 +7,18 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.schedules.horizon import as_time
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Constant:
+class Constant(Schedule):
     """See `constant`."""
 
     value: Number
 
     def __call__(self, step: Any) -> jax.Array:
-        return jnp.broadcast_to(as_hyperparameter(self.value), jnp.shape(step))
+        return jnp.broadcast_to(as_hyperparameter(self.value), as_time(step).whole.shape)
 
 
 def constant(value: Number) -> Constant:

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import fraction, numbers, power
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Cosine:
+class Cosine(Schedule):
     """See `cosine`."""
 
     init_value: Number

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.horizon import horizons, numbers, power, whole_horizons
+from jaxopt_notes.schedules.horizon import horizons, numbers, power, since, whole_horizons
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Exponential:
+class Exponential(Schedule):
     """See `exponential`."""
 
     init_value: Number
@@ -21,12 +22,9 @@ class Exponential:
     staircase: bool = static()
 
     def __call__(self, step: Any) -> jax.Array:
-        t, begin, init_value, decay_rate = numbers(
-            step, self.transition_begin, self.init_value, self.decay_rate
-        )
-        passed = (whole_horizons if self.staircase else horizons)(
-            jnp.maximum(t - begin, 0), self.transition_steps
-        )
+        init_value, decay_rate = numbers(self.init_value, self.decay_rate)
+        begun = since(step, self.transition_begin)
+        passed = (whole_horizons if self.staircase else horizons)(begun, self.transition_steps)
         rate = init_value * power(decay_rate, passed)
         if self.end_value is None:
             return rate

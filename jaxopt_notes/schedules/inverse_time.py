@@ -10,10 +10,11 @@ import jax
 
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.horizon import horizons, numbers, whole_horizons
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class InverseTime:
+class InverseTime(Schedule):
     """See `inverse_time`."""
 
     init_value: Number

@@ -7,24 +7,23 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, record
-from jaxopt_notes.schedules.horizon import numbers
+from jaxopt_notes.schedules.horizon import as_time, reached, since
 from jaxopt_notes.schedules.piecewise import check_boundaries
-from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.schedules.schedule import Rate, Schedule, check_rate, rate_at
 
 
 @record
-class Join:
+class Join(Schedule):
     """See `join`."""
 
     schedules: tuple[Rate, ...]
     boundaries: tuple[Number, ...]
 
     def __call__(self, step: Any) -> jax.Array:
-        t, *boundaries = numbers(step, *self.boundaries)
-        rate = rate_at(self.schedules[0], t)
-        for boundary, schedule in zip(boundaries, self.schedules[1:], strict=True):
+        rate = rate_at(self.schedules[0], as_time(step))
+        for boundary, schedule in zip(self.boundaries, self.schedules[1:], strict=True):
             # No schedule is asked about a time before its own: what is not selected must be finite too.
-            rate = jnp.where(t < boundary, rate, rate_at(schedule, jnp.maximum(t - boundary, 0)))
+            rate = jnp.where(reached(step, boundary), rate_at(schedule, since(step, boundary)), rate)
         return rate
 
 

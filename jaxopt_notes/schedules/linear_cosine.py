@@ -4,14 +4,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.numerics import safe_sqrt
-from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import fraction, numbers
+from jaxopt_notes.record import Number, check_number, check_seed, record
+from jaxopt_notes.schedules.horizon import Time, as_time, fraction, in_double, number_of, numbers
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class LinearCosine:
+class LinearCosine(Schedule):
     """See `linear_cosine`."""
 
     init_value: Number
@@ -28,9 +30,17 @@ def _under_a_line(schedule: Any, step: Any, noise: Any) -> jax.Array:
     """η₀·((α + 1 − t/T + noise)·½(1 + cos(2πn·t/T)) + β)."""
     init_value, alpha, beta, noise = numbers(schedule.init_value, schedule.alpha, schedule.beta, noise)
     share = fraction(step, schedule.decay_steps)
-    (periods,) = numbers(schedule.num_periods)
-    wave = 0.5 * (1 + jnp.cos(2 * jnp.pi * periods * share))
+    turns = numbers(schedule.num_periods)[0] * share
+    (phase,) = in_double(_phase, _phase, as_time(step), schedule.decay_steps, schedule.num_periods)
+    wave = 0.5 * (1 + jnp.cos(2 * jnp.pi * (phase + (turns - lax.stop_gradient(turns)))))
     return init_value * ((alpha + 1 - share + noise) * wave + beta)
+
+
+def _phase(step: Any, T: jax.Array, n: jax.Array) -> tuple[jax.Array]:
+    """n·t/T without its whole turns, whose digits the rest would lose in float32."""
+    t = number_of(step) if isinstance(step, Time) else step
+    turns = jnp.where(T > 0, n * jnp.clip(t / jnp.where(T > 0, T, 1), 0, 1), 0)
+    return (turns - jnp.floor(turns),)
 
 
 def linear_cosine(
@@ -74,7 +84,7 @@ def linear_cosine(
 
 
 @record
-class NoisyLinearCosine:
+class NoisyLinearCosine(Schedule):
     """See `noisy_linear_cosine`."""
 
     init_value: Number
@@ -87,22 +97,21 @@ class NoisyLinearCosine:
     seed: Any
 
     def __call__(self, step: Any) -> jax.Array:
-        variance, decay, t, T = numbers(self.initial_variance, self.variance_decay, step, self.decay_steps)
-        age = 1 + jnp.clip(t, 0, T)
-        noise = safe_sqrt(variance) * age ** (-decay / 2) * _draw(self.seed, t)
+        variance, decay, T = numbers(self.initial_variance, self.variance_decay, self.decay_steps)
+        age = 1 + jnp.clip(number_of(step), 0, T)
+        noise = safe_sqrt(variance) * age ** (-decay / 2) * _draw(self.seed, as_time(step))
         return _under_a_line(self, step, noise)
 
 
-def _draw(seed: Any, step: jax.Array) -> jax.Array:
+def _draw(seed: Any, step: Time) -> jax.Array:
     """A standard normal number for each whole step, a function of the seed alone."""
     is_key = jnp.issubdtype(jnp.asarray(seed).dtype, jax.dtypes.prng_key)
     key = seed if is_key else jax.random.key(jnp.asarray(seed).astype(jnp.uint32))
-    whole = jax.lax.stop_gradient(jnp.maximum(step, 0)).astype(jnp.int32)
 
     def draw(i: jax.Array) -> jax.Array:
-        return jax.random.normal(jax.random.fold_in(key, i), (), step.dtype)
+        return jax.random.normal(jax.random.fold_in(key, i), (), step.part.dtype)
 
-    return jnp.vectorize(draw)(whole)
+    return jnp.vectorize(draw)(jnp.maximum(step.whole, 0))
 
 
 def noisy_linear_cosine(
@@ -153,5 +162,5 @@ def noisy_linear_cosine(
         check_number(f"{where}(num_periods)", num_periods, "[0, inf)"),
         check_number(f"{where}(alpha)", alpha),
         check_number(f"{where}(beta)", beta),
-        seed if is_key else check_number(f"{where}(seed)", seed, "[0, inf)"),
+        seed if is_key else check_seed(f"{where}(seed)", seed),
     )

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.horizon import horizons, numbers, whole_horizons
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class NaturalExponential:
+class NaturalExponential(Schedule):
     """See `natural_exponential`."""
 
     init_value: Number

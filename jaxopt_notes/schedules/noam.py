@@ -7,10 +7,11 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import numbers
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Noam:
+class Noam(Schedule):
     """See `noam`."""
 
     d_model: Number

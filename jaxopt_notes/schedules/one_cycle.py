@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.cosine import half_cosine
 from jaxopt_notes.schedules.horizon import fraction, numbers
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class OneCycle:
+class OneCycle(Schedule):
     """See `one_cycle`."""
 
     transition_steps: Number

@@ -9,22 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.record import Number, check_number, concrete, record
-from jaxopt_notes.schedules.horizon import numbers
+from jaxopt_notes.schedules.horizon import as_time, numbers, reached
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Piecewise:
+class Piecewise(Schedule):
     """See `piecewise`."""
 
     boundaries: tuple[Number, ...]
     values: tuple[Number, ...]
 
     def __call__(self, step: Any) -> jax.Array:
-        t, *boundaries = numbers(step, *self.boundaries)
         first, *others = numbers(*self.values)
-        rate = jnp.broadcast_to(first, t.shape)
-        for boundary, value in zip(boundaries, others, strict=True):
-            rate = jnp.where(t >= boundary, value, rate)
+        rate = jnp.broadcast_to(first, as_time(step).whole.shape)
+        for boundary, value in zip(self.boundaries, others, strict=True):
+            rate = jnp.where(reached(step, boundary), value, rate)
         return rate
 
 

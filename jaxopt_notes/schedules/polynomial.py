@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.horizon import fraction, numbers, power, whole_horizons
+from jaxopt_notes.schedules.horizon import fraction, numbers, periods, power, since
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Polynomial:
+class Polynomial(Schedule):
     """See `polynomial`."""
 
     init_value: Number
@@ -21,12 +22,13 @@ class Polynomial:
     cycle: bool = static()
 
     def __call__(self, step: Any) -> jax.Array:
-        t, T, begin = numbers(step, self.transition_steps, self.transition_begin)
         init_value, end_value, exponent = numbers(self.init_value, self.end_value, self.power)
-        t = jnp.maximum(t - begin, 0)
+        t = since(step, self.transition_begin)
+        left = 1 - fraction(t, self.transition_steps)
         if self.cycle:
-            T = T * jnp.maximum(-whole_horizons(-t, T), 1)  # T·⌈t/T⌉
-        return (init_value - end_value) * power(1 - fraction(t, T), exponent) + end_value
+            count, share = periods(t, self.transition_steps)
+            left = jnp.where((share > 0) | (count == 0), (1 - share) / (count + 1), 0)  # 1 − t/(T·⌈t/T⌉)
+        return (init_value - end_value) * power(left, exponent) + end_value
 
 
 def polynomial(

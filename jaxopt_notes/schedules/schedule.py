@@ -6,8 +6,13 @@ import jax
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import as_leaf, check_number
+from jaxopt_notes.schedules.horizon import Time, number_of
 
 Rate = Any  # a number, or a callable step -> number
+
+
+class Schedule:
+    """What the records of this subpackage are: they also take a step as a `Time`, exact beyond 2²⁴."""
 
 
 def check_rate(where: str, rate: Rate, interval: str = "[0, inf)", remedy: str = "") -> Rate:
@@ -23,11 +28,13 @@ def check_rate(where: str, rate: Rate, interval: str = "[0, inf)", remedy: str =
     return as_leaf(rate) if callable(rate) else check_number(where, rate, interval, remedy)
 
 
-def rate_at(rate: Rate, step: jax.Array) -> jax.Array:
+def rate_at(rate: Rate, step: Any) -> jax.Array:
     """The value of a rate at a step, as a hyperparameter (float32, float64 under x64).
 
     Example:
         >>> [float(rate_at(rate, 4)) for rate in (0.5, lambda step: 2.0 * step)]
         [0.5, 8.0]
     """
+    if isinstance(step, Time) and not isinstance(rate, Schedule):
+        step = number_of(step)
     return as_hyperparameter(rate(step) if callable(rate) else rate)

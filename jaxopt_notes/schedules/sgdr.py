@@ -2,20 +2,33 @@
 
 Run i takes T₀·mⁱ steps, so it starts at T₀·(mⁱ − 1)/(m − 1), or T₀·i for m = 1. Which run a step
 belongs to is a logarithm of the step; rounding is corrected by comparing with the starts themselves.
+For m near 1 many runs have passed before a step, and a start is a difference of nearly equal numbers
+divided by a small one: it is computed in float64, as log1p and expm1.
 """
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.cosine import half_cosine
-from jaxopt_notes.schedules.horizon import fraction, numbers, power
+from jaxopt_notes.schedules.horizon import (
+    Time,
+    as_time,
+    attached,
+    divided,
+    in_double,
+    number_of,
+    numbers,
+    power,
+)
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Sgdr:
+class Sgdr(Schedule):
     """See `sgdr`."""
 
     init_value: Number
@@ -25,34 +38,47 @@ class Sgdr:
     alpha: Number
 
     def __call__(self, step: Any) -> jax.Array:
-        init_value, t_mul, m_mul, alpha = numbers(self.init_value, self.t_mul, self.m_mul, self.alpha)
-        t, T = numbers(step, self.decay_steps)
-        run = _run(t, T, t_mul)
-        falling = half_cosine(fraction(t - _start(run, T, t_mul), T * _growth(run, t_mul)))
+        init_value, m_mul, alpha = numbers(self.init_value, self.m_mul, self.alpha)
+        time, (T, m) = as_time(step), numbers(self.decay_steps, self.t_mul)
+        run, rest, start, slope, growth = in_double(_run, _run_in_single, time, self.decay_steps, self.t_mul)
+        on, m = T > 0, jnp.where(m >= 1, m, 1)
+        T = jnp.where(on, T, 1)
+        rest = attached(rest, time, (start, T), (T * slope, m))
+        length = attached(lax.stop_gradient(T * growth), as_time(0), (-growth, T), (-T * run * growth / m, m))
+        falling = half_cosine(jnp.where(on, jnp.clip(rest / length, 0, 1), 0))
         return init_value * ((1 - alpha) * power(m_mul, run) * falling + alpha)
 
 
-def _growth(run: jax.Array, t_mul: jax.Array) -> jax.Array:
-    """mⁱ for m ≥ 1."""
-    return jnp.where(t_mul > 1, jnp.where(t_mul > 1, t_mul, 2) ** run, 1)
+def _run(t: jax.Array, T: jax.Array, m: jax.Array, slack: float = 1e-12) -> tuple[jax.Array, ...]:
+    """The number of the run that a step belongs to, and what is left of the step.
+
+    Also the start of the run and its derivative by m, in units of T, and how much longer it is than T.
+    """
+    on, grows = T > 0, m > 1
+    T, by = jnp.where(on, T, 1), jnp.where(grows, m - 1, 1)
+    log = jnp.log1p(by)
+    t = jnp.where(on, jnp.maximum(t, 0), 0)
+
+    def start(i: jax.Array) -> jax.Array:
+        return jnp.where(grows, jnp.expm1(i * log) / by, i)
+
+    passed = t / T
+    run = jnp.floor(jnp.where(grows, jnp.log1p(passed * by) / log, passed))
+    reaches = lambda i: (passed * (1 + slack) >= start(i)).astype(run.dtype)  # noqa: E731
+    run = jnp.maximum(run + reaches(run + 1) + reaches(run) - 1, 0)
+    begin = start(run)
+    slope = jnp.where(grows, (run * jnp.exp((run - 1) * log) - begin) / by, run * (run - 1) / 2)
+    return run, jnp.maximum(t - T * begin, 0), begin, slope, jnp.where(grows, jnp.exp(run * log), 1)
 
 
-def _start(run: jax.Array, T: jax.Array, t_mul: jax.Array) -> jax.Array:
-    """The step at which a run begins."""
-    grows = t_mul > 1
-    return T * jnp.where(grows, (_growth(run, t_mul) - 1) / jnp.where(grows, t_mul - 1, 1), run)
-
-
-def _run(t: jax.Array, T: jax.Array, t_mul: jax.Array) -> jax.Array:
-    """The number of the run that a step belongs to."""
-    t, T, t_mul = jax.lax.stop_gradient((t, T, t_mul))  # a count: its slope is 0
-    grows = t_mul > 1
-    ratio = jnp.where(grows, t_mul, 2)
-    passed = jnp.maximum(t, 0) / jnp.where(T > 0, T, jnp.inf)
-    run = jnp.floor(jnp.where(grows, jnp.log1p(passed * (ratio - 1)) / jnp.log(ratio), passed))
-    t = t * (1 + 16 * jnp.finfo(t.dtype).eps)  # powers are a few units in the last place off
-    run = run + (t >= _start(run + 1, T, t_mul)).astype(t.dtype) - (t < _start(run, T, t_mul)).astype(t.dtype)
-    return jnp.where(T > 0, jnp.maximum(run, 0), 0)
+def _run_in_single(time: Time, T: jax.Array, m: jax.Array) -> tuple[jax.Array, ...]:
+    run, rest, begin, slope, growth = _run(number_of(time), T, m, 16 * float(jnp.finfo(T.dtype).eps))
+    count, left = divided(time, T)
+    equal = m <= 1
+    return (
+        jnp.where(equal, count, run), jnp.where(equal, left, rest), jnp.where(equal, count, begin),
+        jnp.where(equal, count * (count - 1) / 2, slope), growth,
+    )  # fmt: skip
 
 
 def sgdr(

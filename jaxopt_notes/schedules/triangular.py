@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import horizons, numbers, power, whole_horizons
+from jaxopt_notes.schedules.horizon import numbers, periods, power
+from jaxopt_notes.schedules.schedule import Schedule
 
 
 @record
-class Triangular:
+class Triangular(Schedule):
     """See `triangular`."""
 
     init_value: Number
@@ -20,9 +21,8 @@ class Triangular:
 
     def __call__(self, step: Any) -> jax.Array:
         init_value, peak_value, m_mul = numbers(self.init_value, self.peak_value, self.m_mul)
-        period = 2 * numbers(self.transition_steps)[0]
-        cycle = whole_horizons(step, period)
-        height = 1 - jnp.abs(1 - 2 * (horizons(step, period) - cycle))
+        cycle, share = periods(step, 2 * self.transition_steps)
+        height = 1 - jnp.abs(1 - 2 * share)
         return init_value + (peak_value - init_value) * power(m_mul, cycle) * height
 
 

@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import fraction, numbers
-from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.schedules.horizon import fraction, numbers, reached, since
+from jaxopt_notes.schedules.schedule import Rate, Schedule, check_rate, rate_at
 
 
 @record
-class Warmup:
+class Warmup(Schedule):
     """See `warmup`."""
 
     steps: Number
@@ -19,10 +19,11 @@ class Warmup:
     init_value: Number
 
     def __call__(self, step: Any) -> jax.Array:
-        t, steps, init_value = numbers(step, self.steps, self.init_value)
-        peak = rate_at(self.schedule, jnp.zeros_like(t))
-        ramp = init_value + (peak - init_value) * fraction(t, steps)
-        return jnp.where(t < steps, ramp, rate_at(self.schedule, jnp.maximum(t - steps, 0)))
+        (init_value,) = numbers(self.init_value)
+        passed = fraction(step, self.steps)
+        peak = rate_at(self.schedule, jnp.zeros_like(passed))
+        ramp = init_value + (peak - init_value) * passed
+        return jnp.where(reached(step, self.steps), rate_at(self.schedule, since(step, self.steps)), ramp)
 
 
 def warmup(steps: Number, schedule: Rate, init_value: Number = 0.0) -> Warmup:
