@@ -200,8 +200,9 @@ def lessard(low: Number = 1.0, high: Number = 25.0) -> Lessard:
 
     Source: Lessard, Recht & Packard 2016, equation 4.11; row S3-20 of the notes.
     """
-    check_number("lessard(low)", low, "(0, inf)")
-    return Lessard(low, check_number("lessard(high)", high, "(0, inf)"))
+    return Lessard(
+        check_number("lessard(low)", low, "(0, inf)"), check_number("lessard(high)", high, "(0, inf)")
+    )
 
 
 @record

@@ -155,6 +155,9 @@ def concrete(value: Any) -> np.ndarray | None:
 def check_number(where: str, value: Any, interval: str = "(-inf, inf)", remedy: str = "") -> Any:
     """Return `value` if every number in it lies in `interval`, else raise; tracers pass unchecked.
 
+    What is concrete and integer comes back as floating-point: a number in an interval is a leaf that a
+    gradient reaches, also where somebody writes `decay_steps=200`. Counts and sizes are for `check_count`.
+
     Arguments:
         where: the argument's name with its factory, as in "adam(b1)".
         value: a number, an array of numbers (a batch), or a tracer.
@@ -182,7 +185,27 @@ def check_number(where: str, value: Any, interval: str = "(-inf, inf)", remedy: 
     bad = array[~(above & below)]
     if bad.size:
         raise ValueError(f"{where} is {bad[0]:g}, expected a number in {interval}{hint}.")
+    return jax.tree.map(_as_real, value)
+
+
+def check_seed(where: str, value: Any, remedy: str = "") -> Any:
+    """Return `value` as it is if every number in it is ≥ 0, else raise; tracers pass unchecked.
+
+    A seed is the one kind of number that stays an integer leaf: it is exact, and nothing has a slope by it.
+
+    Raises:
+        TypeError: `value` is not a number. ValueError: it is negative.
+    """
+    check_number(where, value, "[0, inf)", remedy)
     return value
+
+
+def _as_real(value: Any) -> Any:
+    if isinstance(value, jax.Array) and value.dtype.kind in "biu":
+        return value.astype(jax.dtypes.canonicalize_dtype(float))
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biu":
+        return value.astype(np.float64)
+    return float(value) if isinstance(value, int | np.integer | np.bool_) else value
 
 
 def check_count(where: str, value: Any, low: int = 0, remedy: str = "") -> int:

@@ -16,11 +16,13 @@ from jaxopt_notes.record import (
     check_choice,
     check_count,
     check_number,
+    check_seed,
     concrete,
     record,
     replace,
     static,
 )
+from jaxopt_notes.schedules import cosine, warmup_cosine
 
 
 @record
@@ -393,3 +395,28 @@ def test_records_of_two_classes_are_two_structures():
     assert jax.tree.structure(Sum(1.0)) != jax.tree.structure(Sum(1.0, axis=1))
     apply = jax.jit(lambda thing, x: thing.apply(x))
     assert [float(apply(thing(3.0), 2.0)) for thing in (Sum, Product)] == [5.0, 6.0]
+
+
+def test_numbers_written_as_integers_are_real_and_seeds_are_not():
+    for value in (3, np.int32(3), True, np.arange(2), jnp.arange(2), [1, 2.5], (1, 2)):
+        for leaf in jax.tree.leaves(check_number("x", value)):
+            assert jnp.issubdtype(jnp.result_type(leaf), jnp.floating), value
+    assert check_number("x", 3) == 3
+    kept = jnp.float32(2.0)
+    assert check_number("x", kept) is kept
+    assert check_number("x", 2**53 + 1.0) == 2**53
+    assert check_seed("x", 2**31 - 1) == 2**31 - 1
+    assert isinstance(check_seed("x", 3), int)
+    with pytest.raises(ValueError, match=r"x is -1, expected a number in \[0, inf\)"):
+        check_seed("x", -1)
+    with pytest.raises(TypeError, match="x is 'a'"):
+        check_seed("x", "a")
+
+
+def test_the_gradient_reaches_a_horizon_written_as_an_integer():
+    """As README writes them."""
+    slope = jax.grad(lambda optimizer: optimizer.learning_rate(50))(adam(cosine(0.01, decay_steps=200)))
+    by_hand = 0.01 * np.pi / 2 * np.sin(np.pi / 4) * 50 / 200**2
+    np.testing.assert_allclose(slope.learning_rate.decay_steps, by_hand, rtol=1e-5)
+    both = jax.grad(lambda schedule: schedule(5))(warmup_cosine(0.0, 0.01, 20, 200))
+    np.testing.assert_allclose(both.steps, -0.01 * 5 / 20**2, rtol=1e-5)

@@ -49,8 +49,7 @@ def uniform(low: Number = -0.05, high: Number = 0.05) -> Uniform:
     Elsewhere: `jax.nn.initializers.uniform(scale)` draws from [0, scale), whose mean is not 0; the
     ends ±0.05 are Keras's.
     """
-    check_number("uniform(low)", low)
-    check_number("uniform(high)", high)
+    low, high = check_number("uniform(low)", low), check_number("uniform(high)", high)
     ends = concrete(low), concrete(high)
     if ends[0] is not None and ends[1] is not None and (ends[0] > ends[1]).any():
         raise ValueError(f"uniform(low) is {low}, expected at most high = {high}: exchange the two.")

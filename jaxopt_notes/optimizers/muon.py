@@ -181,12 +181,13 @@ def muon(
     (without Nesterov that changes nothing but the size of eps), and does not decay the other leaves.
     """
     rows = ns_coeffs if isinstance(ns_coeffs[0], tuple | list) else (ns_coeffs,)
-    for row in rows:
-        for name, c in zip("abc", row, strict=True):
-            check_number(f"muon(ns_coeffs) {name}", c)
+    rows = tuple(
+        tuple(check_number(f"muon(ns_coeffs) {name}", c) for name, c in zip("abc", row, strict=True))
+        for row in rows
+    )
     return Muon(
         check_rate("muon(learning_rate)", learning_rate),
-        tuple(map(tuple, ns_coeffs)) if rows is ns_coeffs else tuple(ns_coeffs),
+        rows if isinstance(ns_coeffs[0], tuple | list) else rows[0],
         check_number("muon(beta)", beta, "[0, 1)", "the usual value is 0.95"),
         check_number("muon(eps)", eps, "[0, inf)"),
         check_rate("muon(weight_decay)", weight_decay),

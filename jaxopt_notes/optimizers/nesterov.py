@@ -180,7 +180,9 @@ def nesterov_accelerated(
     Elsewhere: neither torch nor optax has the growing momentum.
     """
     if momentum is not None:
-        check_number("nesterov_accelerated(momentum)", momentum, "[0, 1]", "None for (k − 1)/(k + 2)")
+        momentum = check_number(
+            "nesterov_accelerated(momentum)", momentum, "[0, 1]", "None for (k − 1)/(k + 2)"
+        )
     return NesterovAccelerated(
         check_rate("nesterov_accelerated(learning_rate)", learning_rate),
         momentum,

@@ -158,7 +158,7 @@ def rmsprop(
     outside the momentum.
     """
     if momentum is not None:
-        check_number("rmsprop(momentum)", momentum, "[0, 1]", "None switches momentum off")
+        momentum = check_number("rmsprop(momentum)", momentum, "[0, 1]", "None switches momentum off")
     elif nesterov:
         raise ValueError("rmsprop(nesterov) is True but momentum is None: give a momentum, such as 0.9.")
     return RMSProp(

@@ -26,7 +26,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.core.trainable import merge, moving, objective, restrict
-from jaxopt_notes.record import Number, check_number, record, static
+from jaxopt_notes.record import Number, check_number, check_seed, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
 
@@ -176,7 +176,7 @@ def sophia(
         check_number(where("gamma"), gamma, "(0, inf)", "the usual value is 0.01"),
         check_number(where("clip_threshold"), clip_threshold, "(0, inf]", "inf switches it off"),
         check_number(where("update_interval"), update_interval, "[1, inf)"),
-        check_number(where("seed"), seed, "[0, inf)"),
+        check_seed(where("seed"), seed),
         as_mask(mask),
         check_state_dtype(where("state_dtype"), state_dtype),
     )

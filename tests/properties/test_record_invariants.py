@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import inspect
+import math
 import pickle
 
 import jax
@@ -9,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.properties.registry import Subject, subjects
+from tests.properties.registry import FUNCTIONS, Subject, subjects
 
 H = 1e-5
 
@@ -81,6 +83,34 @@ def test_it_is_a_pytree_and_pickles(study):
         assert jax.tree.leaves(again) == leaves
     for value in (None, object(), (1, 2)):  # JAX puts these where numbers were
         jax.tree.map(lambda _, value=value: value, record)
+
+
+# Seeds are exact, and a condition is a truth: neither has a slope.
+NO_REAL_NUMBERS = (".seed", ".condition")
+
+
+@pytest.mark.parametrize("subject", subjects(), ids=str)
+def test_numbers_written_as_integers_are_leaves_that_a_gradient_reaches(subject):
+    """`jax.grad` refuses a record with an integer leaf; people write `decay_steps=200`."""
+
+    def whole(value):
+        return math.ceil(value) if isinstance(value, float) and math.isfinite(value) else value
+
+    if subject.family in FUNCTIONS:
+        return  # their numbers are arguments: no factory has seen them
+    call = inspect.signature(subject.factory).bind(*subject.arguments.args, **subject.arguments.kwargs)
+    call.apply_defaults()
+    for name, value in call.arguments.items():
+        if isinstance(value, float | tuple | list):
+            call.arguments[name] = jax.tree.map(whole, value, is_leaf=dataclasses.is_dataclass)
+            try:
+                subject.factory(*call.args, **call.kwargs)
+            except (ValueError, TypeError, UserWarning):  # a half, say, is needed here
+                call.arguments[name] = value
+    record = subject.factory(*call.args, **call.kwargs)
+    for path, leaf in jax.tree.leaves_with_path(record):
+        name = jax.tree_util.keystr(path)
+        assert jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) or name.endswith(NO_REAL_NUMBERS), name
 
 
 def test_it_prints_like_its_call(study):

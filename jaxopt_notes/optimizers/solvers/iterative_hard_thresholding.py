@@ -37,5 +37,5 @@ def iterative_hard_thresholding(learning_rate: Rate = 1.0, k: Number = 10) -> Pr
     Elsewhere: neither torch nor optax has it.
     """
     check_rate("iterative_hard_thresholding(learning_rate)", learning_rate)
-    check_number("iterative_hard_thresholding(k)", k, "[0, inf)")
+    k = check_number("iterative_hard_thresholding(k)", k, "[0, inf)")
     return projected_gradient(learning_rate, project_sparse, k=k)

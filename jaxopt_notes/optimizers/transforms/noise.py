@@ -11,7 +11,7 @@ from jaxopt_notes.masks import path_name
 from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.core.wrapping import narrowed, widened
-from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.record import Number, check_number, check_seed, record
 
 
 class NoiseState(NamedTuple):
@@ -91,5 +91,5 @@ def add_noise(eta: Number = 0.01, gamma: Number = 0.55, seed: Number = 0) -> Add
     return AddNoise(
         check_number("add_noise(eta)", eta, "[0, inf)"),
         check_number("add_noise(gamma)", gamma, "[0, inf)"),
-        check_number("add_noise(seed)", seed, "[0, inf)"),
+        check_seed("add_noise(seed)", seed),
     )

@@ -18,7 +18,7 @@ from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increme
 from jaxopt_notes.optimizers.core.wrapping import narrowed, widened
 from jaxopt_notes.optimizers.transforms.clipping import clip_to
 from jaxopt_notes.optimizers.transforms.noise import NoiseState, draws
-from jaxopt_notes.record import Number, check_number, record
+from jaxopt_notes.record import Number, check_number, check_seed, record
 
 
 @record
@@ -117,5 +117,5 @@ def clip_per_example(
     return ClipPerExample(
         check_number("clip_per_example(max_norm)", max_norm, "(0, inf)", "the noise is a multiple of it"),
         check_number("clip_per_example(noise_multiplier)", noise_multiplier, "[0, inf)", "0 clips only"),
-        check_number("clip_per_example(seed)", seed, "[0, inf)"),
+        check_seed("clip_per_example(seed)", seed),
     )

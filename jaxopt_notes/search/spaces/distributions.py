@@ -226,8 +226,7 @@ def _known(*ends: Any) -> tuple | None:
 
 
 def _check_ends(name: str, low: Number, high: Number) -> tuple[Number, Number]:
-    check_number(f"{name}(low)", low)
-    check_number(f"{name}(high)", high)
+    low, high = check_number(f"{name}(low)", low), check_number(f"{name}(high)", high)
     if (ends := _known(low, high)) and ends[0] > ends[1]:
         raise ValueError(f"{name}(low, high) is ({low}, {high}), expected low <= high: swap them.")
     return low, high

@@ -192,6 +192,6 @@ def bayesian(
     check_choice("bayesian(acquisition)", acquisition, tuple(ACQUISITIONS))
     check_choice("bayesian(kernel)", kernel, tuple(KERNELS))
     if exploration is not None:
-        check_number("bayesian(exploration)", exploration, "[0, inf)")
-    check_number("bayesian(tolerance)", tolerance, "[0, inf)")
+        exploration = check_number("bayesian(exploration)", exploration, "[0, inf)")
+    tolerance = check_number("bayesian(tolerance)", tolerance, "[0, inf)")
     return Bayesian(exploration, tolerance, n, batch, initial, acquisition, kernel)

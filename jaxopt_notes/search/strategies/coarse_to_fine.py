@@ -202,7 +202,9 @@ def coarse_to_fine(
         check_count("coarse_to_fine(stages): epochs", epochs, 1)
     if [epochs for _, epochs in stages] != sorted(epochs for _, epochs in stages):
         raise ValueError(f"coarse_to_fine(stages) is {stages}, expected epochs that do not fall.")
-    check_number("coarse_to_fine(shrink)", shrink, "(0, 1]")
-    check_number("coarse_to_fine(initial_cost)", initial_cost, "(0, inf]")
-    check_number("coarse_to_fine(abort)", abort, "(0, inf]")
-    return CoarseToFine(shrink, initial_cost, abort, stages)
+    return CoarseToFine(
+        check_number("coarse_to_fine(shrink)", shrink, "(0, 1]"),
+        check_number("coarse_to_fine(initial_cost)", initial_cost, "(0, inf]"),
+        check_number("coarse_to_fine(abort)", abort, "(0, inf]"),
+        stages,
+    )

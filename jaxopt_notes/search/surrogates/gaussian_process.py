@@ -90,12 +90,13 @@ def gaussian_process(
     Elsewhere: scikit-learn's GaussianProcessRegressor (ConstantKernel · Matern + alpha) is the same on the
     host; its WhiteKernel adds the noise to the predicted variance too. GPyTorch, tinygp.
     """
-    check_number("gaussian_process(lengthscale)", lengthscale, "(0, inf)")
-    check_number("gaussian_process(amplitude)", amplitude, "(0, inf)")
-    check_number("gaussian_process(noise)", noise, "[0, inf)")
-    check_number("gaussian_process(mean)", mean)
-    check_choice("gaussian_process(kernel)", kernel, tuple(KERNELS))
-    return GaussianProcess(lengthscale, amplitude, noise, mean, kernel)
+    return GaussianProcess(
+        check_number("gaussian_process(lengthscale)", lengthscale, "(0, inf)"),
+        check_number("gaussian_process(amplitude)", amplitude, "(0, inf)"),
+        check_number("gaussian_process(noise)", noise, "[0, inf)"),
+        check_number("gaussian_process(mean)", mean),
+        check_choice("gaussian_process(kernel)", kernel, tuple(KERNELS)),
+    )
 
 
 @record
