@@ -110,7 +110,9 @@ def plateau(
 
     Elsewhere: `optax.contrib.reduce_on_plateau` and torch's `ReduceLROnPlateau` compare with
     (1 − rtol)·best, which for a negative loss is *worse* than the best: a flat or slowly rising negative
-    loss counts as improving there for ever. Torch waits for one value more than its patience.
+    loss counts as improving there for ever. Torch waits for one value more than its patience, and ignores a
+    fall of the rate by less than `eps` (1e-8), so that its rates end near 1e-8; the rule here does not know
+    the rate that it scales, and ends at `min_scale`: for torch's end take `min_scale=1e-8 / rate`.
     """
     return Plateau(
         check_number("plateau(factor)", factor, "[0, 1]", "the usual values are 0.1 and 0.5"),

@@ -90,3 +90,18 @@ def test_wrong_arguments_are_named():
         plateau(patience=0)
     with pytest.raises(ValueError, match=r"plateau\(mode\) is 'best'"):
         plateau(mode="best")
+
+
+def test_torch_ends_at_its_eps_and_here_min_scale_says_where():
+    """Torch ignores a fall by less than 1e-8 of the rate itself, which the rule here does not know."""
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1e-3)
+    peer = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.1, patience=1)
+    expected = []
+    for _ in range(20):
+        peer.step(2.0)
+        expected.append(optimizer.param_groups[0]["lr"])
+    found = 1e-3 * np.asarray(scales(plateau(0.1, patience=2, min_scale=1e-5), np.full(20, 2.0, np.float32)))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert expected[-1] == pytest.approx(1e-8)
+    assert scales(plateau(0.1, patience=2), np.full(20, 2.0, np.float32))[-1] < 1e-8
