@@ -212,3 +212,14 @@ def test_what_was_used_last_is_kept_longest():
 
     assert [get(key)[1] for key in "abacab"] == [True, True, False, True, False, True]
     assert made == ["a", "b", "c", "b"]  # c made room for b: a had been used again
+
+
+def test_dtypes_of_the_same_size_are_other_programs():
+    """NumPy writes int4 and float8_e3m4 alike: `dtype.str` is "<V1" for both."""
+
+    def train(config, key):
+        return config.astype(jnp.float32) / 2
+
+    for dtype in (jnp.int4, jnp.float8_e3m4):
+        halves = population_map(train, np.arange(4).astype(dtype), KEYS[:4])
+        assert halves.tolist() == [0, 0.5, 1, 1.5]
