@@ -20,7 +20,7 @@ from jaxopt_notes.optimizers import (
     sgd,
 )
 from jaxopt_notes.optimizers.core.leafwise import PerLeaf, bias_correction, increment, leafwise
-from jaxopt_notes.optimizers.core.moments import moments
+from jaxopt_notes.optimizers.core.moments import moments, read
 from tests.optimizers.runs import follow, loss_of
 from tests.properties.registry import RANDOM
 
@@ -60,6 +60,21 @@ steps = jax.jit(eager_steps)
 def kinds(tree):
     """Shapes, dtypes and weak types."""
     return jax.tree.map(lambda x: (jnp.shape(x), jnp.asarray(x).dtype, jnp.asarray(x).weak_type), tree)
+
+
+def test_no_slot_is_rounded_as_another_one_or_as_in_another_step():
+    """Two slots over three steps: six patterns of ups and downs, of which no two go together."""
+    halfway = jnp.full(4096, 1 + 2.0**-8)
+
+    def keep(g, p, m, n, *, store):
+        return g, store(m, halfway), store(n, halfway)
+
+    slots, found = moments(halfway, (1, 1), "bfloat16"), []
+    for _ in range(3):
+        _, *slots = leafwise(keep, halfway, None, *slots)
+        found += [np.sign(np.float64(read(slot)) - np.float64(halfway)) for slot in slots]
+    together = np.corrcoef(found) - np.eye(6)
+    assert np.abs(together).max() < 5 / np.sqrt(4096)
 
 
 # Trees

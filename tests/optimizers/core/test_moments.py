@@ -8,7 +8,6 @@ from jax import lax
 
 import jaxopt_notes as jn
 from jaxopt_notes.optimizers import OPTIMIZERS
-from jaxopt_notes.optimizers.core.leafwise import leafwise
 from jaxopt_notes.optimizers.core.moments import (
     BLOCK,
     decode,
@@ -111,21 +110,6 @@ def test_both_moments_of_a_word_are_rounded_independently():
     first, second = directions((halfway, halfway), slot.leaves, jnp.uint32(7))
     assert set(np.abs([first, second]).ravel()) == {1.0}
     assert abs(np.mean(first * second)) < 5 / np.sqrt(4096)
-
-
-def test_no_slot_is_rounded_as_another_one_or_as_in_another_step():
-    """Two slots over three steps: six patterns of ups and downs, of which no two go together."""
-    halfway = jnp.full(4096, 1 + 2.0**-8)
-
-    def keep(g, p, m, n, *, store):
-        return g, store(m, halfway), store(n, halfway)
-
-    slots, found = moments(halfway, (1, 1), "bfloat16"), []
-    for _ in range(3):
-        _, *slots = leafwise(keep, halfway, None, *slots)
-        found += [np.sign(np.float64(read(slot)) - np.float64(halfway)) for slot in slots]
-    together = np.corrcoef(found) - np.eye(6)
-    assert np.abs(together).max() < 5 / np.sqrt(4096)
 
 
 def inexact_leaves(state):

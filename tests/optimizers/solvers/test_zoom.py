@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import line_search, sgd, zoom
+from jaxopt_notes.optimizers.solvers.zoom import Trial, interpolate
 from jaxopt_notes.problems import rosenbrock
 from tests.optimizers.solver_runs import assert_strong_wolfe, solve, valley
 
@@ -156,3 +157,18 @@ def test_a_condition_may_fail_by_the_tolerance(tol, taken, x64):
 
     one, rule = jnp.ones(1), zoom(1, slope_rtol=0.3, curv_rtol=0.9, approx_dec_rtol=None, tol=tol)
     assert float(rule.search(flat, 0 * one, one, *flat(0 * one)).step) == taken
+
+
+@pytest.mark.parametrize(
+    ("minimum", "other", "expected"), [(0.25, 5.0, 0.25), (0.15, 5.0, 2.25 / 16.55), (0.15, 0.5, 0.5)]
+)
+def test_the_next_trial_is_no_nearer_to_an_end_than_a_fifth_or_a_tenth(minimum, other, expected, x64):
+    """Of f' = 3(x − m)(x + c), known at 0, 1 and 2: the cubic's m, if it is between 0.2 and 0.8.
+
+    Else the minimum 3mc/(2 + 3(c − m)) of the parabola through f(0), f'(0) and f(1), if that is between 0.1
+    and 0.9; else the middle. These are the margins of `scipy.optimize.line_search`.
+    """
+    m, c = minimum, other
+    f = np.poly1d([1, 1.5 * (c - m), -3 * m * c, 0.7])
+    low, high, third = (Trial(*map(jnp.asarray, (float(x), f(x), f.deriv()(x)))) for x in (0, 1, 2))
+    np.testing.assert_allclose(interpolate(low, high, third), expected, rtol=1e-9)
