@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceShardin
 import jaxopt_notes as jn
 from benchmarks.budgets import BUDGETS
 from benchmarks.shapes import one_leaf, resnet50, size, transformer
-from jaxopt_notes.optimizers import flatten
+from jaxopt_notes.optimizers import flatten_tree
 from jaxopt_notes.optimizers.core.chain import as_transform
 
 COMMON = ("sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "lion")
@@ -153,7 +153,7 @@ def main() -> int:
             label = f"{target}, one leaf of {rows} × {rows // 2}"
             found[label] = table(label, those, one_leaf(rows, rows // 2), device)
         for label, params in {} if isinstance(device, Mesh) else trees.items():
-            for form, tree in (("", params), (", flat", jax.eval_shape(flatten, params))):
+            for form, tree in (("", params), (", flat", jax.eval_shape(flatten_tree, params))):
                 name = f"{target}, {label}{form}"
                 found[name] = table(name, common, tree, device)
     RESULTS.mkdir(exist_ok=True)

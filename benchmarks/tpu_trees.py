@@ -3,7 +3,7 @@
     python -m benchmarks.tpu_trees [--chip v5e] [--tree ResNet-50|Transformer] [--recipes "adam,sgd"]
 
 Needs libtpu and no TPU. The compiler counts the padding of small leaves to tiles and its prefetches too, so
-its bytes are to be compared with the peer's. `flat` is ours with `flatten`: one long vector.
+its bytes are to be compared with the peer's. `flat` is ours with `flatten_tree`: one long vector.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import jax
 from benchmarks.counts import RESULTS, Counts, count, step, tpu_device
 from benchmarks.shapes import resnet50, transformer
 from benchmarks.update import optax_peers, optax_step, ours
-from jaxopt_notes.optimizers.wrappers.flatten import flatten
+from jaxopt_notes.optimizers.wrappers.flatten_tree import flatten_tree
 
 TREES = {"ResNet-50": resnet50, "Transformer": transformer}
 
@@ -26,7 +26,7 @@ def compare(recipe: str, tree: Any, device: Any) -> dict[str, Counts]:
     optimizer = ours()[recipe]
     return {
         "ours": count(optimizer, tree, device, step),
-        "flat": count(optimizer, jax.eval_shape(flatten, tree), device, step),
+        "flat": count(optimizer, jax.eval_shape(flatten_tree, tree), device, step),
         "optax": count(optax_peers()[recipe], tree, device, optax_step),
     }
 

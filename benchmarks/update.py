@@ -24,7 +24,7 @@ from benchmarks.counts import RESULTS, count, step
 from benchmarks.machine import copy_bandwidth, interleaved
 from benchmarks.shapes import one_leaf, resnet50, size, tiny_leaves, transformer
 from jaxopt_notes.masks import weights_only
-from jaxopt_notes.optimizers.wrappers.flatten import flatten
+from jaxopt_notes.optimizers.wrappers.flatten_tree import flatten_tree
 
 
 def ours() -> dict[str, Any]:
@@ -138,7 +138,7 @@ def main() -> int:
     for label, shapes in trees.items():
         print(f"\n{label}: {len(shapes)} leaves, {size(shapes):,} parameters (above 1: ours is faster)")
         print(f"{'':26s}{'ours ms':>9s}{'copy ms':>9s}{'optax':>8s}{'fused':>8s}{'foreach':>9s}")
-        flat = jax.eval_shape(flatten, shapes) if "flat" in label else None
+        flat = jax.eval_shape(flatten_tree, shapes) if "flat" in label else None
         for recipe in ours():
             row = compare(recipe, shapes, rounds, flat)
             cells = "".join(

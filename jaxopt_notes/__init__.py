@@ -32,10 +32,10 @@ functions or records that are called. Nothing is hidden: no global state, no imp
 What is at the top? Every public function of `data`, `initializers`, `layers`, `losses`, `masks`, `metrics`,
 `norms`, `optimizers`, `penalties`, `population`, `schedules`, `search` and `training`, and two classes,
 `Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a schedule) is in
-its subpackage only; but `normal` and `uniform` are distributions to search over, and `flatten` is the layer.
-Records and other classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of
-`activations`, `interop`, `plots`, `problems`, `projections` and `studies` keep the subpackage's name in
-front. Everything loads when it is first used, so that the import itself costs next to nothing.
+its subpackage only; but `normal` and `uniform` are the distributions to search over. Records and other
+classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of `activations`, `interop`,
+`plots`, `problems`, `projections` and `studies` keep the subpackage's name in front. Everything loads when it
+is first used, so that the import itself costs next to nothing.
 """
 
 import importlib
@@ -70,7 +70,7 @@ _FLAT = (
 _NAMESPACES = ("activations", "interop", "plots", "problems", "projections", "studies")
 _CLASSES = ("SealedTestSet", "Trainer")  # at the top like functions: nothing else makes them
 # Names of two subpackages: where the one at the top is from, or `None` if neither is there.
-_AMBIGUOUS = {"constant": None, "flatten": "layers", "normal": "search", "uniform": "search"}
+_AMBIGUOUS = {"constant": None, "normal": "search", "uniform": "search"}
 
 
 def __getattr__(name: str) -> Any:

@@ -148,7 +148,7 @@ from jaxopt_notes.optimizers.core.newton_schulz import newton_schulz as newton_s
 from jaxopt_notes.optimizers.solvers.line_search import value_and_grad_from_state as value_and_grad_from_state
 from jaxopt_notes.optimizers.solvers.proximal_gradient import proximal_step as proximal_step
 from jaxopt_notes.optimizers.solvers.zoom import Zoom as Zoom, zoom as zoom
-from jaxopt_notes.optimizers.wrappers.flatten import Flat as Flat, flatten as flatten
+from jaxopt_notes.optimizers.wrappers.flatten_tree import Flat as Flat, flatten_tree as flatten_tree
 from jaxopt_notes.optimizers.wrappers.partition import label_paths as label_paths, partition as partition
 from jaxopt_notes.optimizers.wrappers.shard_state import shard_state as shard_state
 
@@ -160,3 +160,9 @@ __all__ = sorted(
     for name, thing in globals().items()
     if name.isupper() or (not name.startswith("_") and hasattr(thing, "__module__"))
 )
+
+
+def __getattr__(name: str) -> _Any:
+    if name == "flatten":  # the name until 0.1; `jn.flatten` is the layer
+        return flatten_tree
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,7 +29,7 @@ class Layout(NamedTuple):
 
 @record
 class Flat:
-    """See `flatten`."""
+    """See `flatten_tree`."""
 
     buffers: dict[str, jax.Array]
     others: tuple
@@ -51,7 +51,7 @@ class Flat:
         return lax.split(self.buffers[name], sizes)
 
 
-def flatten(tree: Tree, mask: Any = None) -> Flat:
+def flatten_tree(tree: Tree, mask: Any = None) -> Flat:
     """Pack the leaves of a tree into one buffer of each dtype.
 
         x = (x₁, …, xₙ) → one vector; loss(flat.tree()) has its gradient in the same vector
@@ -71,7 +71,7 @@ def flatten(tree: Tree, mask: Any = None) -> Flat:
         ValueError: a mask of another structure than the tree.
 
     Example:
-        >>> flat = flatten({"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)})
+        >>> flat = flatten_tree({"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)})
         >>> {name: x.shape for name, x in flat.buffers.items()}
         {'float32': (9,)}
         >>> grads = jax.grad(lambda flat: flat.tree()["bias"].sum())(flat)
