@@ -38,6 +38,14 @@ class Rows(NamedTuple):
         """What a program is compiled for, beside the layout and shared arguments."""
         return self.treedef, self.impls, tuple((row.shape[1:], row.dtype) for row in self.arrays)
 
+    def member(self, row: list) -> tuple[Tree, jax.Array]:
+        """The configuration and the key that the arrays of one row hold."""
+        leaves = [
+            x if impl is None else jax.random.wrap_key_data(x, impl=impl)
+            for x, impl in zip(row, self.impls, strict=True)
+        ]
+        return jax.tree.unflatten(self.treedef, leaves)
+
     def shapes(self, n: int) -> list:
         """The shapes of n rows."""
         return [jax.ShapeDtypeStruct((n, *row.shape[1:]), row.dtype) for row in self.arrays]
@@ -53,15 +61,8 @@ class Member:
     """
 
     def __init__(self, train: Callable[..., Tree], rows: Rows, shared: tuple):
-        treedef, impls = rows.treedef, rows.impls
-
         def member(row: list, shared: tuple) -> tuple:
-            leaves = [
-                x if impl is None else jax.random.wrap_key_data(x, impl=impl)
-                for x, impl in zip(row, impls, strict=True)
-            ]
-            config, key = jax.tree.unflatten(treedef, leaves)
-            out, out_treedef = jax.tree.flatten(train(config, key, *shared))
+            out, out_treedef = jax.tree.flatten(train(*rows.member(row), *shared))
             plain = [jax.random.key_data(leaf) if is_key(leaf) else jnp.asarray(leaf) for leaf in out]
             return plain, _Structure(out_treedef, tuple(key_impl(leaf) for leaf in out))
 
@@ -110,15 +111,17 @@ class _Structure:
 class Program:
     """Compiled for chunks of one layout: `program(rows, slots, shared)` gives the leaves of their results."""
 
-    def __init__(self, member: Member, where: Layout):
+    def __init__(self, member: Member, layout: Layout):
         began = time.perf_counter()
-        traced, rows, shared = Traced(member, where.batch), member.rows, member.shared
+        traced, rows, shared = Traced(member, layout.batch), member.rows, member.shared
         self.shapes, self.treedef, self.impls = traced.shapes, traced.treedef, traced.impls
-        self.buffers = _reuse(rows.shapes(where.share), where.share, self.shapes)
-        function = _loop(traced, self.buffers, where)
-        mesh = Mesh(np.array(where.devices), ("members",))
+        self.buffers = _reuse(rows.shapes(layout.share), layout.share, self.shapes)
+        function = _loop(traced, self.buffers, layout)
+        mesh = Mesh(np.array(layout.devices), ("members",))
         across, everywhere = PartitionSpec("members"), PartitionSpec()
-        if len(where.devices) > 1:  # a scan may start from constants, which the check of varying axes forbids
+        if (
+            len(layout.devices) > 1
+        ):  # a scan may start from constants, which the check of varying axes forbids
             function = jax.shard_map(
                 function, mesh=mesh, in_specs=(across, across, across, everywhere), out_specs=across,
                 check_vma=False,
@@ -128,8 +131,8 @@ class Program:
             function, in_shardings=(wide, wide, wide, NamedSharding(mesh, everywhere)), out_shardings=wide,
             donate_argnums=0,
         )  # fmt: skip
-        used = jax.ShapeDtypeStruct((len(where.devices),), np.int32)
-        split = self._split(rows.shapes(where.share * len(where.devices)))
+        used = jax.ShapeDtypeStruct((len(layout.devices),), np.int32)
+        split = self._split(rows.shapes(layout.share * len(layout.devices)))
         self.compiled = jitted.lower(*split, used, shared).compile()
         stats = self.compiled.memory_analysis()
         self.device_bytes = 0 if stats is None else (
@@ -157,7 +160,7 @@ def _reuse(chunk: list, share: int, results: list) -> list[int | None]:
     return [rows.pop(0) if rows else None for rows in wanted]
 
 
-def _loop(traced: Traced, buffers: list[int | None], where: Layout) -> Callable:
+def _loop(traced: Traced, buffers: list[int | None], layout: Layout) -> Callable:
     """The loop over the groups of one device's share; groups beyond those in use are not computed."""
     run, shapes = traced.run, traced.shapes
     given = [i for i in buffers if i is not None]
@@ -166,19 +169,19 @@ def _loop(traced: Traced, buffers: list[int | None], where: Layout) -> Callable:
         total = len(donated) + len(kept)
         others = [i for i in range(total) if i not in given]
         start = [
-            jnp.zeros((where.share, *shape.shape[1:]), shape.dtype) if i is None else donated[given.index(i)]
+            jnp.zeros((layout.share, *shape.shape[1:]), shape.dtype) if i is None else donated[given.index(i)]
             for shape, i in zip(shapes, buffers, strict=True)
         ]
 
         def step(g: jax.Array, out: list) -> list:
-            at = g * where.batch
+            at = g * layout.batch
             rows: list[Any] = [None] * total
             for i, row in zip(others, kept, strict=True):
                 rows[i] = row
             for taken, buffer in zip(buffers, out, strict=True):
                 if taken is not None:
                     rows[taken] = buffer  # this group's part of it is not yet a result
-            group = [lax.dynamic_slice_in_dim(row, at, where.batch) for row in rows]
+            group = [lax.dynamic_slice_in_dim(row, at, layout.batch) for row in rows]
             results = run(group, shared)
             return [
                 lax.dynamic_update_slice_in_dim(buffer, result, at, 0)

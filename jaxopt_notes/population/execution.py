@@ -15,15 +15,16 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import hosts
 from jaxopt_notes.population.chunk_program import Member, Program, Rows, Traced
+from jaxopt_notes.population.eager import Eager, is_eager
 from jaxopt_notes.population.layout import Layout, deal, slots
-from jaxopt_notes.population.machine import Engine
+from jaxopt_notes.population.machine import Machine
 from jaxopt_notes.population.memory import available, check_memory
 from jaxopt_notes.population.store import Shelf
 from jaxopt_notes.population.workers import run_chunks
 
 
 class Report(NamedTuple):
-    """How a population was run: the layout, the seconds spent, the memory that was reckoned with.
+    """How a population was run: the layout, the seconds spent, the estimated memory.
 
     Of the members, `restored` came from the folder, and `trained` by this process.
     """
@@ -55,55 +56,62 @@ class Hooks(NamedTuple):
     progress: Callable[[int, int], None] | None = None
 
 
-def run_population(
-    train: Callable,
-    rows: Rows,
-    shared: tuple,
-    machine: Engine,
-    hooks: Hooks = Hooks(),
-    shelf: Shelf | None = None,
-    where: Layout | None = None,
-    measure_with: tuple | None = None,
-    room_for: int = 1,
-) -> tuple[Tree, Report]:
-    """What `population_map` does, on an engine.
+class Population(NamedTuple):
+    """What is trained: `results[i] = train(configs[i], keys[i], *shared)`.
 
     Arguments:
-        train, shared: as there.
-        rows: configurations and keys.
-        machine: the engine.
+        train, shared: as in `population_map`.
+        rows: the configurations and keys.
+        measured_with: the shared arguments to measure sizes with, where those are less work.
+        room_for: lay out for at least this many members, so that later populations of this function,
+            with more of them, use the same program.
+    """
+
+    train: Callable[..., Tree]
+    rows: Rows
+    shared: tuple
+    measured_with: tuple | None = None
+    room_for: int = 1
+
+    @property
+    def members(self) -> int:
+        """How many."""
+        return len(self.rows.arrays[-1])
+
+
+def run_population(
+    population: Population,
+    machine: Machine,
+    hooks: Hooks = Hooks(),
+    shelf: Shelf | None = None,
+    layout: Layout | None = None,
+) -> tuple[Tree, Report]:
+    """Train a population on a machine.
+
+    Arguments:
+        population: what is trained.
+        machine: what it is trained on.
         hooks: what is called on the way.
         shelf: finished chunks of this population, and the layout that it was begun with.
-        where: the layout of an earlier call, whose program then serves again.
-        measure_with: the shared arguments to measure sizes with, where that is less work.
-        room_for: lay out for so many members at least.
+        layout: that of an earlier call, whose program then serves again.
 
     Returns:
         The results and a `Report`.
     """
-    members = len(rows.arrays[-1])
-    shared = machine.place(shared)
-    member = Member(train, rows, shared)
-    leaves, treedef = jax.tree.flatten(shared)
-    signature = (rows.signature(), treedef, tuple(map(_aval, leaves)))
-    compile_seconds = 0.0
+    with jax.transfer_guard("allow"):  # what moves here is meant to
+        return _run(population, machine, hooks, shelf, layout)
 
-    def program_for(where: Layout) -> Program:
-        nonlocal compile_seconds
-        made = lambda: _compile(member, where, hooks)  # noqa: E731
-        program, new = machine.programs.get(train, (signature, where), made)
-        compile_seconds += program.seconds if new else 0.0
-        return program
 
-    def fitting() -> Layout:
-        def measured(where: Layout) -> tuple:
-            return program_for(where), rows, machine.place(measure_with or shared)
-
-        return machine.layout(max(members, room_for), member.footprint, measured, (train, signature))
-
-    where = where or (fitting() if shelf is None else _kept_layout(shelf, machine, fitting))
+def _run(
+    population: Population, machine: Machine, hooks: Hooks, shelf: Shelf | None, layout: Layout | None
+) -> tuple[Tree, Report]:
+    members, rows, eager = population.members, population.rows, is_eager()
+    shared = machine.place(population.shared)
+    programs = _Programs(population._replace(shared=shared), machine, hooks)
+    if layout is None:
+        layout = programs.layout() if shelf is None else _kept_layout(shelf, machine, programs.layout)
     saved = [] if shelf is None else shelf.names()
-    traced: Any = Traced(member, where.batch) if saved else program_for(where)
+    traced: Any = programs.traced(layout) if saved else programs.program(layout)
     results = _Results(members, traced)
 
     def deliver(index: np.ndarray, leaves: list, new: bool = True) -> None:
@@ -122,52 +130,95 @@ def run_population(
             deliver(index, leaves, new=False)
     restored = int(results.finished.sum())
     hosts.meet("restored")  # before anything new is in the folder
-    todo = np.unique(np.flatnonzero(~results.finished) // where.batch)
+    todo = np.unique(np.flatnonzero(~results.finished) // layout.batch)
     memory = (0, results.bytes)
     if len(todo):
-        program = program_for(where)
-        free, host_free = available(where.devices[0]), available(jax.local_devices(backend="cpu")[0])
-        memory = check_memory(program.device_bytes, results.bytes, where, free, host_free)
+        program = programs.program(layout)
+        free, host_free = available(layout.devices[0]), available(jax.local_devices(backend="cpu")[0])
+        memory = check_memory(program.device_bytes, results.bytes, layout, free, host_free)
     compiled = time.perf_counter()
     x64 = bool(jax.config.read("jax_enable_x64"))  # this thread's setting, for all
 
     def run(groups: np.ndarray) -> tuple:
-        chunk = slots(groups, members, where)
-        with jax.enable_x64(x64):
+        chunk = slots(groups, members, layout)
+        with jax.enable_x64(x64), jax.transfer_guard("allow"):
             out = jax.block_until_ready(program(rows, chunk, shared))
         return chunk.member[chunk.counts], [np.asarray(leaf)[chunk.counts] for leaf in out]
 
-    chunks = deal(hosts.share_of(todo), where)
-    run_chunks(lambda i: run(chunks[i]), range(len(chunks)), where.workers, lambda _, out: deliver(*out))
+    chunks = deal(hosts.share_of(todo), layout)
+    if eager:
+        for groups in chunks:
+            deliver(*run(groups))
+    else:
+        run_chunks(lambda i: run(chunks[i]), range(len(chunks)), layout.workers, lambda _, out: deliver(*out))
     trained = int(results.finished.sum()) - restored
     hosts.gather_rows(results.columns, results.finished)
-    seconds = (compile_seconds, time.perf_counter() - compiled)
     report = Report(
-        members, len(chunks), where.share * len(where.devices), where.batch, where.devices, where.workers,
-        *seconds, *memory, restored, trained,
+        members, len(chunks), layout.share * len(layout.devices), layout.batch, layout.devices,
+        layout.workers, programs.seconds, time.perf_counter() - compiled, *memory, restored, trained,
     )  # fmt: skip
     return results.tree(), report
 
 
-def _kept_layout(shelf: Shelf, machine: Engine, fitting: Callable[[], Layout]) -> Layout:
+class _Programs:
+    """The programs of one population, by their layouts: those that the machine keeps, or new ones."""
+
+    def __init__(self, population: Population, machine: Machine, hooks: Hooks):
+        self._population, self._machine, self._hooks = population, machine, hooks
+        train, rows, shared, *_ = population
+        self._member = Member(train, rows, shared)
+        leaves, treedef = jax.tree.flatten(shared)
+        self._signature = (rows.signature(), treedef, tuple(map(_aval, leaves)))
+        self._eager: Eager | None = None
+        self.seconds = 0.0  # spent on compiling
+
+    def layout(self) -> Layout:
+        """The layout for this population on this machine."""
+        if is_eager():
+            return Layout(1, 1, self._machine.devices[:1], 1)
+        measured_with = self._population.measured_with or self._population.shared
+
+        def measured(layout: Layout) -> tuple:
+            return self.program(layout), self._population.rows, self._machine.place(measured_with)
+
+        members = max(self._population.members, self._population.room_for)
+        key = (self._population.train, self._signature)
+        return self._machine.layout(members, self._member.footprint, measured, key)
+
+    def program(self, layout: Layout) -> Program | Eager:
+        """The program of this layout; without jit the function itself."""
+        if is_eager():
+            self._eager = self._eager or Eager(*self._population[:3])
+            return self._eager
+        program, new = self._machine.programs.get(
+            self._population.train, (self._signature, layout), lambda: self._compile(layout)
+        )
+        self.seconds += program.seconds if new else 0.0
+        return program
+
+    def traced(self, layout: Layout) -> Traced | Program | Eager:
+        """What tells the shapes of results, without compiling."""
+        return self.program(layout) if is_eager() else Traced(self._member, layout.batch)
+
+    def _compile(self, layout: Layout) -> Program:
+        if self._hooks.on_compile is not None:
+            self._hooks.on_compile(
+                f"compiling for {self._population.members} members, {layout.share} in a chunk, "
+                f"{layout.batch} in a group"
+            )
+        return Program(self._member, layout)
+
+
+def _kept_layout(shelf: Shelf, machine: Machine, fitting: Callable[[], Layout]) -> Layout:
     """The layout that a run was begun with, so that it goes on with the same groups; a new one at first."""
     kept = shelf.layout()
     if kept is not None:
         return Layout(*kept, machine.devices, machine.workers)
-    where = fitting()
+    layout = fitting()
     hosts.meet("layout")  # all have looked before the first of them writes
     if hosts.is_leader():
-        shelf.put_layout(where.share, where.batch)
-    return where
-
-
-def _compile(member: Member, where: Layout, hooks: Hooks) -> Program:
-    if hooks.on_compile is not None:
-        hooks.on_compile(
-            f"compiling for {len(member.rows.arrays[-1])} members, {where.share} in a chunk, "
-            f"{where.batch} in a group"
-        )
-    return Program(member, where)
+        shelf.put_layout(layout.share, layout.batch)
+    return layout
 
 
 class _Results:

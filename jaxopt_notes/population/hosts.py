@@ -48,9 +48,9 @@ def is_leader() -> bool:
     return jax.process_index() == 0
 
 
-def meet(where: str) -> None:
-    """Wait until all processes are here."""
+def meet(point: str) -> None:
+    """Wait until all processes have come to the point of this name."""
     if jax.process_count() > 1:
         from jax.experimental.multihost_utils import sync_global_devices
 
-        sync_global_devices(where)
+        sync_global_devices(point)

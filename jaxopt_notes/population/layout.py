@@ -35,14 +35,14 @@ class Layout(NamedTuple):
         return max(self.workers, len(self.devices))
 
 
-def layout(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple[int, int]:
-    """How many members one lane takes at a time, and vectorized in groups of how many.
+def arrange(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple[int, int]:
+    """How many members one lane takes at a time, and how many of them are vectorized together.
 
     Few members are spread over all lanes; many go in rounds that fill them. The share is a multiple of
     the batch.
 
     Example:
-        >>> layout(256, 2, 32, 8), layout(6, 2, 32, 8), layout(96, 2, 32, 8)
+        >>> arrange(256, 2, 32, 8), arrange(6, 2, 32, 8), arrange(96, 2, 32, 8)
         ((32, 8), (3, 3), (24, 8))
     """
     batch = min(batch_size, chunk_size, -(-members // lanes))
@@ -51,19 +51,19 @@ def layout(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple[
     return batch * -(-groups // (rounds * lanes)), batch
 
 
-def deal(groups: Sequence[int] | np.ndarray, where: Layout) -> list[np.ndarray]:
+def deal(groups: Sequence[int] | np.ndarray, layout: Layout) -> list[np.ndarray]:
     """Groups dealt into chunks: as few rounds as the program's room allows, all lanes busy in each.
 
     Example:
-        >>> where = Layout(share=32, batch=8, devices=("cpu",), workers=2)
-        >>> [chunk.tolist() for chunk in deal(range(6), where)]
+        >>> layout = Layout(share=32, batch=8, devices=("cpu",), workers=2)
+        >>> [chunk.tolist() for chunk in deal(range(6), layout)]
         [[0, 1, 2], [3, 4, 5]]
     """
     todo = np.asarray(groups, int)
     if not len(todo):
         return []
-    callers = -(-where.lanes // len(where.devices))  # one call serves all devices
-    room = where.share // where.batch * len(where.devices)
+    callers = -(-layout.lanes // len(layout.devices))  # one call serves all devices
+    room = layout.share // layout.batch * len(layout.devices)
     rounds = -(-len(todo) // (room * callers))
     size = -(-len(todo) // (rounds * callers))
     return [todo[i : i + size] for i in range(0, len(todo), size)]
@@ -77,19 +77,19 @@ class Slots(NamedTuple):
     groups: np.ndarray
 
 
-def slots(groups: np.ndarray, members: int, where: Layout) -> Slots:
+def slots(groups: np.ndarray, members: int, layout: Layout) -> Slots:
     """The slots [devices · share] of some groups, spread evenly over the devices.
 
     Slots beyond the last member hold copies of it; unused ones hold member 0 and are not computed.
     """
-    devices, room = len(where.devices), where.share // where.batch
+    devices, room = len(layout.devices), layout.share // layout.batch
     per = -(-len(groups) // devices)
-    member = np.zeros((devices, room, where.batch), int)
-    counts = np.zeros((devices, room, where.batch), bool)
+    member = np.zeros((devices, room, layout.batch), int)
+    counts = np.zeros((devices, room, layout.batch), bool)
     used = np.zeros(devices, np.int32)
     for d in range(devices):
         mine = groups[d * per : (d + 1) * per]
-        rows = mine[:, None] * where.batch + np.arange(where.batch)
+        rows = mine[:, None] * layout.batch + np.arange(layout.batch)
         member[d, : len(mine)] = np.minimum(rows, members - 1)
         counts[d, : len(mine)] = rows < members
         used[d] = len(mine)

@@ -15,10 +15,10 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_notes.population.layout import (
     Layout,
+    arrange,
     deal,
     default_batch,
     default_chunk,
-    layout,
     slots,
 )
 from jaxopt_notes.population.program_cache import KEPT, Programs
@@ -33,8 +33,8 @@ FOOTPRINTS = Programs(256)  # so that a function is not traced again only to cho
 
 
 @dataclasses.dataclass(frozen=True)
-class Engine:
-    """Devices, threads, sizes, and where compiled programs are kept; see `engine`."""
+class Machine:
+    """Devices, threads, sizes, and the store of compiled programs; see `machine_for`."""
 
     devices: tuple
     workers: int
@@ -85,16 +85,16 @@ class Engine:
         return max(self.workers, len(self.devices))
 
     def _fit(self, members: int, chunk: int, batch: int | None) -> Layout:
-        share, batch = layout(members, self._lanes(), chunk, batch or chunk)
+        share, batch = arrange(members, self._lanes(), chunk, batch or chunk)
         return Layout(share, batch, self.devices, self.workers)
 
     def _rate(self, members: int, sizes: tuple[int, int], program_for: Callable) -> float:
         """Members a second, with one group on each lane at the same time."""
-        where = self._fit(members, *sizes)
-        program, rows, shared = program_for(where)
+        layout = self._fit(members, *sizes)
+        program, rows, shared = program_for(layout)
         members = len(rows.arrays[-1])
-        groups = -(-members // where.batch)
-        chunks = [slots(chunk, members, where) for chunk in deal(range(min(where.lanes, groups)), where)]
+        groups = -(-members // layout.batch)
+        chunks = [slots(chunk, members, layout) for chunk in deal(range(min(layout.lanes, groups)), layout)]
         seconds = []
         with concurrent.futures.ThreadPoolExecutor(self.workers) as pool:
             for _ in range(3):  # the first one warms up
@@ -104,26 +104,26 @@ class Engine:
         return sum(int(chunk.counts.sum()) for chunk in chunks) / min(seconds[1:])
 
 
-def engine(
-    where: str,
+def machine_for(
+    caller: str,
     *,
     chunk_size: int | str | None = None,
     batch_size: int | None = None,
     devices: Sequence[jax.Device] | None = None,
     workers: int | None = None,
     programs: Programs | None = None,
-) -> Engine:
-    """An engine from the arguments of `population_map`, which explains them.
+) -> Machine:
+    """The machine that the arguments of `population_map`, which explains them, describe.
 
     Raises:
-        ValueError, TypeError: an argument that is none of what is expected, `where` names the function.
+        ValueError, TypeError: an invalid argument; the message names it, and the caller.
     """
     for name, count in {"chunk_size": chunk_size, "batch_size": batch_size, "workers": workers}.items():
         if count is not None and not (name == "chunk_size" and count == "measure"):
-            check_count(f"{where}({name})", count, 1)
+            check_count(f"{caller}({name})", count, 1)
     chosen = tuple(jax.local_devices() if devices is None else devices)
     one_cpu = chosen[0].platform == "cpu" and len(chosen) == 1
-    return Engine(
+    return Machine(
         chosen, workers or (cores() if one_cpu else 1), chunk_size or default_chunk(chosen[0]), batch_size,
         KEPT if programs is None else programs,
     )  # fmt: skip

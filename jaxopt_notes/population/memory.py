@@ -28,14 +28,14 @@ def available(device: jax.Device) -> int | None:
 
 
 def check_memory(
-    needed_each: int, result_bytes: int, where: Layout, free: int | None, host_free: int | None
+    needed_each: int, result_bytes: int, layout: Layout, free: int | None, host_free: int | None
 ) -> tuple[int, int]:
     """Refuse a population that does not fit.
 
     Arguments:
         needed_each: bytes of one call of the program on one device.
         result_bytes: of all members' results on the host.
-        where: the layout of the program.
+        layout: that of the program.
         free, host_free: bytes free on each device and on the host, `None` if unknown. On CPU they are
             the same memory.
 
@@ -46,24 +46,24 @@ def check_memory(
         MemoryError: it does not fit; the message has the figures and a chunk size that would do.
 
     Example:
-        >>> where = Layout(share=64, batch=8, devices=(), workers=2)
-        >>> check_memory(6 * 2**30, 2**30, where, free=8 * 2**30, host_free=8 * 2**30)
+        >>> layout = Layout(share=64, batch=8, devices=(), workers=2)
+        >>> check_memory(6 * 2**30, 2**30, layout, free=8 * 2**30, host_free=8 * 2**30)
         Traceback (most recent call last):
         MemoryError: population_map needs about 13 GiB …
     """
-    on_cpu = not where.devices or where.devices[0].platform == "cpu"
-    lanes = where.lanes if on_cpu else 1
+    on_cpu = not layout.devices or layout.devices[0].platform == "cpu"
+    lanes = layout.lanes if on_cpu else 1
     device_bytes = needed_each * lanes
     if on_cpu and host_free is not None and device_bytes + result_bytes > host_free:
-        what = f"{lanes} lanes x {size(needed_each)} for {where.share} members each"
+        what = f"{lanes} lanes x {size(needed_each)} for {layout.share} members each"
         total, there, room = device_bytes + result_bytes, host_free, (host_free - result_bytes) // lanes
     elif not on_cpu and free is not None and needed_each > free:
-        what, total, there, room = f"{where.share} members on each device", needed_each, free, free
+        what, total, there, room = f"{layout.share} members on each device", needed_each, free, free
     elif not on_cpu and host_free is not None and result_bytes > host_free:
         what, total, there, room = "results of all members on the host", result_bytes, host_free, 0
     else:
         return device_bytes, result_bytes
-    fits = where.share * max(room, 0) // max(needed_each, 1)
+    fits = layout.share * max(room, 0) // max(needed_each, 1)
     remedy = (
         f"chunk_size={fits} (batch_size at most that) would fit"
         if fits >= 1

@@ -29,8 +29,8 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
 from jaxopt_notes.population.chunk_program import Rows, is_key
-from jaxopt_notes.population.execution import Hooks, run_population
-from jaxopt_notes.population.machine import engine
+from jaxopt_notes.population.execution import Hooks, Population, run_population
+from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.progress import Progress, check_progress, reporting
 from jaxopt_notes.population.store import Store
@@ -109,9 +109,11 @@ def population_map(
     members = _check_members(configs, keys)
     _check_arguments(train, shared, folder, on_compile, on_chunk)
     check_progress("population_map(progress)", progress)
-    machine = engine("population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices,
-                     workers=workers, programs=programs)  # fmt: skip
-    rows, shared = Rows.of(configs, keys), tuple(shared)
+    machine = machine_for(
+        "population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices, workers=workers,
+        programs=programs,
+    )  # fmt: skip
+    population = Population(train, Rows.of(configs, keys), tuple(shared))
     with contextlib.ExitStack() as stack:
         hooks = Hooks(on_compile, on_chunk, stack.enter_context(reporting(progress, members)))
         shelf = None
@@ -124,7 +126,7 @@ def population_map(
             store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
             hosts.meet("population_map")
             shelf = store.shelf("members")
-        results, report = run_population(train, rows, shared, machine, hooks, shelf)
+        results, report = run_population(population, machine, hooks, shelf)
     return (results, report) if return_report else results
 
 

@@ -17,7 +17,8 @@ from jaxopt_notes.record import check_count
 # What a trace depends on beside its arguments.
 _CONTEXT = (
     "jax_enable_x64", "jax_default_matmul_precision", "jax_numpy_dtype_promotion", "jax_debug_nans",
-    "jax_numpy_rank_promotion", "jax_threefry_partitionable", "jax_default_prng_impl", "jax_disable_jit",
+    "jax_debug_infs", "jax_numpy_rank_promotion", "jax_threefry_partitionable", "jax_default_prng_impl",
+    "jax_disable_jit",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from jax import lax
 from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import fingerprint
+from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, fill
@@ -66,6 +67,11 @@ class Runs(NamedTuple):
     monitor: str
     capacity: int
 
+    @property
+    def kind(self) -> str:
+        """A name for the structure: all members of one kind have the same layout."""
+        return "-".join(map(str, self.static.values())) or "all"
+
     def begin(self, keep: bool) -> Callable:
         """`(config, key, epochs, train_data, valid_data) -> results`: a run from its start.
 
@@ -88,6 +94,11 @@ class Runs(NamedTuple):
             return self._advance(self._trainer(config), state, latest, epochs, (train, valid), keep)
 
         return go_on
+
+    def function(self, programs: Programs, goes_on: bool, keep: bool) -> Callable:
+        """`go_on(keep)` or `begin(keep)`: one object for equal runs, so that its programs serve again."""
+        make = self.go_on if goes_on else self.begin
+        return programs.function((make.__name__, keep, self.signature()), lambda: make(keep))
 
     def state_like(self, config: Configs, train_data: tuple) -> Tree:
         """The shapes of one member's state."""

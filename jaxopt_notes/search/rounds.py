@@ -23,7 +23,7 @@ from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.diagnosis import check_run, explain
 from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.names import RESERVED, reserved_names
-from jaxopt_notes.search.segments import Curves, Task, take, train_members
+from jaxopt_notes.search.segments import Curves, Members, Task, take, train_members
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Round, Table, structure
@@ -65,7 +65,7 @@ class Rounds:
 
     Arguments:
         build, space, strategy: as in `sweep`.
-        task: engine, data, segment and folder.
+        task: machine, data, segment and folder.
         keys: a typed key for each seed.
         epochs: of trials of a strategy that does not say how many.
         rule: what a good score is.
@@ -81,7 +81,6 @@ class Rounds:
         self.axes = dimensions(space)
         self.reserved = reserved_names(self.axes)
         self.table = Table(len(keys), task.store)
-        self.layouts: dict[str, Any] = {}
         self.reports: list = []
         self.checked: set = set()
 
@@ -190,13 +189,10 @@ class Rounds:
             finished(np.arange(len(rows) * seeds), {})
             curves, state = old, start.state if start else None
         else:
-            kind = "-".join(map(str, group.static.values())) or "all"
-            machine = self.task.machine
-            task = self.task._replace(room_for=machine.full() if keep else 1)
+            members = Members(columns, self.keys[np.arange(len(rows) * seeds) % seeds], start)
             try:
                 trained = train_members(
-                    task, runs, columns, self.keys[np.arange(len(rows) * seeds) % seeds], start, more,
-                    keep=keep, prefix=f"chunk-{number:04d}-{g:03d}", kind=kind, where=self.layouts.get(kind),
+                    self.task, runs, members, more, keep=keep, prefix=f"chunk-{number:04d}-{g:03d}",
                     on_finished=finished,
                 )  # fmt: skip
             except (TypeError, ValueError, IndexError, AttributeError) as error:  # as tracing raises them
@@ -204,7 +200,6 @@ class Rounds:
                 if (explained := explain(runs, config, self.task.data)) is not None:
                     raise explained from error
                 raise
-            self.layouts[kind] = trained.layout
             self.reports += trained.reports
             curves, state = _join(old, trained.history), trained.state
         if keep:

@@ -14,9 +14,9 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.chunk_program import Rows, is_key
-from jaxopt_notes.population.execution import Hooks, Report, run_population
+from jaxopt_notes.population.execution import Hooks, Population, Report, run_population
 from jaxopt_notes.population.layout import Layout
-from jaxopt_notes.population.machine import Engine
+from jaxopt_notes.population.machine import Machine
 from jaxopt_notes.population.store import Store
 from jaxopt_notes.search.member import Runs
 
@@ -30,116 +30,112 @@ class Start(NamedTuple):
     latest: dict[str, np.ndarray]
 
 
+class Members(NamedTuple):
+    """Who is trained: configurations and keys [members], and where they go on (`None`: the beginning)."""
+
+    configs: dict[str, np.ndarray]
+    keys: jax.Array
+    start: Start | None
+
+    def to_train(self, active: np.ndarray, state: Tree, latest: Curves | None) -> Tree:
+        """What their program takes of those still active: configurations, and where they go on."""
+        return self.configs if state is None else take((self.configs, state, latest), active)
+
+
 class Trained(NamedTuple):
-    """What became of members: their histories since the start, their states if kept, reports, layout."""
+    """What became of members: their histories since the start, their states if kept, and reports."""
 
     history: Curves
     state: Tree
     reports: list[Report]
-    layout: Layout | None
 
 
 class Task(NamedTuple):
     """What is the same for all members of a sweep.
 
     Arguments:
-        machine: the engine.
+        machine: what trains them.
         data: (train, validation).
         segment: epochs between two compactions; `None` for none.
         store: the folder, or `None`.
-        room_for: lay out for so many members at least, so that smaller batches use the same program.
         on_compile: as in `population_map`.
+        layouts: those in use, by the kind of members; filled in on the way.
     """
 
-    machine: Engine
+    machine: Machine
     data: tuple
     segment: int | None
     store: Store | None
-    room_for: int
     on_compile: Callable[[str], None] | None
+    layouts: dict[str, Layout]
 
 
 def train_members(
     task: Task,
     runs: Runs,
-    configs: dict[str, np.ndarray],
-    keys: jax.Array,
-    start: Start | None,
+    members: Members,
     epochs: int,
     *,
     keep: bool,
     prefix: str,
-    kind: str,
-    where: Layout | None,
     on_finished: Callable[[np.ndarray, Curves], None],
 ) -> Trained:
     """Train members of one structure for some more epochs.
 
     Arguments:
         task, runs: what all have in common.
-        configs: columns [members].
-        keys: typed keys [members].
-        start: where they go on, `None` for the beginning.
+        members: who is trained.
         epochs: how many more, at least 1.
         keep: whether their states are wanted.
         prefix: names what is put into the folder on the way.
-        kind: names what has the same layout.
-        where: that layout, to use its programs again; `None` at first.
         on_finished: called with the numbers of members that have finished, and their histories.
     """
-    members, length = len(keys), min(task.segment or epochs, epochs)
-    curves: Curves = {}
-    active = np.arange(members)
-    state, latest = (None, None) if start is None else start
-    if start is not None:
-        stopped = np.asarray(getattr(state, "stopped", np.zeros(members, bool)))
-        active = np.flatnonzero(~stopped & np.isfinite(start.latest[runs.monitor]))
-        idle = np.setdiff1d(np.arange(members), active)
-        _extend(
-            curves, members, epochs, idle, 0, {name: v[idle][:, None] for name, v in start.latest.items()}
-        )
+    n, length = len(members.keys), min(task.segment or epochs, epochs)
+    keeps = keep or length < epochs  # states are wanted of every segment: one program for all
+    histories, reports = _Histories(n, epochs), []  # type: tuple[_Histories, list[Report]]
+    state, latest = members.start or (None, None)
+    active = np.arange(n)
+    if latest is not None:
+        stopped = np.asarray(getattr(state, "stopped", np.zeros(n, bool)))
+        running = ~stopped & np.isfinite(latest[runs.monitor])
+        active, idle = np.flatnonzero(running), np.flatnonzero(~running)
+        histories.put(idle, 0, {name: entry[idle][:, None] for name, entry in latest.items()})
         if len(idle):
-            on_finished(idle, take(curves, idle))
-    reports: list[Report] = []
+            on_finished(idle, take(histories.curves, idle))
+
+    def deliver_to(active: np.ndarray, done: int, more: int) -> Callable[[np.ndarray, Tree], None]:
+        def deliver(index: np.ndarray, out: Tree) -> None:
+            found = active[index]
+            histories.put(found, done, take(out["history"], np.s_[:, :more]))
+            finished = found if done + more == epochs else found[out["stopped"]]
+            if len(finished):
+                on_finished(finished, take(histories.curves, finished))
+
+        return deliver
+
     for number, done in enumerate(range(0, epochs, length)):
         if not len(active):
             break
         more = min(length, epochs - done)
-        last = done + more == epochs
-
-        def deliver(
-            index: np.ndarray, out: Tree, active: np.ndarray = active, done: int = done, more: int = more,
-            last: bool = last,
-        ) -> None:  # fmt: skip
-            found = active[index]
-            _extend(curves, members, epochs, found, done, take(out["history"], np.s_[:, :more]))
-            finished = found if last else found[out["stopped"]]
-            if len(finished):
-                on_finished(finished, take(curves, finished))
-
-        if state is None:
-            name, member = "begin", configs  # type: tuple[str, Tree]
-        else:
-            name, member = "go_on", (take(configs, active), take(state, active), take(latest, active))
-        wanted = keep or length < epochs  # one program for all segments
-        train = task.machine.programs.function(
-            (name, wanted, runs.signature()),
-            lambda name=name, wanted=wanted: getattr(runs, name)(wanted),  # type: ignore[misc]
-        )
+        counts = [jnp.asarray(count, jnp.int32) for count in (more, 1)]  # of epochs; one is enough to measure
+        population = Population(
+            runs.function(task.machine.programs, state is not None, keeps),
+            Rows.of(members.to_train(active, state, latest), members.keys[active]),
+            (counts[0], *task.data), (counts[1], *task.data), task.machine.full() if keep else 1,
+        )  # fmt: skip
         out, report = run_population(
-            train, Rows.of(member, keys[active]), (jnp.asarray(more, jnp.int32), *task.data), task.machine,
-            Hooks(task.on_compile, deliver),
-            None if task.store is None else task.store.shelf(f"{prefix}-{number:03d}", kind),
-            where, (jnp.asarray(1, jnp.int32), *task.data), task.room_for,
+            population, task.machine, Hooks(task.on_compile, deliver_to(active, done, more)),
+            None if task.store is None else task.store.shelf(f"{prefix}-{number:03d}", runs.kind),
+            task.layouts.get(runs.kind),
         )  # fmt: skip
         reports.append(report)
-        where = where or report.layout
-        _extend(curves, members, epochs, active, done, take(out["history"], np.s_[:, :more]))
-        if wanted:
-            state = out["state"] if len(active) == members else put(state, active, out["state"])
-        latest = {name: curve[:, done + more - 1] for name, curve in curves.items()}
+        task.layouts.setdefault(runs.kind, report.layout)
+        histories.put(active, done, take(out["history"], np.s_[:, :more]))
+        if keeps:
+            state = out["state"] if len(active) == n else put(state, active, out["state"])
+        latest = {name: curve[:, done + more - 1] for name, curve in histories.curves.items()}
         active = active[~out["stopped"]]
-    return Trained(curves, state if keep else None, reports, where)
+    return Trained(histories.curves, state if keep else None, reports)
 
 
 def take(tree: Tree, index: Any) -> Tree:
@@ -160,11 +156,18 @@ def put(tree: Tree, index: np.ndarray, rows: Tree) -> Tree:
     return jax.tree.map(put_leaf, tree, rows)
 
 
-def _extend(curves: Curves, members: int, epochs: int, found: np.ndarray, done: int, piece: Curves) -> None:
-    """Put the next epochs of some members into their curves, the last of them in place of all that follow."""
-    for name, rows in piece.items():
-        if name not in curves:
-            curves[name] = np.zeros((members, epochs, *rows.shape[2:]), rows.dtype)
-        end = done + rows.shape[1]
-        curves[name][found, done:end] = rows
-        curves[name][found, end:] = rows[:, -1:]
+class _Histories:
+    """The histories of members on the host [members, epochs], filled in segment by segment."""
+
+    def __init__(self, members: int, epochs: int):
+        self.curves: Curves = {}
+        self._shape = (members, epochs)
+
+    def put(self, members: np.ndarray, done: int, piece: Curves) -> None:
+        """The next epochs of some members; the last of them stands for all that follow, too."""
+        for name, rows in piece.items():
+            if name not in self.curves:
+                self.curves[name] = np.zeros((*self._shape, *rows.shape[2:]), rows.dtype)
+            end = done + rows.shape[1]
+            self.curves[name][members, done:end] = rows
+            self.curves[name][members, end:] = rows[:, -1:]

@@ -17,7 +17,7 @@ from jaxopt_notes.data import SealedTestSet
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
-from jaxopt_notes.population.machine import engine as make_engine
+from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs, kept_for
 from jaxopt_notes.population.progress import Progress, check_progress
 from jaxopt_notes.population.store import Store
@@ -124,7 +124,7 @@ def sweep(
     Elsewhere: scikit-learn's RandomizedSearchCV and Ray Tune run one process a trial; with optax,
     `jax.vmap` over a function that builds the optimizer inside does the same on one device.
     """
-    check_names("sweep", engine, [*names_of(sweep), *names_of(make_engine, ["where"])])
+    check_names("sweep", engine, [*names_of(sweep), *names_of(machine_for, ["caller"])])
     check_function("sweep(build)", build, "build(configuration) and returns a Trainer")
     check_function("sweep(on_chunk)", on_chunk, "on_chunk(members, configurations, results)", optional=True)
     check_strategy("sweep(strategy)", strategy)
@@ -142,13 +142,13 @@ def sweep(
     if segment is not None:
         check_count("sweep(segment)", segment, 1, "None trains in one piece")
     parts = _check_data(data)
-    machine = make_engine("sweep", **{"programs": kept_for(build), **engine})
-    builder = Build(build)
-    strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
-
     watcher = Watcher(progress, on_chunk, loggers, seeds, monitor, mode)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.transfer_guard("allow"))  # between device and host goes what is meant to
         stack.callback(watcher.close)
+        machine = machine_for("sweep", **{"programs": kept_for(build), **engine})
+        builder = Build(build)
+        strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
         store = None
         if folder is not None:
             settings = _settings(
@@ -159,7 +159,7 @@ def sweep(
             if store.leader:
                 check_rounds(store)
             hosts.meet("sweep")
-        task = Task(machine, machine.place(parts), segment, store, 1, watcher.compiling)
+        task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
         rounds = Rounds(
             builder, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
         )

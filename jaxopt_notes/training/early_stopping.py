@@ -34,7 +34,7 @@ class Patience:
     mode: str = static()
 
     def init(self) -> PatienceState:
-        return PatienceState(_worst(), _worst(), jnp.zeros((), jnp.int32))
+        return PatienceState(worst(), worst(), jnp.zeros((), jnp.int32))
 
     def update(self, state: PatienceState, score: Number) -> tuple[PatienceState, jax.Array, jax.Array]:
         cost = _cost(score, self.mode)
@@ -113,7 +113,7 @@ class StopUp:
     mode: str = static()
 
     def init(self) -> StopUpState:
-        return StopUpState(_worst(), _worst(), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+        return StopUpState(worst(), worst(), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
     def update(self, state: StopUpState, score: Number) -> tuple[StopUpState, jax.Array, jax.Array]:
         cost = _cost(score, self.mode)
@@ -165,8 +165,15 @@ def stop_up(rises: Number = 5, strip: Number = 1, monitor: str = "valid_loss", m
     )
 
 
-def _worst() -> jax.Array:
-    return as_hyperparameter(jnp.inf)
+def worst(mode: str = "min") -> jax.Array:
+    """What any finite score is better than: the largest number, or the least. It is no infinity, so that a
+    healthy run has none under `jax_debug_infs`.
+
+    Example:
+        >>> bool(worst() > 1e38), bool(worst("max") < -1e38)
+        (True, True)
+    """
+    return _cost(jnp.finfo(jnp.result_type(float)).max, mode)
 
 
 def _cost(score: Number, mode: str) -> jax.Array:

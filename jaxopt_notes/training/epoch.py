@@ -14,6 +14,7 @@ from jaxopt_notes.data.batches import epoch_batches, take
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
+from jaxopt_notes.training.early_stopping import worst
 from jaxopt_notes.training.evaluation import count, evaluate, metric_name
 from jaxopt_notes.training.step import Learner, select, train_step
 
@@ -21,8 +22,9 @@ from jaxopt_notes.training.step import Learner, select, train_step
 class TrainState(NamedTuple):
     """A run at the end of an epoch: what trains, where it is, and the best that it has seen.
 
-    `metrics` are those of the last epoch, by name. `best_params` are the ones to evaluate with:
-    those after `best_epoch` epochs (0: the initial ones). With `stopped` set nothing changes any more.
+    `metrics` are those of the last epoch, by name; what has not been measured yet is 0. `best_params` are
+    the ones to evaluate with: those after `best_epoch` epochs (0: the initial ones; `best_score` is then
+    the worst finite number). With `stopped` set nothing changes any more.
 
     Example:
         >>> from jaxopt_notes.layers.dense import dense
@@ -67,10 +69,10 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     return TrainState(
         learner=Learner(params, model_state, trainer.guarded_optimizer().init(params)),
         key=run_key, epoch=zero, step=zero,
-        metrics={**dict.fromkeys(names, as_hyperparameter(jnp.nan)), "skipped": zero},
+        metrics={**dict.fromkeys(names, as_hyperparameter(0.0)), "skipped": zero},
         stopping=rule.init(), stopped=jnp.array(False),
         best_params=params, best_model_state=model_state,
-        best_score=as_hyperparameter(jnp.inf if rule.mode == "min" else -jnp.inf), best_epoch=zero,
+        best_score=worst(rule.mode), best_epoch=zero,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ Between two calls the whole run is in `state`, so this is where a host may look 
 its state is passed back.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -52,8 +53,9 @@ class FitResult:
 
     @property
     def best_score(self) -> float:
-        """The score by which the parameters are the best."""
-        return float(self.state.best_score)
+        """The score by which the parameters are the best; ±∞ if no epoch was better than the start."""
+        worst = math.inf if self.trainer.stopping_rule().mode == "min" else -math.inf
+        return float(self.state.best_score) if self.best_epoch else worst
 
     @property
     def best_epoch(self) -> int:
@@ -132,16 +134,19 @@ def fit(
         )
     epochs = check_count("fit(epochs)", epochs)
     epochs_per_call = check_count("fit(epochs_per_call)", epochs_per_call, 1)
+    # Everything is put where it is needed once, by name: under `jax_transfer_guard` nothing else moves.
+    trainer, train_data, valid_data = jax.device_put((trainer, train_data, valid_data))
     state = trainer.init(key, train_data) if state is None else state
     history: dict[str, np.ndarray] = {}
     left = epochs
     bar = _bar(epochs, progress)
     try:
-        while left and not state.stopped:
+        while left and not jax.device_get(state.stopped):
             size = min(left, epochs_per_call)
             advanced, rows = trainer.advance(state, train_data, valid_data, size)
-            ran = int(advanced.epoch) - int(state.epoch)
-            new = {name: np.asarray(values)[:ran] for name, values in rows.items()}
+            before, after, found = jax.device_get((state.epoch, advanced.epoch, rows))
+            ran = int(after) - int(before)
+            new = {name: values[:ran] for name, values in found.items()}
             longer = {name: np.append(history.get(name, values[:0]), values) for name, values in new.items()}
             state, history = advanced, longer  # an interrupt finds both old or both new
             left -= ran

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_notes.population.layout import layout
+from jaxopt_notes.population.layout import arrange
 from jaxopt_notes.population.population_map import population_map
 
 
@@ -57,7 +57,7 @@ def test_chunks_and_threads_change_nothing():
 @pytest.mark.parametrize("lanes", [1, 2, 64])
 @pytest.mark.parametrize(("chunk", "batch"), [(1, 8), (12, 8), (32, 8), (1024, 1024)])
 def test_layout_keeps_its_bounds(members, lanes, chunk, batch):
-    share, group = layout(members, lanes, chunk, batch)
+    share, group = arrange(members, lanes, chunk, batch)
     assert 1 <= group <= min(batch, chunk)
     assert share % group == 0
     assert share <= chunk

@@ -11,7 +11,7 @@ import pytest
 
 import jaxopt_notes as jn
 from jaxopt_notes.population import execution as running_module
-from jaxopt_notes.population import machine as engine_module
+from jaxopt_notes.population import machine
 from jaxopt_notes.population.layout import Layout, deal, slots
 from jaxopt_notes.population.memory import available, check_memory
 from jaxopt_notes.population.population_map import population_map
@@ -184,14 +184,14 @@ def test_the_estimate_names_a_size_that_fits():
 def test_sizes_are_measured_once(monkeypatch):
     train, programs = counted()[0], Programs()
     tried = []
-    rate = engine_module.Engine._rate
+    rate = machine.Machine._rate
 
     def watched(self, members, sizes, program_for):
         assert rate(self, members, sizes, program_for) > 0
         tried.append(sizes)
         return float(sizes == (32, 4))
 
-    monkeypatch.setattr(engine_module.Engine, "_rate", watched)
+    monkeypatch.setattr(machine.Machine, "_rate", watched)
     for _ in range(2):
         got, report = population_map(
             train, CONFIGS, KEYS, chunk_size="measure", programs=programs, return_report=True
