@@ -104,9 +104,10 @@ def sweep(
             `sweep/epochs`, `sweep/seed`, `history/loss`, … in results, files and logs.
 
     Raises:
-        TypeError: a sealed test set among the data. ValueError: a monitor that the history has not,
-            a wrong argument, or a folder that holds another sweep. BlockingIOError: another process is at
-            work in the folder. MemoryError: it would not fit.
+        TypeError: a sealed test set among the data, an argument that is unknown or of the wrong kind, or a
+            build that needs the value of a hyperparameter that is data. ValueError: a monitor that is not in
+            the history, a value that is not allowed, or a folder that holds another sweep.
+            BlockingIOError: another process is at work in the folder. MemoryError: it would not fit.
 
     Example:
         >>> import jax.numpy as jnp

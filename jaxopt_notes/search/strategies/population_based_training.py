@@ -189,10 +189,12 @@ def population_based_training(
         A `PopulationBasedTraining` strategy: `init(key, space)`, `ask(state, key, n)`, `tell(state,
         configs, scores)`, and `remaining(state)`. Batches have the columns `epochs` and `parent`: trial
         g·population + i is member i in generation g. A diverged member is always replaced. Static
-        choices make no sense here: a run cannot be continued in another structure.
+        choices make no sense here: a run cannot be continued in another structure. In a sweep give
+        `at="last"`: the best epoch of a whole run may be one of the run that it continues, and then says
+        nothing of the hyperparameters that were changed since.
 
     Raises:
-        ValueError: a number outside its interval, another selection. TypeError: no number.
+        ValueError: a number outside its interval, another selection. TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.search.spaces.distributions import log_uniform
