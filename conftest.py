@@ -4,6 +4,7 @@
 out of the quick tier, unless it is named by its node id.
 """
 
+import collections
 import contextlib
 import functools
 import gc
@@ -13,6 +14,7 @@ import itertools
 import os
 import pathlib
 import platform
+import time
 
 import jax
 import jax.stages
@@ -37,6 +39,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--full", action="store_true", help="all tests, with the code generation that users have"
     )
+    parser.addoption("--costs", action="store_true", help="the tests that take most CPU seconds")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -65,6 +68,8 @@ def pytest_configure(config):
 
     jax.config.update("jax_numpy_dtype_promotion", "strict")
     jax.config.update("jax_numpy_rank_promotion", "raise")
+    if jax.default_backend() != "cpu":  # references are exact; TF32 and bfloat16 passes are not
+        jax.config.update("jax_default_matmul_precision", "highest")
     # Compiled programs are kept, and shared by the workers: for this version, these flags and this processor
     # (another one could not run the instructions).
     jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "jax" / machine(flags)))
@@ -90,9 +95,14 @@ def pytest_collect_file(file_path):
 
     Pytest's own import would put the module in place of a function of its name (`search.sweep`).
     """
-    if file_path.suffix == ".py" and file_path.is_relative_to(ROOT / "jaxopt_notes"):
+    if (
+        file_path.suffix == ".py"
+        and file_path.stem != "__main__"
+        and file_path.is_relative_to(ROOT / "jaxopt_notes")
+    ):
+        names = file_path.relative_to(ROOT).with_suffix("").parts
         with contextlib.suppress(ImportError):
-            importlib.import_module(".".join(file_path.relative_to(ROOT).with_suffix("").parts))
+            importlib.import_module(".".join(names[:-1] if names[-1] == "__init__" else names))
 
 
 def pytest_collection_modifyitems(config, items):
@@ -102,6 +112,32 @@ def pytest_collection_modifyitems(config, items):
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("full")]
+
+
+# CPU seconds: unlike durations, they tell what a test costs also on a machine that is busy
+
+
+seen = time.process_time()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    global seen
+    report = yield
+    report.cpu_seconds, seen = time.process_time() - seen, time.process_time()
+    return report
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.option.costs:
+        return
+    costs = collections.Counter()
+    for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
+        if hasattr(report, "cpu_seconds"):
+            costs[report.nodeid.split("[")[0]] += report.cpu_seconds
+    terminalreporter.section(f"{costs.total():.0f} CPU seconds in tests")
+    for name, seconds in costs.most_common(100):
+        terminalreporter.write_line(f"{seconds:7.1f} {name}")
 
 
 # Memory
@@ -132,7 +168,14 @@ def resident():
 
 
 @pytest.fixture
-def compiled_as_for_users(monkeypatch, request):
+def on_cpu():
+    """For tests of what XLA's CPU backend does: skipped where another one is the default."""
+    if jax.default_backend() != "cpu":
+        pytest.skip("what is counted is XLA's CPU backend's")
+
+
+@pytest.fixture
+def compiled_as_for_users(on_cpu, monkeypatch, request):
     """What is compiled explicitly has the code that users' programs have: for tests that read it."""
     if not request.config.option.full:
         options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}

@@ -86,6 +86,7 @@ def test_the_log_shows_what_does_compile_again(caplog):
         run_with_changing_numbers(build, caplog, steps=4)
 
 
+@pytest.mark.full
 def test_a_vmap_over_optimizer_seed_and_dropout_rate_is_the_loop():
     """Sixteen whole runs in one program: 2 rates × 2 moments of Adam × 2 seeds × 2 dropout rates."""
 

@@ -58,6 +58,7 @@ def test_columns_of_others():
     assert page() == COMMITTED, AGAIN
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("registry", "name", "plain", "bfloat16", "in_8_bits"),
     [

@@ -1,6 +1,7 @@
 """The package as a whole: what an import costs, who may import whom, and what every public name must have."""
 
 import ast
+import functools
 import importlib
 import inspect
 import os
@@ -124,14 +125,19 @@ def test_every_module_has_an_import_layer():
     assert parts <= set().union(*IMPORT_LAYERS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_imports_go_downwards(path):
+@functools.cache
+def all_imports() -> list[tuple[str, str, bool]]:
+    """Importer, module, and whether it is imported at once."""
+    return [(module_name(path), module, eager) for path in FILES for module, eager in imports(path)]
+
+
+def test_imports_go_downwards():
     height = {name: i for i, names in enumerate(IMPORT_LAYERS) for name in names}
-    own = part(module_name(path))
-    for module, eager in imports(path):
+    for importer, module, eager in all_imports():
+        own = part(importer)
         if module.split(".")[0] == PACKAGE.name and part(module) != own:
             optional = part(module) in OPTIONAL and not eager
-            assert height[part(module)] < height[own] or optional, f"{module_name(path)} imports {module}"
+            assert height[part(module)] < height[own] or optional, f"{importer} imports {module}"
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
@@ -152,23 +158,21 @@ def circle(graph: dict[str, set[str]]) -> list[str]:
 
 def test_modules_import_in_no_circle():
     """Also inside functions. A subpackage's `__init__` counts where something is imported from it."""
-    graph = {
-        module_name(path): {module for module, _ in imports(path) if module != module_name(path)}
-        for path in FILES
-        if path != PACKAGE / "__init__.py"  # the top imports all of them, when they are used
-    }
+    graph: dict[str, set[str]] = {}
+    for importer, module, _ in all_imports():
+        if importer not in (module, PACKAGE.name):  # the top imports all of them, when they are used
+            graph.setdefault(importer, set()).add(module)
     assert circle({"a": {"b", "c"}, "b": {"d"}, "d": {"c"}, "c": {"b"}}) == ["b", "d", "c", "b"]
     assert circle(graph) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_peers_are_imported_in_functions_of_interop_only(path):
-    for module, eager in imports(path):
+def test_peers_are_imported_in_functions_of_interop_only():
+    for importer, module, eager in all_imports():
         if module.split(".")[0] in PEERS:
-            assert not eager, f"{module} is imported with {module_name(path)}"
-            assert part(module_name(path)) == "interop", f"{module_name(path)} imports {module}"
+            assert not eager, f"{module} is imported with {importer}"
+            assert part(importer) == "interop", f"{importer} imports {module}"
         if module.split(".")[0] == "matplotlib":
-            assert part(module_name(path)) == "plots", f"{module_name(path)} imports {module}"
+            assert part(importer) == "plots", f"{importer} imports {module}"
 
 
 def test_no_private_api_of_jax():
@@ -180,11 +184,11 @@ def test_no_private_api_of_jax():
     assert [str(path) for path in sources if private in path.read_text(encoding="utf-8")] == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=module_name)
-def test_a_module_is_short_and_says_what_it_is(path):
-    source = path.read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 400
-    assert not source or ast.get_docstring(ast.parse(source)), "a module without a docstring"
+def test_modules_are_short_and_say_what_they_are():
+    sources = {module_name(path): path.read_text(encoding="utf-8") for path in FILES}
+    assert [name for name, source in sources.items() if len(source.splitlines()) > 400] == []
+    docstrings = {name: ast.get_docstring(ast.parse(source)) for name, source in sources.items() if source}
+    assert [name for name, docstring in docstrings.items() if not docstring] == []
 
 
 # What is at the top
@@ -256,17 +260,16 @@ def is_record_of(thing: typing.Any) -> str | None:
     return doc.split("`")[1] if inspect.isclass(thing) and doc.startswith("See `") else None
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_name_is_explained_with_an_example(name):
-    thing = PUBLIC[name]
-    if isinstance(thing, types.ModuleType):
-        assert thing.__doc__
-    elif factory := is_record_of(thing):
-        assert factory in PUBLIC, f"{name} says: see {factory}, which is not public"
-    elif callable(thing):
-        doc = inspect.getdoc(thing) or ""
-        assert doc, f"{name} has no docstring"
-        assert ">>>" in doc, f"{name} has no example"
+def test_every_public_name_is_explained_with_an_example():
+    for name, thing in PUBLIC.items():
+        if isinstance(thing, types.ModuleType):
+            assert thing.__doc__, f"{name} has no docstring"
+        elif factory := is_record_of(thing):
+            assert factory in PUBLIC, f"{name} says: see {factory}, which is not public"
+        elif callable(thing):
+            doc = inspect.getdoc(thing) or ""
+            assert doc, f"{name} has no docstring"
+            assert ">>>" in doc, f"{name} has no example"
 
 
 def is_of_the_family(thing: typing.Any, home: str) -> bool:
@@ -279,11 +282,11 @@ def is_of_the_family(thing: typing.Any, home: str) -> bool:
     return any(METHODS[home] in vars(base) for base in bases)  # every class has the attribute __call__
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_public_factory_is_registered(name):
-    thing = PUBLIC[name]
-    home = part(getattr(thing, "__module__", None) or PACKAGE.name)
-    if is_of_the_family(thing, home) and name not in COMBINATORS:
-        names = vars(importlib.import_module(f"{PACKAGE.name}.{home}"))
-        registries = [value for key, value in names.items() if key.isupper() and isinstance(value, dict)]
-        assert any(thing in registry.values() for registry in registries), f"not in a registry of {home}"
+def test_every_public_factory_is_registered():
+    for name, thing in PUBLIC.items():
+        home = part(getattr(thing, "__module__", None) or PACKAGE.name)
+        if is_of_the_family(thing, home) and name not in COMBINATORS:
+            names = vars(importlib.import_module(f"{PACKAGE.name}.{home}"))
+            registries = [value for key, value in names.items() if key.isupper() and isinstance(value, dict)]
+            found = any(thing in registry.values() for registry in registries)
+            assert found, f"{name} is in no registry of {home}"

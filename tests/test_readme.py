@@ -19,6 +19,7 @@ def peers_of(block):
     return [peer for peer in PEERS if re.search(rf"^(from|import) {peer}", block, re.MULTILINE)]
 
 
+@pytest.mark.full
 def test_examples_run(capsys):
     """Those without peers, in order, in one namespace; the others are tested with the peers."""
     namespace = {}

@@ -28,6 +28,7 @@ def job(tmp_path_factory):
     return folder
 
 
+@pytest.mark.full
 def test_leaves_everything_behind(job):
     assert sorted(path.name for path in job.iterdir()) == [
         "best_params.npz", "config.json", "curves.png", "results.csv", "summary.json", "sweep.png",
@@ -72,6 +73,7 @@ def test_a_job_runs_again_from_its_config_with_the_same_table(job, tmp_path, cap
         np.testing.assert_array_equal(first[name], second[name])
 
 
+@pytest.mark.full
 def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
     """One configuration and one seed; every dimension but two is fixed."""
     fixed = ["--space=dropout=0", "--space=weight_decay=0.0", "--space", "clip_norm=choice([1, 10])"]
@@ -155,6 +157,7 @@ def test_every_optimizer_is_listed_with_defaults_and_formula(capsys):
     assert "θ ← θ − η·m̂ / (√(v̂ + eps_root) + eps)" in out
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_has_a_space_that_builds(optimizer):
     """Shapes only: nothing is computed."""
@@ -168,6 +171,7 @@ def test_every_optimizer_has_a_space_that_builds(optimizer):
     jax.eval_shape(lambda state: trainer.advance(state, data, data, 1), state)
 
 
+@pytest.mark.full
 def test_a_stopped_job_goes_on_with_the_same_command(job, tmp_path):
     """SIGINT in the middle, in the folder of an earlier job; then the same command, and then another one."""
     (tmp_path / "results.csv").write_text("of an earlier job")
@@ -200,6 +204,7 @@ def test_a_stopped_job_goes_on_with_the_same_command(job, tmp_path):
     assert len(parts) * 32 >= finished
 
 
+@pytest.mark.full
 def test_an_unfinished_job_is_finished_and_another_is_refused(job, tmp_path, capsys, monkeypatch):
     import jaxopt_notes.cli.job as module
 
@@ -220,6 +225,7 @@ def test_an_unfinished_job_is_finished_and_another_is_refused(job, tmp_path, cap
     assert json.loads((tmp_path / "summary.json").read_text())["restored_members"] == 6
 
 
+@pytest.mark.full
 def test_any_strategy_from_the_command_line(tmp_path):
     strategy = "successive_halving(4, min_epochs=1, max_epochs=2, eta=2)"
     assert main([*SMALL, "--strategy", strategy, "--output", str(tmp_path)]) == 0

@@ -150,6 +150,7 @@ def test_all_orders_are_equally_frequent():
     assert sum((count - 500) ** 2 / 500 for count in counts.values()) < 194
 
 
+@pytest.mark.full
 def test_no_place_and_no_pair_is_preferred_in_long_orders():
     """Two sorts make an order of 896: where a sample goes, and which of two neighbours comes first."""
     n, runs = 896, 4_000

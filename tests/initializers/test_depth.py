@@ -160,7 +160,7 @@ def test_fan_out_keeps_the_gradients(key):
         assert float(jnp.mean(gradient**2)) == pytest.approx(expected, rel=0.05)
 
 
-def unexplained(activation, init, widths, rate=0.1, steps=1000, nets=5):
+def unexplained(activation, init, widths, rate=0.1, steps=1000, nets=11):
     """Share of the variance of y = x₁x₂ that gradient descent leaves unexplained, the median over nets."""
 
     def net(key):
@@ -191,6 +191,7 @@ def unexplained(activation, init, widths, rate=0.1, steps=1000, nets=5):
 SHALLOW, DEEP = (16,), (16,) * 5
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-24")
 @pytest.mark.parametrize(
     ("activation", "init", "widths", "low", "high"),
@@ -198,10 +199,14 @@ SHALLOW, DEEP = (16,), (16,) * 5
         pytest.param(jnp.tanh, zeros(), SHALLOW, 0.99, 1.01, id="zeros"),
         pytest.param(jax.nn.sigmoid, normal(), SHALLOW, 0.0, 0.1, id="random-sigmoid"),
         pytest.param(jax.nn.sigmoid, normal(), DEEP, 0.15, 1.01, id="random-sigmoid-deep"),
-        pytest.param(jnp.tanh, xavier_normal(), DEEP, 0.0, 0.05, id="xavier-tanh-deep"),
-        pytest.param(jax.nn.relu, he_normal(), DEEP, 0.0, 0.05, id="he-relu-deep"),
+        pytest.param(jnp.tanh, xavier_normal(), DEEP, 0.0, 0.1, id="xavier-tanh-deep"),
+        pytest.param(jax.nn.relu, he_normal(), DEEP, 0.0, 0.1, id="he-relu-deep"),
     ],
 )
 def test_which_combinations_learn(activation, init, widths, low, high):
-    """One rate for all. Xavier with ReLU is left out: activations shrink, but at this depth it learns."""
+    """One rate for all. Xavier with ReLU is left out: activations shrink, but at this depth it learns.
+
+    Descent magnifies how a processor rounds: one net may end at 0.02 or at 0.2. One in twelve is above 0.1
+    (of 25, on two kinds of processor), and so the median of eleven is once in ten thousand times.
+    """
     assert low <= unexplained(activation, init, widths) <= high

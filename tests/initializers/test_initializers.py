@@ -1,6 +1,4 @@
-"""Every initializer of the registry against every invariant."""
-
-import pickle
+"""Every registered initializer: shapes, dtypes, keys. What every record promises is in `tests/properties`."""
 
 import jax
 import jax.numpy as jnp
@@ -28,49 +26,14 @@ def test_shape_and_dtype_are_those_asked_for(name, key):
 
 @INVARIANT
 def test_float64(name, key, x64):
-    values = INITIALIZERS[name]()(key, SHAPE, jnp.float64)
-    assert values.dtype == jnp.float64
-    assert INITIALIZERS[name]()(key, SHAPE).dtype == jnp.float32
+    assert INITIALIZERS[name]()(key, (4, 3), jnp.float64).dtype == jnp.float64
+    assert INITIALIZERS[name]()(key, (4, 3)).dtype == jnp.float32
 
 
 @INVARIANT
-def test_jit_pickle_and_old_keys_change_nothing(name, key):
+def test_old_keys_draw_the_same(name, key):
     init = INITIALIZERS[name]()
-    values = init(key, SHAPE)
-    np.testing.assert_allclose(
-        jax.jit(lambda init, key: init(key, SHAPE))(init, key), values, rtol=1e-5, atol=1e-6
-    )
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(init))(key, SHAPE), values)
-    np.testing.assert_array_equal(init(jax.random.key_data(key), SHAPE), values)
-
-
-@INVARIANT
-def test_vmap_over_numbers_and_keys_is_the_loop(name, key):
-    """Fans are those of one member: a population axis changes no variance."""
-    init = INITIALIZERS[name]()
-    factors, keys = jnp.array([1.0, 0.5, 2.0]), jax.random.split(key, 3)
-    batch = jax.vmap(lambda f: jax.tree.map(lambda x: f * x, init))(factors)
-    got = jax.vmap(lambda init, key: init(key, SHAPE))(batch, keys)
-    for member, factor, one in zip(got, factors, keys, strict=True):
-        alone = jax.tree.map(lambda x, f=float(factor): f * x, init)(one, SHAPE)
-        np.testing.assert_allclose(member, alone, rtol=1e-4, atol=1e-6)
-
-
-@INVARIANT
-def test_the_gradient_of_every_number_is_that_of_differences(name, key):
-    numbers, treedef = jax.tree.flatten(
-        INITIALIZERS[name](**({"negative_slope": 0.3} if "he_" in name else {}))
-    )
-
-    def total(numbers):
-        return jnp.sum(jax.tree.unflatten(treedef, list(numbers))(key, (4, 3)) ** 3)
-
-    numbers, h = jnp.asarray(numbers, jnp.float32), 1e-2
-    gradient = jax.grad(total)(numbers)
-    for i in range(numbers.size):
-        step = jnp.zeros_like(numbers).at[i].set(h)
-        difference = (total(numbers + step) - total(numbers - step)) / (2 * h)
-        assert float(gradient[i]) == pytest.approx(float(difference), rel=0.02, abs=2e-3)
+    np.testing.assert_array_equal(init(jax.random.key_data(key), SHAPE), init(key, SHAPE))
 
 
 @INVARIANT

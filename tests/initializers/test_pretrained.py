@@ -27,6 +27,7 @@ def test_shared_leaves_are_equal_and_the_rest_random(key):
             assert not jnp.array_equal(kernel, deep[layer]["kernel"])
 
 
+@pytest.mark.full
 @pytest.mark.notes("S3-46")
 def test_a_pretrained_start_needs_fewer_steps(key):
     """Trained on one half of the digits, the first layer helps on the other half."""

@@ -41,6 +41,7 @@ def per_layer(activation, init, key):
 SLOPE = functools.partial(a.leaky_relu, negative_slope=0.5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-41", "S1-30")
 @pytest.mark.parametrize("activation", [a.identity, a.relu, a.leaky_relu, SLOPE, a.selu])
 def test_variances_are_constant_over_depth_where_the_theory_is_exact(activation, key):

@@ -38,6 +38,7 @@ def train(optimizers, apply=eqx.apply_updates, programs=1):
     return eqx.filter(net, eqx.is_inexact_array)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [

@@ -62,6 +62,7 @@ def by_nnx(tx, steps=5):
     return nnx.to_pure_dict(nnx.state(model, nnx.Param))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("train", [by_train_state, by_nnx])
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_record_is_a_tx(pair, train):

@@ -51,6 +51,7 @@ def read_board(folder):
     return scalars, given
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore")  # of libraries that others bring along
 @pytest.mark.parametrize("writer", ["tensorboardX", "torch"])
 def test_tensorboard_reads_every_curve_score_and_hyperparameter(writer, tmp_path, monkeypatch):
@@ -89,6 +90,7 @@ def test_a_curve_called_score_is_not_the_score(writer, tmp_path, monkeypatch):
     assert len(scalars) == 2  # what is no number an epoch is left out
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore")
 def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alone(tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb")

@@ -40,6 +40,7 @@ def test_torch():
     same(ours.weighted_mean(ours.huber(A, B, delta=0.7)) / 0.7, functional.smooth_l1_loss(a, b, beta=0.7))
 
 
+@pytest.mark.full
 def test_torch_ignore_index_is_the_mean_over_valid_steps():
     torch = pytest.importorskip("torch")
     logits, labels = RNG.normal(size=(3, 5, 4)), RNG.integers(0, 4, (3, 5))

@@ -136,6 +136,7 @@ def torch_muon(torch, rate, **arguments):
     return {name: np.stack(found) for name, found in points.items()}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("adjust", "rms"), [("original", None), ("match_rms_adamw", 0.2)])
 @pytest.mark.parametrize("nesterov", [True, False])
 def test_muon_of_torch_in_float64(adjust, rms, nesterov, torch, monkeypatch):
@@ -229,6 +230,7 @@ def test_optimistic_gradient_of_optax(rate, alpha, beta, optax):
     assert_same(found, path(optax.optimistic_gradient_descent(rate, alpha, beta))[0])
 
 
+@pytest.mark.full
 def test_noisy_sgd_of_optax(optax):
     """The draws differ. Without noise the paths are the same; with it, their deviations have one variance."""
     found, _ = path(ours.noisy_sgd(0.05, 0.0))

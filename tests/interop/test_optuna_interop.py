@@ -62,6 +62,7 @@ def test_a_batch_is_in_the_space_and_in_the_study(url, key):
         assert trial.params["activation"] == ["0: tanh", "1: relu"][columns["activation"][i]]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["TPESampler", "RandomSampler", "NSGAIISampler"])
 def test_any_sampler_seeded_by_the_key(name, key):
     def configs(key):

@@ -67,6 +67,7 @@ def text(example):
     return textwrap.dedent(inspect.getsource(example).split("\n", 1)[1]).strip()
 
 
+@pytest.mark.full
 def test_flax(capsys):
     pytest.importorskip("flax")
     flax_example()

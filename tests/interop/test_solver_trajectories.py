@@ -49,6 +49,7 @@ def assert_same(found, expected):
         np.testing.assert_allclose(points, expected[name], rtol=1e-9, atol=1e-9, err_msg=name)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-67")
 @pytest.mark.parametrize("loss", [quartic, valley])
 @pytest.mark.parametrize(("memory", "scaled"), [(10, True), (2, True), (10, False)])
@@ -69,6 +70,7 @@ def test_lbfgs_without_a_search(rate, optax):
     assert_same(found, path(optax.lbfgs(rate, 5, linesearch=None), quartic, tree(), 200))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("strategy", ["one", "keep"])
 @pytest.mark.parametrize("c2", [0.9, 0.1])
 def test_the_zoom_line_search_after_an_optimizer(strategy, c2, optax):

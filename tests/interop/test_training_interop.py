@@ -9,6 +9,7 @@ from jaxopt_notes.training.trainer import Trainer
 from tests.training.linear import Linear, regression, squared
 
 
+@pytest.mark.full
 def test_an_optax_optimizer_trains_as_ours_does(key):
     optax = pytest.importorskip("optax")
     data = regression(10)

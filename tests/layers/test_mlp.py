@@ -54,6 +54,7 @@ def test_default_kernels_are_for_rectifiers(key):
     assert abs(float(kernel.std()) - want) < 4 * want / np.sqrt(2 * kernel.size)
 
 
+@pytest.mark.full
 def test_a_batch_of_rates_and_seeds_is_the_loop(key):
     x = jax.random.normal(key, (4, 3))
     rates, keys = jnp.array([0.0, 0.5, 1.0]), jax.random.split(key, 3)

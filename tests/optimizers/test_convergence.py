@@ -142,6 +142,7 @@ def distances(optimizer, problem, start, minimum, steps):
     return lax.scan(step, (start, optimizer.init(start)), length=steps)[1]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_reaches_the_minimum(name, problem, x64):

@@ -13,7 +13,8 @@ from benchmarks.budgets import BUDGETS
 from benchmarks.counts import count, recipes, step
 from benchmarks.shapes import one_leaf, resnet50, size, transformer
 
-pytestmark = pytest.mark.usefixtures("compiled_as_for_users")
+counted = pytest.mark.usefixtures("compiled_as_for_users")
+OFTEN = ("adam", "momentum", "clip + adamw + schedule", "adam, packed state")  # the rest: in the full tier
 
 FLOOR = {name: budget.cpu for name, budget in BUDGETS.items()}
 TEMPORARIES = {name: budget.temporaries for name, budget in BUDGETS.items()}
@@ -35,7 +36,10 @@ BUDGET = FLOOR | {name: FLOOR[bare] + NORM for name, bare in BEHIND_A_NORM.items
 BUDGET["skip (adam)"] = FLOOR["adam"] + NORM  # whether all entries are finite is one pass too
 
 
-@pytest.mark.parametrize("name", BUDGET)
+@counted
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.full] * (name not in OFTEN)) for name in BUDGET]
+)
 def test_one_leaf_on_cpu(name):
     counts = count(recipes()[name], one_leaf())
     assert counts.bytes_per_parameter <= BUDGET[name] + 0.01
@@ -51,6 +55,8 @@ SUMS = (
 )  # fmt: skip
 
 
+@counted
+@pytest.mark.full
 @pytest.mark.parametrize("name", BUDGETS)
 def test_behind_a_clip_on_cpu(name):
     """Four bytes more, and nothing else."""
@@ -62,6 +68,8 @@ def test_behind_a_clip_on_cpu(name):
     assert counts.unaliased == 0
 
 
+@counted
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["adadelta", "clip + adamw + schedule", "skip (clip + adamw)"])
 def test_resnet_on_cpu(name):
     counts = count(recipes()[name], resnet50())
@@ -71,6 +79,7 @@ def test_resnet_on_cpu(name):
     assert counts.temporaries < 1e6
 
 
+@counted
 @pytest.mark.full
 def test_transformer_on_cpu():
     counts = count(recipes()["clip + adamw + schedule"], transformer())
@@ -79,6 +88,8 @@ def test_transformer_on_cpu():
     assert counts.unaliased == 0
 
 
+@counted
+@pytest.mark.full
 def test_a_population_costs_the_same_per_member():
     """64 members, each with its own rate, decay and clip norm."""
 
@@ -103,6 +114,7 @@ def test_a_population_costs_the_same_per_member():
     assert counts.leaf_copies == 0
 
 
+@counted
 def test_untouched_leaves_move_no_bytes():
     """A frozen and an integer leaf, a thousand times larger than what moves."""
     large = jax.ShapeDtypeStruct((1000, 1000), jnp.float32)
@@ -113,6 +125,7 @@ def test_untouched_leaves_move_no_bytes():
     assert count(jn.adam(), params).bytes_per_parameter < 1
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("platform", ["cuda", "tpu"])
 @pytest.mark.parametrize("name", sorted(BUDGET))
 def test_lowers_for_accelerators(name, platform):
@@ -123,6 +136,7 @@ def test_lowers_for_accelerators(name, platform):
     assert exported(params, jax.eval_shape(optimizer.init, params), params).platforms == (platform,)
 
 
+@pytest.mark.full
 @pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="compiling for TPU needs libtpu")
 def test_one_leaf_on_tpu():
     """Compiled ahead of time for TPU: one fusion, the floor in bytes. In a process of its own.

@@ -75,6 +75,7 @@ def iterations():
     return {name: count(optimizer) for name, optimizer in RUNNERS.items()}
 
 
+@pytest.mark.full
 @pytest.mark.notes("X-03")
 def test_adam_before_momentum_before_rmsprop(iterations):
     middle = {name: np.median(counts) for name, counts in iterations.items()}
@@ -87,6 +88,7 @@ def test_adam_before_momentum_before_rmsprop(iterations):
     assert np.median(iterations["adadelta"]) > middle["adagrad"]  # the notes give it no rate
 
 
+@pytest.mark.full
 @pytest.mark.notes("X-03")
 def test_sgd_is_not_the_last(iterations):
     """It comes in before momentum in most races, and rarely with the 1.16 times of the notes behind it."""

@@ -90,6 +90,7 @@ def digits():
     return task, loss
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", ["adam", "momentum"])
 def test_the_digits_network_is_as_accurate_with_moments_of_any_precision(digits, name):
     task, loss = digits
@@ -103,6 +104,7 @@ def test_the_digits_network_is_as_accurate_with_moments_of_any_precision(digits,
         assert abs(found[dtype] - found[None]) < 0.01, found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("wrapper", [jn.master_weights, jn.kahan])
 def test_parameters_of_half_precision_reach_the_loss_of_single_precision(digits, wrapper):
     """At a rate of 3e-4 most steps are less than half a unit in a bfloat16 parameter's last place."""
@@ -189,6 +191,7 @@ def test_rounded_to_nearest_an_average_stops_where_a_step_is_half_a_unit():
         np.testing.assert_allclose(averages, exact, atol=0.01 * target)
 
 
+@pytest.mark.full
 def test_stalled_second_moments_slow_training_and_ours_do_not(digits):
     """Gradients fall while training; moments that cannot fall with them keep the steps small."""
     task, loss = digits
@@ -260,6 +263,7 @@ def reading():
     return loss, draw(model, jnp.zeros((1, CONTEXT), int), 2), batches
 
 
+@pytest.mark.full
 def test_a_transformer_reads_as_well_with_moments_of_low_precision(reading):
     loss, starts, batches = reading
     found = {}

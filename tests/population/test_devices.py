@@ -115,12 +115,14 @@ def one(tmp_path_factory):
     return np.load(folder / "1-0.npz")
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("devices", [2, 8])
 def test_devices_change_nothing(one, devices, tmp_path):
     finish(start(SWEEP, tmp_path, devices))
     check_equal(np.load(tmp_path / f"{devices}-0.npz"), one)
 
 
+@pytest.mark.full
 def test_two_hosts_share_the_work_and_both_have_all_of_it(one, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -203,6 +203,7 @@ def run_python(code, *, interrupt_at=None):
 HEARS_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
+@pytest.mark.full
 def test_eight_devices_give_the_numbers_of_one():
     code = """
         import jax; jax.config.update("jax_num_cpu_devices", 8)
@@ -227,6 +228,7 @@ def test_eight_devices_give_the_numbers_of_one():
     assert "equal" in run_python(code)
 
 
+@pytest.mark.full
 def test_ctrl_c_keeps_what_was_finished():
     code = """
         import time, jax, numpy as np

@@ -33,6 +33,7 @@ def counted():
     return train, traces
 
 
+@pytest.mark.usefixtures("on_cpu")
 def test_a_second_call_compiles_nothing_and_a_compilation_is_announced():
     train, traces = counted()
     said = []
@@ -46,6 +47,7 @@ def test_a_second_call_compiles_nothing_and_a_compilation_is_announced():
     assert said == [("compiling for 20 members, 4 in a chunk, 4 in a group", 1)]
 
 
+@pytest.mark.usefixtures("on_cpu")
 def test_other_shapes_layouts_and_settings_compile_anew():
     train, traces = counted()
     population_map(train, CONFIGS, KEYS)
@@ -181,6 +183,7 @@ def test_the_estimate_names_a_size_that_fits():
     assert free is None or 0 < free < 2**50
 
 
+@pytest.mark.usefixtures("on_cpu")
 def test_sizes_are_measured_once(monkeypatch):
     train, programs = counted()[0], Programs()
     tried = []

@@ -319,7 +319,8 @@ def run_job(folder, cache, parts=None, seconds=0.0):
     return out == "end\n"
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("kills", [3, 20])
 def test_killed_at_any_moment_it_ends_with_the_same_table(tmp_path, kills):
     cache = tmp_path / "cache"
     assert run_job(tmp_path / "whole", cache)

@@ -64,6 +64,8 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     "optimizers": {
         "sgd-momentum": call(momentum=0.9),
         "sgd-nesterov": call(momentum=0.9, nesterov=True),
+        "momentum-outside": call(rate_outside=True),
+        "adamw-all": call(mask=None),
         "nesterov_accelerated-constant": call(momentum=0.9),
         "adagrad-inside": call(eps_in_sqrt=True),
         "rmsprop-centered": call(eps_in_sqrt=False, centered=True, momentum=0.9, nesterov=True),
@@ -126,9 +128,13 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "piecewise": call((2.5, 6.2), (1.0, 0.5, 0.2)),
         "step": call(1.0, 3.3),
         "exponential": call(1.0, 3.3, 0.3),
+        "exponential-staircase": call(1.0, 3.3, 0.3, staircase=True, end_value=0.1),
         "natural_exponential": call(1.0, 0.3),
+        "natural_exponential-staircase": call(1.0, 0.3, 3.3, staircase=True),
         "inverse_time": call(1.0, 0.3),
+        "inverse_time-staircase": call(1.0, 0.3, 3.3, staircase=True),
         "polynomial": call(1.0, 0.1, 2.0, 6.2),
+        "polynomial-cycle": call(1.0, 0.1, 2.0, 6.2, cycle=True),
         "linear": call(1.0, 0.1, 6.2),
         "cosine": call(1.0, 6.2),
         "linear_cosine": call(1.0, 6.2),
@@ -145,10 +151,12 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     "initializers": {"constant": call(0.3)},
     "layers": {
         "cnn": call([2], [3, 2], dropout=0.4),
+        "cnn-normalized": call([2], [2], batch_norm=True),
         "conv": call(2),
         "dense": call(2),
         "dropout-vanilla": call(mode="vanilla"),
         "mlp": call([3, 2], "tanh", dropout=0.4, batch_norm=True),
+        "mlp-after": call([3, 2], "tanh", dropout=0.4, batch_norm="after"),
         "serial": call(dense(3), batch_norm(), tanh, dropout(0.4)),
     },
     "penalties": {"l1": call(0.1), "l2": call(0.1), "elastic_net": call(0.1, 0.3)},
@@ -231,6 +239,14 @@ def subjects(*families: str) -> list[Subject]:
             variants = {label: of for label, of in examples.items() if label.startswith(f"{name}-")}
             found += [Subject(family, label, factory, of) for label, of in variants.items()]
     return found
+
+
+def cases(*families: str) -> list[Any]:
+    """The subjects as parameters of a test; variants ("name-what") belong to the full tier."""
+    return [
+        pytest.param(subject, marks=[pytest.mark.full] if "-" in subject.label else [])
+        for subject in subjects(*families)
+    ]
 
 
 def types(tree: Any) -> Any:

@@ -1,13 +1,15 @@
 """Every layer × every invariant of the protocol `init` and `apply`."""
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
+from jaxopt_notes.layers import Layer
 from jaxopt_notes.masks import path_name
-from tests.properties.registry import inputs, subjects, types
+from tests.properties.registry import cases, inputs, types
 
 NAMES = {"kernel", "bias", "scale"}
 
@@ -24,15 +26,16 @@ class Case:
         return self.layer.apply(params, self.state, x)[0]
 
 
-@pytest.fixture(scope="module", params=subjects("layers"), ids=str)
+@pytest.fixture(scope="module", params=cases("layers"), ids=str)
 def case(request):
     return Case(request.param)
 
 
 def test_a_shape_is_enough_to_start_from(case):
+    assert isinstance(case.layer, Layer)
     described = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.x)
     again = case.layer.init(case.key, described)
-    jax.tree.map(np.testing.assert_array_equal, again, (case.params, case.state))
+    chex.assert_trees_all_equal(again, (case.params, case.state))
 
 
 def test_parameters_have_the_names_of_flax_and_states_are_dicts_or_nothing(case):
@@ -42,7 +45,14 @@ def test_parameters_have_the_names_of_flax_and_states_are_dicts_or_nothing(case)
     assert case.state == () or (isinstance(case.state, dict) and jax.tree.leaves(case.state))
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "float16",
+        "int32",
+        *(pytest.param(d, marks=pytest.mark.full) for d in ("bfloat16", "float32", "float64")),
+    ],
+)
 def test_dtypes(case, dtype):
     """The output has the input's, parameters at least float32; a training loop carries the state."""
 
@@ -79,17 +89,53 @@ def test_in_evaluation_examples_are_alone_and_the_state_is_kept(case):
     jax.tree.map(np.testing.assert_array_equal, state, case.state)
 
 
-def test_a_population_of_parameters_is_the_loop(case):
-    """Members drawn and evaluated together are those drawn and evaluated one by one."""
+@pytest.mark.full
+def test_vmap_over_numbers_weights_and_keys_is_the_loop(case):
+    """Members drawn, trained on a batch and evaluated together are those done one by one."""
 
-    def member(key):
-        params, _ = case.layer.init(key, case.x)
-        return params, case.evaluate(params, case.x)
+    def member(layer, key):
+        params, state = layer.init(key, case.x)
+        y, after = layer.apply(params, state, case.x, key=key, train=True)
+        return params, y, after, layer.apply(params, after, case.x)[0]
 
-    keys = jax.random.split(case.key, 3)
-    together = jax.jit(jax.vmap(member))(keys)
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *map(member, keys))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), together, stacked)
+    keys = jax.random.split(case.key, 2)
+    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf) * jnp.array([0.5, 1.0]), case.layer)
+    together = jax.jit(jax.vmap(member))(batch, keys)
+    program = jax.jit(member)
+    alone = [program(jax.tree.map(lambda leaf, i=i: leaf[i], batch), keys[i]) for i in range(2)]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *alone)
+    chex.assert_trees_all_close(together, stacked, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.full
+def test_gradients_are_those_of_finite_differences(case, x64):
+    """Along one direction of input and parameters at once, forward and reverse."""
+    x = inputs(case.subject)
+    params, state = case.layer.init(case.key, x)
+
+    @jax.jit
+    def loss(at):
+        return jnp.sum(jnp.sin(case.layer.apply(at[1], state, at[0], key=case.key, train=True)[0]))
+
+    at = (x, params)
+    way = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape), at)
+    _, forward = jax.jvp(loss, (at,), (way,))
+    reverse = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, jax.jit(jax.grad(loss))(at), way)))
+    ahead, behind = (loss(jax.tree.map(lambda a, w, h=h: a + h * w, at, way)) for h in (1e-7, -1e-7))
+    np.testing.assert_allclose([forward, reverse], (ahead - behind) / 2e-7, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
+def test_outputs_and_gradients_are_finite_in_every_precision(case, dtype):
+    def loss(params):
+        y, after = case.layer.apply(params, case.state, case.x.astype(dtype), key=case.key, train=True)
+        return jnp.sum(y.astype(jnp.float32) ** 2), (y, after)
+
+    grads, (y, after) = jax.jit(jax.grad(loss, has_aux=True))(case.params)
+    assert y.dtype == dtype
+    assert types((grads, after)) == types((case.params, case.state))
+    chex.assert_tree_all_finite((y, after, grads))
 
 
 def test_inputs_without_any_variation_have_finite_gradients(case):

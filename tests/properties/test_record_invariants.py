@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.properties.registry import FUNCTIONS, Subject, subjects
+from tests.properties.registry import FUNCTIONS, Subject, cases
 
 H = 1e-5
 
@@ -69,7 +69,7 @@ def weights(numbers):
     return jnp.cos(jnp.arange(1.0, numbers.size + 1))
 
 
-@pytest.fixture(scope="module", params=subjects(), ids=str)
+@pytest.fixture(scope="module", params=cases(), ids=str)
 def study(request):
     with jax.enable_x64(True):
         return Study(request.param)
@@ -89,7 +89,7 @@ def test_it_is_a_pytree_and_pickles(study):
 NO_REAL_NUMBERS = (".seed", ".condition")
 
 
-@pytest.mark.parametrize("subject", subjects(), ids=str)
+@pytest.mark.parametrize("subject", cases(), ids=str)
 def test_numbers_written_as_integers_are_leaves_that_a_gradient_reaches(subject):
     """`jax.grad` refuses a record with an integer leaf; people write `decay_steps=200`."""
 
@@ -126,6 +126,7 @@ def test_it_prints_like_its_call(study):
     assert all(f"{field.name}=" in shown[0] for field in dataclasses.fields(record))
 
 
+@pytest.mark.full
 def test_jit_changes_nothing_and_changed_numbers_do_not_retrace(study, x64):
     with jax.disable_jit():
         expected = study.subject.evaluate(study.at)
@@ -135,6 +136,7 @@ def test_jit_changes_nothing_and_changed_numbers_do_not_retrace(study, x64):
     assert study.traces == 1
 
 
+@pytest.mark.full
 def test_vmap_over_every_number_is_the_loop(study, x64):
     _, records = study.varied
     if records:
@@ -148,6 +150,7 @@ def test_vmap_over_every_number_is_the_loop(study, x64):
         assert out.shape[0] == 2
 
 
+@pytest.mark.full
 def test_the_gradient_reaches_every_number(study, x64):
     """It is what central differences say, in float64."""
     numbers, gradient = study.value(study.at)
@@ -164,6 +167,7 @@ def test_the_gradient_reaches_every_number(study, x64):
         assert max(slopes) > 1e-6
 
 
+@pytest.mark.full
 def test_the_gradient_is_finite_at_its_own_numbers(study, x64):
     """Where some are 0 or infinite, which is how a part is switched off."""
     record = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), study.record)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.search.names import RESERVED
-from tests.properties.registry import space, subjects
+from tests.properties.registry import cases, space
 
 FRESH = {"hyperband": 8}  # 6 in its first bracket, 2 in its last
 
 
-@pytest.fixture(params=subjects("strategies"), ids=str)
+@pytest.fixture(params=cases("strategies"), ids=str)
 def strategy(request):
     return request.param.build()
 
@@ -37,6 +37,7 @@ def test_it_is_a_function_of_its_arguments(strategy, key):
     assert jax.tree.structure(told) == jax.tree.structure(state)
 
 
+@pytest.mark.full
 def test_what_remains_is_what_it_wants(strategy, request, key):
     """Asked for all it wants, in batches, it ends at 0, and no two fresh configurations are the same."""
     state, found, epochs = strategy.init(key, space()), [], []

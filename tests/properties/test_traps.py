@@ -13,13 +13,16 @@ import pytest
 from jax import lax
 
 from jaxopt_notes.optimizers import apply_updates
-from tests.properties.registry import params, step, subjects, types, update
+from tests.properties.registry import cases, loss, params, plain, step, types, update
 
 # They take the distance from the start for the one to the bottom: without a bottom it grows for ever.
 OF_A_BOTTOM = ("prodigy", "dadapt_sgd", "dadapt_adam", "dog", "dowg")
 
 
-@pytest.fixture(scope="module", params=subjects("optimizers"), ids=str)
+pytestmark = pytest.mark.full
+
+
+@pytest.fixture(scope="module", params=cases("optimizers"), ids=str)
 def subject(request):
     return request.param
 
@@ -33,10 +36,15 @@ def in_bfloat16(number):
 def test_numbers_of_any_dtype_are_float32(subject):
     """A rate of `np.float64` widens nothing; one of bfloat16 does what its value does in float32."""
     tree = params(jnp.float32)
-    wide = jax.tree.map(np.float64, subject.build())
-    state = wide.init(tree)
-    found = jax.eval_shape(lambda tree, state: step(subject, wide, tree, state), tree, state)
-    assert types(found) == types((tree, state))
+    record, wide = subject.build(), jax.tree.map(np.float64, subject.build())
+    single = jax.jit(lambda tree: step(subject, record, tree, record.init(tree)))(tree)
+    for enabled in (False, True):
+        with jax.enable_x64(enabled):
+            state = wide.init(tree)
+            found = jax.jit(lambda tree, state: step(subject, wide, tree, state))(tree, state)
+            assert types(found) == types((tree, state))
+            for a, b in zip(*map(jax.tree.leaves, plain((found, single))), strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
     def twice(record):
         single = jax.tree.map(lambda number: number.astype(jnp.float32), record)
@@ -85,3 +93,22 @@ def test_the_derivative_of_a_step_is_finite_where_a_gradient_is_zero(subject):
     slopes = jax.jit(jax.grad(end, argnums=(0, 1, 2)))(record, grads, tree)
     for path, leaf in jax.tree.leaves_with_path(slopes):
         assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("transform", cases("optimizers", "transforms"), ids=str)
+def test_the_derivative_of_a_run_is_finite_where_entries_are_at_their_best(transform):
+    """Of the loss after two steps, with respect to the start and to every number; it does reach the start."""
+    tree = {"kernel": jnp.array([[1.5, 0.3], [-0.7, 0.3]]), "bias": jnp.full(2, 0.3)}  # gradients of 0 at 0.3
+
+    def end(record, tree):
+        state = record.init(tree)
+        for _ in range(2):
+            tree, state = step(transform, record, tree, state)
+        return loss(tree)
+
+    record = jax.tree.map(jnp.float32, transform.build())
+    value, slopes = jax.jit(jax.value_and_grad(end, argnums=(0, 1)))(record, tree)
+    assert jnp.isfinite(value)
+    for path, leaf in jax.tree.leaves_with_path(slopes):
+        assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(path)
+    assert slopes[1]["kernel"][0, 0] != 0

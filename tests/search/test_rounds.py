@@ -179,6 +179,7 @@ def test_diverged_members_are_left_out_and_stay_as_they_were():
     assert whole.diverged == cut.diverged == 2
 
 
+@pytest.mark.full
 def test_halving_is_a_random_search_that_ends_early():
     """The last rung's run is that of a sweep that trains its configuration from the start, bit for bit."""
     space = REAL | {"patience": np.inf}
@@ -193,6 +194,7 @@ def test_halving_is_a_random_search_that_ends_early():
     np.testing.assert_allclose(halved.history["valid_loss"][6], whole.history["valid_loss"][0], rtol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "strategy", [asha(6, batch=3, max_epochs=4, eta=2), population_based_training(4, 3, 2)]
 )
@@ -207,6 +209,7 @@ def test_strategies_that_continue_runs_end(strategy):
     assert len(programs) == 2  # runs that begin, and runs that go on, whatever the epochs
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("part", ["round-0000", "round-0001", "states-0000-000"])
 def test_damaged_rounds_and_states_are_trained_again(part, tmp_path):
     run = lambda: sweep(  # noqa: E731

@@ -55,6 +55,7 @@ def test_a_grid_finds_a_planted_optimum(key):
     np.testing.assert_allclose([configs["rate"][best], configs["dropout"][best]], [1e-2, 0.25], rtol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-42")
 def test_seven_points_in_three_dimensions_are_343(key):
     strategy = grid_search(7)

@@ -73,6 +73,7 @@ def test_the_best_epoch_or_the_last():
     assert run(space, monitor="valid_accuracy", mode="max").scores.item() == -1
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-43")
 def test_the_same_key_gives_the_same_table():
     space = {"rate": log_uniform(0.1, 0.9), "noise": uniform(0.0, 1.0), "width": static_choice([1, 2])}

@@ -9,6 +9,7 @@ from jaxopt_notes.search import training_score
 from jaxopt_notes.studies.differentiable_training import START, build, curve, hyperparameters, memory, tune
 
 
+@pytest.mark.full
 def test_every_slope_agrees_with_finite_differences(x64, key):
     score = training_score(build, curve(key, 5), 3)
     run = jax.jit(jax.value_and_grad(lambda point: score(point, key)))
@@ -19,6 +20,7 @@ def test_every_slope_agrees_with_finite_differences(x64, key):
         np.testing.assert_allclose(slopes[name], (above - below) / 2e-5, rtol=1e-5, atol=1e-12, err_msg=name)
 
 
+@pytest.mark.full
 def test_two_hundred_steps_end_lower_with_the_numbers_found(key):
     tuned = tune(key)
     assert np.isfinite(tuned.losses).all()
@@ -37,6 +39,7 @@ def test_memory_grows_with_the_root_of_the_steps():
         np.testing.assert_allclose(slopes, expected, atol=0.1)
 
 
+@pytest.mark.full
 def test_memory_at_four_hundred_steps():
     assert memory(400, checkpoint=False) > 10 * memory(400, checkpoint=True)
 

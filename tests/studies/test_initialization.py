@@ -19,6 +19,7 @@ def test_parameters_of_a_deep_network():
     assert sum(leaf.size for leaf in jax.tree.leaves(params)) == weights + sum(widths[1:]) == 111514
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-01")
 def test_gradients_vanish_towards_the_first_layer_of_a_deep_sigmoid_network(key):
     """Each sigmoid multiplies by at most ¼, so norms fall by more than half a layer towards the input."""
@@ -31,6 +32,7 @@ def test_gradients_vanish_towards_the_first_layer_of_a_deep_sigmoid_network(key)
     assert (norms[:-2] < 0.5 * norms[1:-1]).all()
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-02")
 def test_the_seed_changes_how_long_training_takes():
     """One program over 16 seeds: epochs until 90 % of the digits are right."""
@@ -49,6 +51,7 @@ def test_the_seed_changes_how_long_training_takes():
     assert epochs.max() - epochs.min() >= 0.2 * half
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-13")
 def test_the_top_sigmoid_layer_saturates_first():
     """Glorot & Bengio 2010, figure 2: early in training the last hidden layer is driven towards 0."""

@@ -20,6 +20,7 @@ def path(rate, gradient, start, noise):
     return lax.scan(step, (start, optimizer.init(start)), noise)[1]
 
 
+@pytest.mark.full
 @pytest.mark.notes("S4-14")
 def test_a_constant_rate_stops_at_a_floor_and_a_falling_one_does_not():
     """Of ½x² with unit noise: E x² = η/(2 − η) for ever; with η = 1/(1 + t) it is 1/t."""

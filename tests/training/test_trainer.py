@@ -233,6 +233,7 @@ def test_a_population_is_the_loop_over_its_members(key):
         )
 
 
+@pytest.mark.full
 def test_the_gradient_reaches_every_hyperparameter(x64, key):
     train, valid = regression(10, dtype=np.float64), regression(6, seed=1, dtype=np.float64)
 
@@ -307,6 +308,7 @@ def test_the_best_parameters_are_those_of_the_least_validation_loss(min_delta):
     assert state.step == ran
 
 
+@pytest.mark.full
 @pytest.mark.notes("S4-09")
 def test_the_least_validation_loss_flatters_the_model_it_selects(key):
     def member(key):

@@ -11,6 +11,7 @@ from tests.optimizers.runs import follow, random_grads, random_params
 OWN = ["nesterov", "nesterov_accelerated", "schedule_free_sgd", "schedule_free_adamw"]
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-33", "S1-63")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_only_look_ahead_optimizers_hold_other_parameters(name, x64):

@@ -121,6 +121,7 @@ def inexact_leaves(state):
     ]
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("state_dtype", LOW)
 @pytest.mark.parametrize("name", HOLDERS)
 def test_every_optimizer_that_holds_moments(name, state_dtype):

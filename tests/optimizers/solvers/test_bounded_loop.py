@@ -22,6 +22,7 @@ def root(a, max_steps=30):
     return bounded_loop(unfinished, body, (a, 2 * a, jnp.zeros((), jnp.int32)), max_steps)
 
 
+@pytest.mark.full
 def test_derivatives_in_both_modes_and_twice(x64):
     a = jnp.array(7.0)
     first, second = 0.5 / np.sqrt(7), -0.25 / np.sqrt(7) ** 3

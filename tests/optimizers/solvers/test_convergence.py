@@ -66,6 +66,7 @@ BUDGETS = {
 TOLERANCE = 1e-3
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("problem", PROBLEMS)
 @pytest.mark.parametrize("name", SOLVERS)
 def test_the_minimum_within_the_budget(name, problem, x64):

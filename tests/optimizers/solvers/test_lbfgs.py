@@ -77,6 +77,7 @@ def test_with_memory_for_all_pairs_it_is_bfgs(x64):
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-67")
 @pytest.mark.parametrize("n", [2, 10])
 def test_rosenbrock_to_1e_8(n, x64):
@@ -90,11 +91,13 @@ def test_rosenbrock_to_1e_8(n, x64):
     assert (states.inner.weights_memory >= 0).all()
 
 
+@pytest.mark.full
 def test_rosenbrock_in_single_precision():
     points, _ = solve(lbfgs(), rosenbrock(), jnp.array([-1.2, 1.0]), 45)
     np.testing.assert_allclose(points[-1], 1, atol=1e-4)
 
 
+@pytest.mark.full
 def test_a_batch_of_starts_is_the_loop(x64):
     starts = jnp.asarray(np.random.default_rng(0).normal(size=(5, 3)))
     batch = jax.jit(jax.vmap(lambda x: solve(lbfgs(), rosenbrock(), x, 12)[0]))(starts)

@@ -85,6 +85,7 @@ def test_arguments_that_the_loss_has_a_name_for_are_passed_on(x64):
     np.testing.assert_allclose(updates, target)
 
 
+@pytest.mark.full
 def test_it_makes_adam_go_down_always(x64):
     _, states = solve(line_search(adam(0.3)), rosenbrock(), jnp.array([-1.2, 1.0]), 60)
     assert (np.diff(states.value) <= 1e-6 * states.value[:-1]).all()

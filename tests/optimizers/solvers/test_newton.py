@@ -83,6 +83,7 @@ def test_the_product_is_the_hessian_times_a_vector(x64):
     np.testing.assert_allclose(h @ d, g, rtol=1e-9)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.notes("S3-17")
 def test_without_the_hessian_memory_is_linear(x64):

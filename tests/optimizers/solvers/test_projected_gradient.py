@@ -118,6 +118,7 @@ def test_iterative_hard_thresholding_recovers_a_sparse_vector(x64):
     assert (abs(dense) > 1e-3).sum() > 50
 
 
+@pytest.mark.full
 def test_the_number_of_non_zeros_may_be_swept(x64):
     loss = quadratic(jnp.ones(6))
     start = jnp.arange(1.0, 7.0)

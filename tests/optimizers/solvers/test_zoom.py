@@ -83,6 +83,7 @@ def test_the_longest_step_is_a_bound(x64):
     assert found.curvature_error > 0
 
 
+@pytest.mark.full
 def test_a_batch_of_searches_is_the_loop(x64):
     x, d = (jnp.stack(part) for part in map(list, zip(*starts(1), strict=True)))
     rules = jax.vmap(lambda c2: zoom(curv_rtol=c2))(jnp.linspace(0.1, 0.9, len(x)))
@@ -92,6 +93,7 @@ def test_a_batch_of_searches_is_the_loop(x64):
         jax.tree.map(lambda a, b, i=i: np.testing.assert_allclose(a[i], b, rtol=1e-9, atol=1e-12), batch, one)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("c2", [0.9, 0.05])
 def test_the_step_has_a_gradient(c2, x64):
     """By the loss's numbers, through expansion and interpolation, as central differences say."""

@@ -11,6 +11,7 @@ from jaxopt_notes.search.spaces.space import dimensions, fill
 from jaxopt_notes.search.surrogates.encoding import is_active
 
 
+@pytest.mark.full
 def test_every_strategy_can_draw_them(key):
     plain = {"kind": static_choice(["a", "b"]), "m": uniform(0.0, 2.0)}
     space = plain | {"m": conditional(plain["m"], "kind", "a")}

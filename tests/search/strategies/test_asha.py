@@ -20,7 +20,7 @@ def promotions(trials, eta, top):
         for i, trial in enumerate(trials):
             depth[i] = 0 if trial.parent < 0 else depth[trial.parent] + 1
             if trial.batch < batch:
-                rungs[depth[i]].append((trial.score, i))
+                rungs[depth[i]].append((trial.score if np.isfinite(trial.score) else np.inf, i))
         done = {trial.parent for trial in trials if trial.batch < batch}
         promoted = []
         for k in range(top - 1, -1, -1):
@@ -31,7 +31,10 @@ def promotions(trials, eta, top):
     return said
 
 
-@pytest.mark.parametrize("batch", [1, 4, 8])
+FULL = pytest.mark.full
+
+
+@pytest.mark.parametrize("batch", [4, pytest.param(1, marks=FULL), pytest.param(8, marks=FULL)])
 def test_every_batch_is_what_the_algorithm_says(key, batch):
     def score(config, epochs):  # noisy, so that early promotions are sometimes wrong; some diverge
         noise = np.random.default_rng(int(1e6 * config["loss"]) + epochs).normal()
@@ -72,6 +75,7 @@ def test_promotions_in_error_by_hand(key):
     assert sum(t.epochs == 3 for t in trials) > 9 // 3
 
 
+@pytest.mark.full
 def test_it_ends_as_successive_halving_does_where_nobody_is_promoted_in_error(key):
     """With the whole first rung in one batch the promotions are those of the synchronous rule."""
     score = lambda config, epochs: config["loss"]  # noqa: E731

@@ -58,6 +58,7 @@ def best_of(f, d, strategy, seeds):
     return np.array(model), np.asarray(chance)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-48")
 def test_it_beats_random_search_on_branin_in_thirty_evaluations():
     model, chance = best_of(branin, 2, TRIPLES, seeds=5)
@@ -87,6 +88,7 @@ def test_every_acquisition_and_kernel_beats_random_search(acquisition, kernel):
     assert np.median(model) < np.median(chance)
 
 
+@pytest.mark.full
 def test_no_configuration_is_proposed_twice_and_small_spaces_end(key):
     """3 kinds × 4 depths, of which the depth means something for one kind only: 4 + 2 configurations."""
     space = {"kind": MIXED["kind"], "layers": conditional(integers(1, 5), "kind", "adam")}
@@ -97,6 +99,7 @@ def test_no_configuration_is_proposed_twice_and_small_spaces_end(key):
     assert len(rows) == len(columns["kind"]) == 6 == int(state.told)
 
 
+@pytest.mark.full
 def test_mixed_spaces_are_searched_where_they_mean_something(key):
     """The best is sgd with momentum 0.9: the others' scores do not depend on it, and are worse."""
 
@@ -147,11 +150,13 @@ def test_divergence_and_huge_losses_disturb_nothing(key):
     assert all(np.isfinite(column).all() for column in columns.values())
 
 
+@pytest.mark.full
 def test_all_diverged_is_no_end_of_the_search(key):
     columns, _, _ = search(TRIPLES, cube(2), lambda c: jnp.full(len(c["x0"]), jnp.nan), key, most=3)
     assert len(np.unique(np.stack(list(columns.values())), axis=1).T) == 12
 
 
+@pytest.mark.full
 def test_a_pickled_state_goes_on_as_if_nothing_had_happened(key):
     strategy, states = TRIPLES, []
     for resume in (False, True):
@@ -165,6 +170,7 @@ def test_a_pickled_state_goes_on_as_if_nothing_had_happened(key):
     jax.tree.map(np.testing.assert_array_equal, *states)
 
 
+@pytest.mark.full
 def test_new_observations_do_not_compile_new_programs(key):
     search(TRIPLES, cube(2), functools.partial(evaluate, branin), key)
     before = propose._cache_size()
@@ -172,6 +178,7 @@ def test_new_observations_do_not_compile_new_programs(key):
     assert propose._cache_size() == before
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-51")
 def test_it_ends_when_nothing_more_is_promised(key):
     """(x − 0.3)²: the expected improvement falls under the tolerance long before the budget is spent."""
@@ -182,6 +189,7 @@ def test_it_ends_when_nothing_more_is_promised(key):
     assert len(search(TRIPLES, cube(1), score, key)[1]) == 30
 
 
+@pytest.mark.full
 def test_noise_is_told_from_signal(key):
     noise = np.random.default_rng(0).normal(size=64) * 0.5
 
@@ -193,6 +201,7 @@ def test_noise_is_told_from_signal(key):
     assert state.process.noise > 0.05
 
 
+@pytest.mark.full
 def test_asking_works_under_jit_and_for_many_explorations_at_once(key):
     strategy = bayesian(8, 2, initial=6, acquisition="upper_confidence_bound", exploration=2.0)
     state = strategy.init(key, cube(2))

@@ -136,6 +136,7 @@ def ellipsoid(x):
     return ((x - 0.2) @ turn) ** 2 @ (10.0 ** jnp.linspace(0.0, 6.0, d))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("f", "d", "n", "reached"),
     [(sphere, 8, 2000, 1e-12), (rosenbrock, 6, 5000, 1e-12), (ellipsoid, 8, 5000, 1e-10)],
@@ -161,6 +162,7 @@ def test_only_the_order_of_scores_matters(x64, key):
     np.testing.assert_allclose(jnp.log(plain) ** 3, bent, rtol=1e-6)
 
 
+@pytest.mark.full
 def test_a_minimum_on_a_wall_is_found(x64, key):
     """Points beyond it are reflected; none leaves the cube."""
     strategy = cma_es(600, sigma=0.3)
@@ -189,6 +191,7 @@ def test_the_diverged_are_last_and_poison_nothing(x64, key):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-51")
 def test_it_ends_on_convergence_or_when_the_budget_is_spent(key):
     score = lambda c, epochs: (c["x0"] - 0.3) ** 2 + c["x1"] ** 2  # noqa: E731
@@ -199,6 +202,7 @@ def test_it_ends_on_convergence_or_when_the_budget_is_spent(key):
     assert min(t.score for t in converged) < 1e-3
 
 
+@pytest.mark.full
 def test_restarts_leave_a_local_minimum(x64, key):
     """A wide well at the centre with value 0.5 and a narrow one aside with 0: one run ends in the first."""
 
@@ -213,6 +217,7 @@ def test_restarts_leave_a_local_minimum(x64, key):
     assert state.generation < 200  # of the last run
 
 
+@pytest.mark.full
 def test_it_resumes_runs_in_parts_and_rounds(key):
     space = {"depth": integers(1, 9), "rate": log_uniform(1e-4, 1.0)}
     score = lambda c, epochs: abs(c["depth"] - 5) + abs(np.log10(c["rate"]) + 2)  # noqa: E731
@@ -231,6 +236,7 @@ def test_it_resumes_runs_in_parts_and_rounds(key):
     assert strategy.remaining(state) == 0
 
 
+@pytest.mark.full
 def test_the_gradient_reaches_sigma_through_generations(x64, key):
     """Eigenvalues coincide at the start; the symmetric root has a derivative there, eigenvectors have not."""
 

@@ -121,6 +121,7 @@ def test_if_all_diverge_the_whole_space_is_searched_again(key):
     assert strategy.warnings(state) == []
 
 
+@pytest.mark.full
 def test_a_stage_waits_for_the_scores_of_the_one_before(key):
     strategy = coarse_to_fine(((8, 2), (4, 2)))
     state = strategy.init(key, SPACE)
@@ -134,6 +135,7 @@ def test_a_stage_waits_for_the_scores_of_the_one_before(key):
     assert strategy.remaining(state) > 0
 
 
+@pytest.mark.full
 def test_asking_works_under_jit(key):
     strategy = coarse_to_fine(((4, 1), (2, 2)))
     state = strategy.init(key, {"x": uniform(0.0, 1.0)})

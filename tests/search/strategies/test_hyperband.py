@@ -26,6 +26,7 @@ def test_a_maximum_that_is_no_power_is_rounded_down():
     assert hyperband_brackets(8, eta=2, min_epochs=2)[0] == ((4, 2), (2, 4), (1, 8))
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-51")
 def test_brackets_follow_one_another_and_share_the_budget(key):
     trials, _ = drive(hyperband(27), SPACE, lambda config, epochs: config["loss"] + 1 / epochs, key)
@@ -37,6 +38,7 @@ def test_brackets_follow_one_another_and_share_the_budget(key):
     assert max(costs) / min(costs) < 1.4  # about the same for all, counted from scratch as in the paper
 
 
+@pytest.mark.full
 def test_a_bracket_of_whole_runs_finds_what_short_runs_hide(key):
     """Curves that cross: the good ones start badly."""
     trials, _ = drive(hyperband(9), SPACE, lambda c, e: c["loss"] if e == 9 else 1 - c["loss"], key)
@@ -44,6 +46,7 @@ def test_a_bracket_of_whole_runs_finds_what_short_runs_hide(key):
     assert best.score == min(t.config["loss"] for t in trials[-3:])
 
 
+@pytest.mark.full
 def test_a_bracket_that_diverges_leaves_the_next_alone(key):
     trials, _ = drive(hyperband(9), SPACE, lambda c, e: float("nan") if e == 1 else c["loss"], key)
     rungs = [(len(rows), rows[0].epochs) for rows in by_batch(trials)]

@@ -58,6 +58,7 @@ def network(h):
     )  # fmt: skip
 
 
+@pytest.mark.full
 def test_a_whole_trainer_agrees_with_finite_differences(x64, key):
     """Mini-batches, clipping, dropout, AdamW: the same key, so the same orders and draws."""
     score = training_score(network, data(), epochs=3)
@@ -70,6 +71,7 @@ def test_a_whole_trainer_agrees_with_finite_differences(x64, key):
         np.testing.assert_allclose(slopes[name], (ends[0] - ends[1]) / (2 * step), rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.full
 def test_a_penalty_is_found_by_descent(key):
     """From every start; and what is found is as good as the best of a fine grid."""
     space = {"strength": log_uniform(1e-3, 10.0)}  # beyond 20 the run itself explodes
@@ -83,6 +85,7 @@ def test_a_penalty_is_found_by_descent(key):
     assert (scores.min(axis=1) <= scores[:, 0]).all()
 
 
+@pytest.mark.full
 def test_constants_seeds_and_all_distributions(key):
     def score(h, key):
         x, y, z = h["a"]["x"], h["y"], h["z"]
@@ -97,6 +100,7 @@ def test_constants_seeds_and_all_distributions(key):
     np.testing.assert_array_equal(results.scores, again.scores)
 
 
+@pytest.mark.full
 def test_a_start_that_diverges_stays_alone_and_last(key):
     def score(h, key):
         return jnp.where(h["x"] > 0.5, jnp.nan, (h["x"] - 0.2) ** 2)

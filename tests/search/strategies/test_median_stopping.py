@@ -53,6 +53,7 @@ def test_waves_looks_and_decisions(key):
         assert (number not in children) == (best > np.median(means) or trial.epochs == 5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-51")
 def test_most_of_the_cost_is_saved_and_the_best_is_not(key):
     slow = {"loss": uniform(0.0, 1.0)}
@@ -76,6 +77,7 @@ def test_the_diverged_stop_at_once_and_are_no_measure(key):
     assert min(t.score for t in whole) == min(t.config["loss"] for t in trials)
 
 
+@pytest.mark.full
 def test_batches_in_part_make_the_same_decisions(key):
     strategy = median_stopping(8, max_epochs=3, wave=4)
     trials, _ = drive(strategy, SPACE, score, key, most=3)

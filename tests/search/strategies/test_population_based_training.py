@@ -97,6 +97,7 @@ def test_lineage_and_determinism(key, selection):
     assert trials[best].score < min(t.score for t in trials[:8])
 
 
+@pytest.mark.full
 def test_it_resumes_from_a_file_and_in_batches_in_part(key):
     strategy = population_based_training(6, 3)
 
@@ -116,6 +117,7 @@ def test_it_resumes_from_a_file_and_in_batches_in_part(key):
         strategy.ask(state, key, 7)
 
 
+@pytest.mark.full
 def test_a_schedule_is_found_that_no_constant_is(key):
     """The toy problem of the paper (figure 2): Q = 1.2 − θ₀² − θ₁² is climbed along ∇[1.2 − h₀θ₀² − h₁θ₁²].
 
@@ -141,6 +143,7 @@ def test_a_schedule_is_found_that_no_constant_is(key):
     assert together[-1].max() > 1.1
 
 
+@pytest.mark.full
 def test_integers_and_batches_of_searches(key):
     """Whole numbers stay whole; a vmap over keys and steps is the loop."""
     space = {"depth": integers(1, 9), "rate": log_uniform(1e-3, 1.0)}

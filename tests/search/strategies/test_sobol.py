@@ -51,6 +51,7 @@ def test_it_integrates_better_than_chance(key):
     assert abs(jnp.mean(configs["a"] * configs["b"]) - 0.25) < 0.002
 
 
+@pytest.mark.full
 def test_it_starts_inside_jit_and_for_many_keys_at_once(key):
     start = lambda key: sobol(5).init(key, SPACE).points  # noqa: E731
     keys = jax.random.split(key, 3)

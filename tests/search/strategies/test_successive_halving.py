@@ -41,6 +41,7 @@ def test_rungs_by_hand():
     assert equal_share_rungs(5, 100) == ((5, 6), (2, 22), (1, 55))
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-51")
 def test_the_budget_is_what_the_rungs_say(key):
     """It ends when the budget is spent, and a run that goes on costs only its further epochs."""
@@ -63,6 +64,7 @@ def test_the_best_of_each_rung_go_on_with_their_hyperparameters(key):
     assert [trials[i].epochs for i in lineage(trials, len(trials) - 1)] == [1, 3, 9, 27]
 
 
+@pytest.mark.full
 def test_curves_that_cross_lose_the_one_that_is_best_in_the_end(key):
     """The short run is believed: that is what Hyperband hedges against."""
     trials, _ = drive(successive_halving(9, max_epochs=9), SPACE, lambda c, e: c["loss"] * (e - 5), key)
@@ -81,6 +83,7 @@ def test_the_diverged_never_go_on(key):
     assert rungs_of(trials) == [(1, 27)]
 
 
+@pytest.mark.full
 def test_batches_in_part_make_the_same_decisions(key):
     whole, _ = drive(successive_halving(27), SPACE, of_the_end, key)
     parts, _ = drive(successive_halving(27), SPACE, of_the_end, key, most=4)
@@ -89,6 +92,7 @@ def test_batches_in_part_make_the_same_decisions(key):
     assert sorted(trial.config["loss"] for trial in parts[27:36]) == best[:9]
 
 
+@pytest.mark.full
 def test_it_is_traced_vmapped_and_resumed(key):
     """A whole search on the device; and one whose state went through a file at every step."""
     strategy = successive_halving(9, max_epochs=9)
@@ -118,6 +122,7 @@ def test_it_is_traced_vmapped_and_resumed(key):
         resumed = pickle.loads(pickle.dumps(strategy.tell(resumed, again, again["loss"])))
 
 
+@pytest.mark.full
 def test_static_choices_are_continued_as_they_are(key):
     space = SPACE | {"width": static_choice([16, 32, 64])}
     trials, _ = drive(successive_halving(9, max_epochs=9), space, of_the_end, key)

@@ -125,6 +125,7 @@ def test_fitted_hyperparameters_are_as_likely_as_scikit_learns(x64):
     assert abs(slope.noise * found.noise) < 0.05
 
 
+@pytest.mark.full
 def test_grouped_columns_share_a_length_scale(x64):
     x, y = data(20)
     found = fit(gaussian_process(np.ones(3)), jnp.asarray(x), jnp.asarray(y), groups=(0, 1, 1))

@@ -34,6 +34,7 @@ def test_it_stops_before_what_is_no_number(x64):
     np.testing.assert_allclose(found, 1.0, atol=1e-5)
 
 
+@pytest.mark.full
 def test_a_population_of_starts(x64):
     starts = jnp.array([[-1.2, 1.0], [0.0, 0.0], [1.0, 1.0]])
     found = jax.jit(jax.vmap(lambda x: minimize(rosenbrock(), x, 200, 1e-6)))(starts)
