@@ -97,10 +97,10 @@ def adabelief(
     Elsewhere: `optax.adabelief` has the same formula and defaults, and a Nesterov form; torch has none.
     """
     return AdaBelief(
-        check_rate("adabelief(learning_rate)", learning_rate),
-        check_number("adabelief(b1)", b1, "[0, 1)", "the usual value is 0.9"),
-        check_number("adabelief(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("adabelief(eps)", eps, "[0, inf)"),
-        check_number("adabelief(eps_root)", eps_root, "[0, inf)"),
-        check_state_dtype("adabelief(state_dtype)", state_dtype),
+        learning_rate=check_rate("adabelief(learning_rate)", learning_rate),
+        b1=check_number("adabelief(b1)", b1, "[0, 1)", "the usual value is 0.9"),
+        b2=check_number("adabelief(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("adabelief(eps)", eps, "[0, inf)"),
+        eps_root=check_number("adabelief(eps_root)", eps_root, "[0, inf)"),
+        state_dtype=check_state_dtype("adabelief(state_dtype)", state_dtype),
     )

@@ -95,8 +95,8 @@ def adadelta(
     Elsewhere: torch and optax have the same formula with ε = 1e-6 and a rate of 1.
     """
     return AdaDelta(
-        check_rate("adadelta(learning_rate)", learning_rate),
-        check_number("adadelta(rho)", rho, "[0, 1)", "the usual value is 0.9"),
-        check_number("adadelta(eps)", eps, "[0, inf)"),
-        check_state_dtype("adadelta(state_dtype)", state_dtype),
+        learning_rate=check_rate("adadelta(learning_rate)", learning_rate),
+        rho=check_number("adadelta(rho)", rho, "[0, 1)", "the usual value is 0.9"),
+        eps=check_number("adadelta(eps)", eps, "[0, inf)"),
+        state_dtype=check_state_dtype("adadelta(state_dtype)", state_dtype),
     )

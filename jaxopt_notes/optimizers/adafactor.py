@@ -215,18 +215,20 @@ def adafactor(
     """
     where = "adafactor({})".format
     return Adafactor(
-        check_rate(where("learning_rate"), learning_rate),
-        check_number(where("decay_rate"), decay_rate, "[0, inf)", "the usual value is 0.8"),
-        check_number(where("decay_offset"), decay_offset, "[0, inf)"),
-        check_number(where("clipping_threshold"), clipping_threshold, "(0, inf]", "inf switches it off"),
-        momentum if momentum is None else check_number(where("momentum"), momentum, "[0, 1)"),
-        check_rate(where("weight_decay"), weight_decay),
-        check_number(where("eps"), eps, "[0, inf)"),
-        check_number(where("eps_scale"), eps_scale, "[0, inf)"),
-        check_count(where("min_dim_size_to_factor"), min_dim_size_to_factor, 1),
-        multiply_by_parameter_scale,
-        relative_step,
-        factored,
-        as_mask(mask),
-        check_state_dtype(where("state_dtype"), state_dtype),
+        learning_rate=check_rate(where("learning_rate"), learning_rate),
+        decay_rate=check_number(where("decay_rate"), decay_rate, "[0, inf)", "the usual value is 0.8"),
+        decay_offset=check_number(where("decay_offset"), decay_offset, "[0, inf)"),
+        clipping_threshold=check_number(
+            where("clipping_threshold"), clipping_threshold, "(0, inf]", "inf switches it off"
+        ),
+        momentum=momentum if momentum is None else check_number(where("momentum"), momentum, "[0, 1)"),
+        weight_decay=check_rate(where("weight_decay"), weight_decay),
+        eps=check_number(where("eps"), eps, "[0, inf)"),
+        eps_scale=check_number(where("eps_scale"), eps_scale, "[0, inf)"),
+        min_dim_size_to_factor=check_count(where("min_dim_size_to_factor"), min_dim_size_to_factor, 1),
+        multiply_by_parameter_scale=multiply_by_parameter_scale,
+        relative_step=relative_step,
+        factored=factored,
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype(where("state_dtype"), state_dtype),
     )

@@ -99,9 +99,11 @@ def adagrad(
     Elsewhere: torch has ε = 1e-10 outside; optax starts r at 0.1 and has ε = 1e-7 inside the root.
     """
     return AdaGrad(
-        check_rate("adagrad(learning_rate)", learning_rate),
-        check_number("adagrad(initial_accumulator_value)", initial_accumulator_value, "[0, inf)"),
-        check_number("adagrad(eps)", eps, "[0, inf)"),
-        eps_in_sqrt,
-        check_state_dtype("adagrad(state_dtype)", state_dtype),
+        learning_rate=check_rate("adagrad(learning_rate)", learning_rate),
+        initial_accumulator_value=check_number(
+            "adagrad(initial_accumulator_value)", initial_accumulator_value, "[0, inf)"
+        ),
+        eps=check_number("adagrad(eps)", eps, "[0, inf)"),
+        eps_in_sqrt=eps_in_sqrt,
+        state_dtype=check_state_dtype("adagrad(state_dtype)", state_dtype),
     )

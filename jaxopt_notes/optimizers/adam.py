@@ -109,10 +109,10 @@ def adam(
     parameter in bfloat16, where v stops growing after a few steps; here they are float32.
     """
     return Adam(
-        check_rate("adam(learning_rate)", learning_rate),
-        check_number("adam(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("adam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("adam(eps)", eps, "[0, inf)"),
-        check_number("adam(eps_root)", eps_root, "[0, inf)"),
-        check_state_dtype("adam(state_dtype)", state_dtype),
+        learning_rate=check_rate("adam(learning_rate)", learning_rate),
+        b1=check_number("adam(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("adam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("adam(eps)", eps, "[0, inf)"),
+        eps_root=check_number("adam(eps_root)", eps_root, "[0, inf)"),
+        state_dtype=check_state_dtype("adam(state_dtype)", state_dtype),
     )

@@ -92,11 +92,11 @@ def adamax(
     Elsewhere: the same formula in torch (η 0.002) and optax; Keras adds ε to u where it divides by it.
     """
     return Adamax(
-        check_rate("adamax(learning_rate)", learning_rate),
-        check_number("adamax(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("adamax(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("adamax(eps)", eps, "[0, inf)"),
-        check_state_dtype("adamax(state_dtype)", state_dtype),
+        learning_rate=check_rate("adamax(learning_rate)", learning_rate),
+        b1=check_number("adamax(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("adamax(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("adamax(eps)", eps, "[0, inf)"),
+        state_dtype=check_state_dtype("adamax(state_dtype)", state_dtype),
     )
 
 
@@ -154,6 +154,11 @@ def adamaxw(
     """
     base = adamax(learning_rate, b1, b2, eps, check_state_dtype("adamaxw(state_dtype)", state_dtype))
     return AdamaxW(
-        base.learning_rate, base.b1, base.b2, base.eps, base.state_dtype,
-        check_rate("adamaxw(weight_decay)", weight_decay), as_mask(mask),
-    )  # fmt: skip
+        learning_rate=base.learning_rate,
+        b1=base.b1,
+        b2=base.b2,
+        eps=base.eps,
+        state_dtype=base.state_dtype,
+        weight_decay=check_rate("adamaxw(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+    )

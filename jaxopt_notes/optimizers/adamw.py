@@ -25,7 +25,14 @@ class AdamW(Transform):
     state_dtype: str | None = static()
 
     def _adam(self) -> Adam:
-        return Adam(self.learning_rate, self.b1, self.b2, self.eps, self.eps_root, self.state_dtype)
+        return Adam(
+            learning_rate=self.learning_rate,
+            b1=self.b1,
+            b2=self.b2,
+            eps=self.eps,
+            eps_root=self.eps_root,
+            state_dtype=self.state_dtype,
+        )
 
     def init(self, params: Tree) -> AdamState:
         return self._adam().init(params)
@@ -87,6 +94,12 @@ def adamw(
     """
     base = adam(learning_rate, b1, b2, eps, eps_root, state_dtype)
     return AdamW(
-        base.learning_rate, base.b1, base.b2, base.eps, base.eps_root,
-        check_rate("adamw(weight_decay)", weight_decay), as_mask(mask), base.state_dtype,
-    )  # fmt: skip
+        learning_rate=base.learning_rate,
+        b1=base.b1,
+        b2=base.b2,
+        eps=base.eps,
+        eps_root=base.eps_root,
+        weight_decay=check_rate("adamw(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        state_dtype=base.state_dtype,
+    )

@@ -144,13 +144,13 @@ def adan(
     by −ηλθ. torch has none.
     """
     return Adan(
-        check_rate("adan(learning_rate)", learning_rate),
-        check_number("adan(b1)", b1, "[0, 1)", "the usual value is 0.98"),
-        check_number("adan(b2)", b2, "[0, 1)", "the usual value is 0.92"),
-        check_number("adan(b3)", b3, "[0, 1)", "the usual value is 0.99"),
-        check_number("adan(eps)", eps, "[0, inf)"),
-        check_number("adan(eps_root)", eps_root, "[0, inf)"),
-        check_rate("adan(weight_decay)", weight_decay),
-        as_mask(mask),
-        check_state_dtype("adan(state_dtype)", state_dtype),
+        learning_rate=check_rate("adan(learning_rate)", learning_rate),
+        b1=check_number("adan(b1)", b1, "[0, 1)", "the usual value is 0.98"),
+        b2=check_number("adan(b2)", b2, "[0, 1)", "the usual value is 0.92"),
+        b3=check_number("adan(b3)", b3, "[0, 1)", "the usual value is 0.99"),
+        eps=check_number("adan(eps)", eps, "[0, inf)"),
+        eps_root=check_number("adan(eps_root)", eps_root, "[0, inf)"),
+        weight_decay=check_rate("adan(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("adan(state_dtype)", state_dtype),
     )

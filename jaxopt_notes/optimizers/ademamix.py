@@ -141,13 +141,13 @@ def ademamix(
     default) and no warm-up but by schedules for b3 and α; torch has none.
     """
     return AdEMAMix(
-        check_rate("ademamix(learning_rate)", learning_rate),
-        check_number("ademamix(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("ademamix(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_rate("ademamix(b3)", b3, "[0, 1)", "the usual value is 0.9999"),
-        check_rate("ademamix(alpha)", alpha, "[0, inf)", "the usual value is 5; 0 is Adam"),
-        check_number("ademamix(eps)", eps, "[0, inf)"),
-        check_number("ademamix(eps_root)", eps_root, "[0, inf)"),
-        check_number("ademamix(warmup_steps)", warmup_steps, "[0, inf)", "0 is no warm-up"),
-        check_state_dtype("ademamix(state_dtype)", state_dtype),
+        learning_rate=check_rate("ademamix(learning_rate)", learning_rate),
+        b1=check_number("ademamix(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("ademamix(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        b3=check_rate("ademamix(b3)", b3, "[0, 1)", "the usual value is 0.9999"),
+        alpha=check_rate("ademamix(alpha)", alpha, "[0, inf)", "the usual value is 5; 0 is Adam"),
+        eps=check_number("ademamix(eps)", eps, "[0, inf)"),
+        eps_root=check_number("ademamix(eps_root)", eps_root, "[0, inf)"),
+        warmup_steps=check_number("ademamix(warmup_steps)", warmup_steps, "[0, inf)", "0 is no warm-up"),
+        state_dtype=check_state_dtype("ademamix(state_dtype)", state_dtype),
     )

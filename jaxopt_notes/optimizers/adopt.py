@@ -122,10 +122,10 @@ def adopt(
     `clip_value=inf`, `clip_value_fn` is `clip_value`), and a Nesterov form; torch has none.
     """
     return ADOPT(
-        check_rate("adopt(learning_rate)", learning_rate),
-        check_number("adopt(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("adopt(b2)", b2, "[0, 1)", "the usual value is 0.9999"),
-        check_number("adopt(eps)", eps, "[0, inf)"),
-        check_rate("adopt(clip_value)", clip_value, "[0, inf]", "inf switches clipping off"),
-        check_state_dtype("adopt(state_dtype)", state_dtype),
+        learning_rate=check_rate("adopt(learning_rate)", learning_rate),
+        b1=check_number("adopt(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("adopt(b2)", b2, "[0, 1)", "the usual value is 0.9999"),
+        eps=check_number("adopt(eps)", eps, "[0, inf)"),
+        clip_value=check_rate("adopt(clip_value)", clip_value, "[0, inf]", "inf switches clipping off"),
+        state_dtype=check_state_dtype("adopt(state_dtype)", state_dtype),
     )

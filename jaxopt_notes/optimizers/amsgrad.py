@@ -122,11 +122,11 @@ def amsgrad(
     `bias_correction_mu=False, bias_correction_nu=False`, "none"; the defaults are otherwise the same.
     """
     return AMSGrad(
-        check_rate("amsgrad(learning_rate)", learning_rate),
-        check_number("amsgrad(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("amsgrad(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("amsgrad(eps)", eps, "[0, inf)"),
-        check_number("amsgrad(eps_root)", eps_root, "[0, inf)"),
-        check_choice("amsgrad(correction)", correction, ("after", "before", "none")),
-        check_state_dtype("amsgrad(state_dtype)", state_dtype),
+        learning_rate=check_rate("amsgrad(learning_rate)", learning_rate),
+        b1=check_number("amsgrad(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("amsgrad(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("amsgrad(eps)", eps, "[0, inf)"),
+        eps_root=check_number("amsgrad(eps_root)", eps_root, "[0, inf)"),
+        correction=check_choice("amsgrad(correction)", correction, ("after", "before", "none")),
+        state_dtype=check_state_dtype("amsgrad(state_dtype)", state_dtype),
     )

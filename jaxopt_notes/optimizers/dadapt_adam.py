@@ -148,13 +148,13 @@ def dadapt_adam(
     correction always, and NaN where all gradients are 0.
     """
     return DAdaptAdam(
-        check_rate("dadapt_adam(learning_rate)", learning_rate),
-        check_number("dadapt_adam(b1)", b1, "[0, 1)", "the usual value is 0.9"),
-        check_number("dadapt_adam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("dadapt_adam(eps)", eps, "[0, inf)"),
-        check_number("dadapt_adam(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
-        check_rate("dadapt_adam(weight_decay)", weight_decay),
-        as_mask(mask),
-        bias_correction,
-        check_state_dtype("dadapt_adam(state_dtype)", state_dtype),
+        learning_rate=check_rate("dadapt_adam(learning_rate)", learning_rate),
+        b1=check_number("dadapt_adam(b1)", b1, "[0, 1)", "the usual value is 0.9"),
+        b2=check_number("dadapt_adam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("dadapt_adam(eps)", eps, "[0, inf)"),
+        d0=check_number("dadapt_adam(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
+        weight_decay=check_rate("dadapt_adam(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        bias_correction=bias_correction,
+        state_dtype=check_state_dtype("dadapt_adam(state_dtype)", state_dtype),
     )

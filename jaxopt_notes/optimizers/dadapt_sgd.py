@@ -113,7 +113,7 @@ def dadapt_sgd(learning_rate: Rate = 1.0, momentum: Number = 0.0, *, d0: Number 
     Elsewhere: `dadaptation.DAdaptSGD`, the same; optax has the form of Adam only.
     """
     return DAdaptSGD(
-        check_rate("dadapt_sgd(learning_rate)", learning_rate),
-        check_number("dadapt_sgd(momentum)", momentum, "[0, 1)", "0 switches it off"),
-        check_number("dadapt_sgd(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
+        learning_rate=check_rate("dadapt_sgd(learning_rate)", learning_rate),
+        momentum=check_number("dadapt_sgd(momentum)", momentum, "[0, 1)", "0 switches it off"),
+        d0=check_number("dadapt_sgd(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
     )

@@ -119,9 +119,9 @@ def dog(learning_rate: Rate = 1.0, r_eps: Number = 1e-6, eps: Number = 1e-8) -> 
     the first distance or the first rate itself, and its sum of squares overflows at norms above 1e19.
     """
     return DoG(
-        check_rate("dog(learning_rate)", learning_rate),
-        check_number("dog(r_eps)", r_eps, "(0, inf)", "the usual value is 1e-6"),
-        check_number("dog(eps)", eps, "[0, inf)"),
+        learning_rate=check_rate("dog(learning_rate)", learning_rate),
+        r_eps=check_number("dog(r_eps)", r_eps, "(0, inf)", "the usual value is 1e-6"),
+        eps=check_number("dog(eps)", eps, "[0, inf)"),
     )
 
 
@@ -171,7 +171,9 @@ def dowg(learning_rate: Rate = 1.0, initial_distance: Number = 1e-2, eps: Number
     Elsewhere: `optax.contrib.dowg`, whose `init_estim_sq_dist` is rε² (and eps by default, 1e-4: the same).
     """
     return DoWG(
-        check_rate("dowg(learning_rate)", learning_rate),
-        check_number("dowg(initial_distance)", initial_distance, "(0, inf)", "the usual value is 1e-2"),
-        check_number("dowg(eps)", eps, "[0, inf)"),
+        learning_rate=check_rate("dowg(learning_rate)", learning_rate),
+        initial_distance=check_number(
+            "dowg(initial_distance)", initial_distance, "(0, inf)", "the usual value is 1e-2"
+        ),
+        eps=check_number("dowg(eps)", eps, "[0, inf)"),
     )

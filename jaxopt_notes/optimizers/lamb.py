@@ -122,12 +122,12 @@ def lamb(
     Elsewhere: `optax.lamb` is the same (its mask is all leaves). torch has none. The paper's λ is 0.01.
     """
     return LAMB(
-        check_rate("lamb(learning_rate)", learning_rate),
-        check_number("lamb(b1)", b1, "[0, 1)", "the usual value is 0.9"),
-        check_number("lamb(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("lamb(eps)", eps, "[0, inf)"),
-        check_number("lamb(eps_root)", eps_root, "[0, inf)"),
-        check_rate("lamb(weight_decay)", weight_decay),
-        as_mask(mask),
-        check_state_dtype("lamb(state_dtype)", state_dtype),
+        learning_rate=check_rate("lamb(learning_rate)", learning_rate),
+        b1=check_number("lamb(b1)", b1, "[0, 1)", "the usual value is 0.9"),
+        b2=check_number("lamb(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("lamb(eps)", eps, "[0, inf)"),
+        eps_root=check_number("lamb(eps_root)", eps_root, "[0, inf)"),
+        weight_decay=check_rate("lamb(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("lamb(state_dtype)", state_dtype),
     )

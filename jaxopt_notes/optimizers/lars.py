@@ -121,12 +121,14 @@ def lars(
     all leaves by default, and has no default rate. torch has none.
     """
     return LARS(
-        check_rate("lars(learning_rate)", learning_rate),
-        check_number("lars(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
-        check_number("lars(trust_coefficient)", trust_coefficient, "[0, inf)", "the usual value is 0.001"),
-        check_number("lars(eps)", eps, "[0, inf)"),
-        check_rate("lars(weight_decay)", weight_decay),
-        nesterov,
-        as_mask(mask),
-        check_state_dtype("lars(state_dtype)", state_dtype),
+        learning_rate=check_rate("lars(learning_rate)", learning_rate),
+        momentum=check_number("lars(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
+        trust_coefficient=check_number(
+            "lars(trust_coefficient)", trust_coefficient, "[0, inf)", "the usual value is 0.001"
+        ),
+        eps=check_number("lars(eps)", eps, "[0, inf)"),
+        weight_decay=check_rate("lars(weight_decay)", weight_decay),
+        nesterov=nesterov,
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("lars(state_dtype)", state_dtype),
     )

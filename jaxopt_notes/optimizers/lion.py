@@ -112,10 +112,10 @@ def lion(
     Elsewhere: `optax.lion` decays every leaf by default (λ 1e-3): `mask=None` here. torch has none.
     """
     return Lion(
-        check_rate("lion(learning_rate)", learning_rate),
-        check_number("lion(b1)", b1, "[0, 1)", "the usual value is 0.9"),
-        check_number("lion(b2)", b2, "(0, 1)", "the usual value is 0.99"),
-        check_rate("lion(weight_decay)", weight_decay),
-        as_mask(mask),
-        check_state_dtype("lion(state_dtype)", state_dtype),
+        learning_rate=check_rate("lion(learning_rate)", learning_rate),
+        b1=check_number("lion(b1)", b1, "[0, 1)", "the usual value is 0.9"),
+        b2=check_number("lion(b2)", b2, "(0, 1)", "the usual value is 0.99"),
+        weight_decay=check_rate("lion(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("lion(state_dtype)", state_dtype),
     )

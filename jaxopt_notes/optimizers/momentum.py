@@ -109,8 +109,10 @@ def momentum(
     Elsewhere: torch, optax and the cs231n slides put the rate outside.
     """
     return Momentum(
-        check_rate("momentum(learning_rate)", learning_rate),
-        check_number("momentum(momentum)", momentum, "[0, 1]", "the usual value is 0.9; 0 is plain SGD"),
-        rate_outside,
-        check_state_dtype("momentum(state_dtype)", state_dtype),
+        learning_rate=check_rate("momentum(learning_rate)", learning_rate),
+        momentum=check_number(
+            "momentum(momentum)", momentum, "[0, 1]", "the usual value is 0.9; 0 is plain SGD"
+        ),
+        rate_outside=rate_outside,
+        state_dtype=check_state_dtype("momentum(state_dtype)", state_dtype),
     )

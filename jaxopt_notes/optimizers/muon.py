@@ -100,14 +100,25 @@ class Muon(Transform):
     def _parts(self) -> Chain:
         one = not isinstance(self.ns_coeffs[0], tuple | list)
         own = MuonMatrices(
-            self.learning_rate, (self.ns_coeffs,) * self.ns_steps if one else self.ns_coeffs, self.beta,
-            self.eps, self.weight_decay, self.consistent_rms, self.nesterov, self.state_dtype,
-        )  # fmt: skip
+            learning_rate=self.learning_rate,
+            ns_coeffs=(self.ns_coeffs,) * self.ns_steps if one else self.ns_coeffs,
+            beta=self.beta,
+            eps=self.eps,
+            weight_decay=self.weight_decay,
+            consistent_rms=self.consistent_rms,
+            nesterov=self.nesterov,
+            state_dtype=self.state_dtype,
+        )
         other = self.companion
         if other is None:
             other = adamw(self.learning_rate, weight_decay=self.weight_decay, state_dtype=self.state_dtype)
         others = Marks(self.mask, "others")
-        return Chain((Masked(own, self.mask, "raw"), Masked(other, others, "raw")))
+        return Chain(
+            (
+                Masked(optimizer=own, mask=self.mask, outside="raw"),
+                Masked(optimizer=other, mask=others, outside="raw"),
+            )
+        )
 
     def init(self, params: Tree) -> tuple:
         return self._parts().init(params)
@@ -186,17 +197,17 @@ def muon(
         for row in rows
     )
     return Muon(
-        check_rate("muon(learning_rate)", learning_rate),
-        rows if isinstance(ns_coeffs[0], tuple | list) else rows[0],
-        check_number("muon(beta)", beta, "[0, 1)", "the usual value is 0.95"),
-        check_number("muon(eps)", eps, "[0, inf)"),
-        check_rate("muon(weight_decay)", weight_decay),
-        consistent_rms
+        learning_rate=check_rate("muon(learning_rate)", learning_rate),
+        ns_coeffs=rows if isinstance(ns_coeffs[0], tuple | list) else rows[0],
+        beta=check_number("muon(beta)", beta, "[0, 1)", "the usual value is 0.95"),
+        eps=check_number("muon(eps)", eps, "[0, inf)"),
+        weight_decay=check_rate("muon(weight_decay)", weight_decay),
+        consistent_rms=consistent_rms
         if consistent_rms is None
         else check_number("muon(consistent_rms)", consistent_rms, "[0, inf)", "the usual value is 0.2"),
-        companion if companion is None else as_transform(companion),
-        check_count("muon(ns_steps)", ns_steps, 1),
-        nesterov,
-        as_mask(mask),
-        check_state_dtype("muon(state_dtype)", state_dtype),
+        companion=companion if companion is None else as_transform(companion),
+        ns_steps=check_count("muon(ns_steps)", ns_steps, 1),
+        nesterov=nesterov,
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("muon(state_dtype)", state_dtype),
     )

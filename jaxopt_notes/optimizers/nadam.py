@@ -137,13 +137,15 @@ def nadam(
     `optax.nadam` has a constant momentum: `momentum_decay=inf` here.
     """
     return NAdam(
-        check_rate("nadam(learning_rate)", learning_rate),
-        check_number("nadam(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("nadam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("nadam(eps)", eps, "[0, inf)"),
-        check_number("nadam(eps_root)", eps_root, "[0, inf)"),
-        check_number("nadam(momentum_decay)", momentum_decay, "[0, inf]", "inf is a constant momentum"),
-        check_state_dtype("nadam(state_dtype)", state_dtype),
+        learning_rate=check_rate("nadam(learning_rate)", learning_rate),
+        b1=check_number("nadam(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("nadam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("nadam(eps)", eps, "[0, inf)"),
+        eps_root=check_number("nadam(eps_root)", eps_root, "[0, inf)"),
+        momentum_decay=check_number(
+            "nadam(momentum_decay)", momentum_decay, "[0, inf]", "inf is a constant momentum"
+        ),
+        state_dtype=check_state_dtype("nadam(state_dtype)", state_dtype),
     )
 
 
@@ -207,6 +209,13 @@ def nadamw(
         check_state_dtype("nadamw(state_dtype)", state_dtype),
     )  # fmt: skip
     return NAdamW(
-        base.learning_rate, base.b1, base.b2, base.eps, base.eps_root, base.momentum_decay, base.state_dtype,
-        check_rate("nadamw(weight_decay)", weight_decay), as_mask(mask),
-    )  # fmt: skip
+        learning_rate=base.learning_rate,
+        b1=base.b1,
+        b2=base.b2,
+        eps=base.eps,
+        eps_root=base.eps_root,
+        momentum_decay=base.momentum_decay,
+        state_dtype=base.state_dtype,
+        weight_decay=check_rate("nadamw(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+    )

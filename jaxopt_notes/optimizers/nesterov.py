@@ -104,10 +104,10 @@ def nesterov(
     schedule theirs is the form with the rate outside.
     """
     return Nesterov(
-        check_rate("nesterov(learning_rate)", learning_rate),
-        check_number("nesterov(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
-        rate_outside,
-        check_state_dtype("nesterov(state_dtype)", state_dtype),
+        learning_rate=check_rate("nesterov(learning_rate)", learning_rate),
+        momentum=check_number("nesterov(momentum)", momentum, "[0, 1]", "the usual value is 0.9"),
+        rate_outside=rate_outside,
+        state_dtype=check_state_dtype("nesterov(state_dtype)", state_dtype),
     )
 
 
@@ -184,7 +184,7 @@ def nesterov_accelerated(
             "nesterov_accelerated(momentum)", momentum, "[0, 1]", "None for (k − 1)/(k + 2)"
         )
     return NesterovAccelerated(
-        check_rate("nesterov_accelerated(learning_rate)", learning_rate),
-        momentum,
-        check_state_dtype("nesterov_accelerated(state_dtype)", state_dtype),
+        learning_rate=check_rate("nesterov_accelerated(learning_rate)", learning_rate),
+        momentum=momentum,
+        state_dtype=check_state_dtype("nesterov_accelerated(state_dtype)", state_dtype),
     )

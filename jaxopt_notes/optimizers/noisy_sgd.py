@@ -30,7 +30,7 @@ class NoisySGD(Transform):
     def update(
         self, updates: Tree, state: SGDState, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, SGDState]:
-        noise = AddNoise(self.eta, self.gamma, self.seed)
+        noise = AddNoise(eta=self.eta, gamma=self.gamma, seed=self.seed)
         now = noise.init(params)._replace(count=state.count)
         noisy, _ = noise.update(widened(updates), now)  # rounded once, by the step
         likes = updates if params is None else params
@@ -69,4 +69,9 @@ def noisy_sgd(
     Elsewhere: `optax.noisy_sgd`, the same but for the draws, without a default rate. torch has none.
     """
     noise = add_noise(eta, gamma, seed)
-    return NoisySGD(check_rate("noisy_sgd(learning_rate)", learning_rate), noise.eta, noise.gamma, noise.seed)
+    return NoisySGD(
+        learning_rate=check_rate("noisy_sgd(learning_rate)", learning_rate),
+        eta=noise.eta,
+        gamma=noise.gamma,
+        seed=noise.seed,
+    )

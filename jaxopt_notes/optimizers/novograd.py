@@ -119,12 +119,12 @@ def novograd(
     schedule). torch has none.
     """
     return NovoGrad(
-        check_rate("novograd(learning_rate)", learning_rate),
-        check_number("novograd(b1)", b1, "[0, 1)", "the usual value is 0.9"),
-        check_number("novograd(b2)", b2, "[0, 1)", "the usual value is 0.25"),
-        check_number("novograd(eps)", eps, "[0, inf)"),
-        check_number("novograd(eps_root)", eps_root, "[0, inf)"),
-        check_rate("novograd(weight_decay)", weight_decay),
-        as_mask(mask),
-        check_state_dtype("novograd(state_dtype)", state_dtype),
+        learning_rate=check_rate("novograd(learning_rate)", learning_rate),
+        b1=check_number("novograd(b1)", b1, "[0, 1)", "the usual value is 0.9"),
+        b2=check_number("novograd(b2)", b2, "[0, 1)", "the usual value is 0.25"),
+        eps=check_number("novograd(eps)", eps, "[0, inf)"),
+        eps_root=check_number("novograd(eps_root)", eps_root, "[0, inf)"),
+        weight_decay=check_rate("novograd(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("novograd(state_dtype)", state_dtype),
     )

@@ -103,7 +103,7 @@ def optimistic_gradient(
     without a default rate. torch has none.
     """
     return OptimisticGradient(
-        check_rate("optimistic_gradient(learning_rate)", learning_rate),
-        check_rate("optimistic_gradient(alpha)", alpha),
-        check_rate("optimistic_gradient(beta)", beta, remedy="0 is sgd"),
+        learning_rate=check_rate("optimistic_gradient(learning_rate)", learning_rate),
+        alpha=check_rate("optimistic_gradient(alpha)", alpha),
+        beta=check_rate("optimistic_gradient(beta)", beta, remedy="0 is sgd"),
     )

@@ -125,9 +125,9 @@ def polyak_sgd(
     step where ‖g‖² + eps is below the machine's ε, and overflows at norms above 1e19. torch has none.
     """
     return PolyakSGD(
-        check_rate("polyak_sgd(max_learning_rate)", max_learning_rate, "[0, inf]"),
-        check_rate("polyak_sgd(scaling)", scaling),
-        check_number("polyak_sgd(f_min)", f_min),
-        check_number("polyak_sgd(eps)", eps, "[0, inf)"),
-        check_choice("polyak_sgd(variant)", variant, ("sps", "sps+")),
+        max_learning_rate=check_rate("polyak_sgd(max_learning_rate)", max_learning_rate, "[0, inf]"),
+        scaling=check_rate("polyak_sgd(scaling)", scaling),
+        f_min=check_number("polyak_sgd(f_min)", f_min),
+        eps=check_number("polyak_sgd(eps)", eps, "[0, inf)"),
+        variant=check_choice("polyak_sgd(variant)", variant, ("sps", "sps+")),
     )

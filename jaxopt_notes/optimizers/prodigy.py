@@ -153,16 +153,16 @@ def prodigy(
     are the same). `optax` has the bias correction always, and NaN where all gradients are 0.
     """
     return Prodigy(
-        check_rate("prodigy(learning_rate)", learning_rate),
-        check_number("prodigy(b1)", b1, "[0, 1)", "the usual value is 0.9"),
-        check_number("prodigy(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        b3 if b3 is None else check_number("prodigy(b3)", b3, "[0, 1)", "None for the root of b2"),
-        check_number("prodigy(eps)", eps, "[0, inf)"),
-        check_number("prodigy(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
-        check_number("prodigy(d_coef)", d_coef, "(0, inf)", "the usual value is 1"),
-        check_rate("prodigy(weight_decay)", weight_decay),
-        as_mask(mask),
-        bias_correction,
-        safeguard_warmup,
-        check_state_dtype("prodigy(state_dtype)", state_dtype),
+        learning_rate=check_rate("prodigy(learning_rate)", learning_rate),
+        b1=check_number("prodigy(b1)", b1, "[0, 1)", "the usual value is 0.9"),
+        b2=check_number("prodigy(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        b3=b3 if b3 is None else check_number("prodigy(b3)", b3, "[0, 1)", "None for the root of b2"),
+        eps=check_number("prodigy(eps)", eps, "[0, inf)"),
+        d0=check_number("prodigy(d0)", d0, "(0, inf)", "the usual value is 1e-6"),
+        d_coef=check_number("prodigy(d_coef)", d_coef, "(0, inf)", "the usual value is 1"),
+        weight_decay=check_rate("prodigy(weight_decay)", weight_decay),
+        mask=as_mask(mask),
+        bias_correction=bias_correction,
+        safeguard_warmup=safeguard_warmup,
+        state_dtype=check_state_dtype("prodigy(state_dtype)", state_dtype),
     )

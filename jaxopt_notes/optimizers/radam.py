@@ -144,11 +144,11 @@ def radam(
     numbers; in float32 that is off by 0.01 in the first steps for b2 = 0.999, and by 2 for 0.9999.
     """
     return RAdam(
-        check_rate("radam(learning_rate)", learning_rate),
-        check_number("radam(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("radam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("radam(eps)", eps, "[0, inf)"),
-        check_number("radam(eps_root)", eps_root, "[0, inf)"),
-        check_number("radam(threshold)", threshold, "[4, inf]", "the usual value is 5"),
-        check_state_dtype("radam(state_dtype)", state_dtype),
+        learning_rate=check_rate("radam(learning_rate)", learning_rate),
+        b1=check_number("radam(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("radam(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("radam(eps)", eps, "[0, inf)"),
+        eps_root=check_number("radam(eps_root)", eps_root, "[0, inf)"),
+        threshold=check_number("radam(threshold)", threshold, "[4, inf]", "the usual value is 5"),
+        state_dtype=check_state_dtype("radam(state_dtype)", state_dtype),
     )

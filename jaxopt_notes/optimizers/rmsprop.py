@@ -162,14 +162,14 @@ def rmsprop(
     elif nesterov:
         raise ValueError("rmsprop(nesterov) is True but momentum is None: give a momentum, such as 0.9.")
     return RMSProp(
-        check_rate("rmsprop(learning_rate)", learning_rate),
-        check_number("rmsprop(decay)", decay, "[0, 1)", "the usual value is 0.9"),
-        check_number("rmsprop(eps)", eps, "[0, inf)"),
-        check_number("rmsprop(initial_scale)", initial_scale, "[0, inf)"),
-        momentum,
-        eps_in_sqrt,
-        centered,
-        nesterov,
-        bias_correction,
-        check_state_dtype("rmsprop(state_dtype)", state_dtype),
+        learning_rate=check_rate("rmsprop(learning_rate)", learning_rate),
+        decay=check_number("rmsprop(decay)", decay, "[0, 1)", "the usual value is 0.9"),
+        eps=check_number("rmsprop(eps)", eps, "[0, inf)"),
+        initial_scale=check_number("rmsprop(initial_scale)", initial_scale, "[0, inf)"),
+        momentum=momentum,
+        eps_in_sqrt=eps_in_sqrt,
+        centered=centered,
+        nesterov=nesterov,
+        bias_correction=bias_correction,
+        state_dtype=check_state_dtype("rmsprop(state_dtype)", state_dtype),
     )

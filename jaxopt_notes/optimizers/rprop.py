@@ -117,9 +117,9 @@ def rprop(
     each step one call late, and not at all if the sign has changed by then.
     """
     return Rprop(
-        check_rate("rprop(learning_rate)", learning_rate),
-        check_number("rprop(eta_minus)", eta_minus, "(0, 1]", "the usual value is 0.5"),
-        check_number("rprop(eta_plus)", eta_plus, "[1, inf)", "the usual value is 1.2"),
-        check_number("rprop(min_step_size)", min_step_size, "[0, inf)"),
-        check_number("rprop(max_step_size)", max_step_size, "[0, inf]"),
+        learning_rate=check_rate("rprop(learning_rate)", learning_rate),
+        eta_minus=check_number("rprop(eta_minus)", eta_minus, "(0, 1]", "the usual value is 0.5"),
+        eta_plus=check_number("rprop(eta_plus)", eta_plus, "[1, inf)", "the usual value is 1.2"),
+        min_step_size=check_number("rprop(min_step_size)", min_step_size, "[0, inf)"),
+        max_step_size=check_number("rprop(max_step_size)", max_step_size, "[0, inf]"),
     )

@@ -121,12 +121,12 @@ def schedule_free_adamw(
     """
     b1, weight_power = check_average("schedule_free_adamw", b1, weight_power)
     return ScheduleFreeAdamW(
-        check_rate("schedule_free_adamw(learning_rate)", learning_rate),
-        b1,
-        check_number("schedule_free_adamw(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("schedule_free_adamw(eps)", eps, "[0, inf)"),
-        check_rate("schedule_free_adamw(weight_decay)", weight_decay),
-        weight_power,
-        as_mask(mask),
-        check_state_dtype("schedule_free_adamw(state_dtype)", state_dtype),
+        learning_rate=check_rate("schedule_free_adamw(learning_rate)", learning_rate),
+        b1=b1,
+        b2=check_number("schedule_free_adamw(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("schedule_free_adamw(eps)", eps, "[0, inf)"),
+        weight_decay=check_rate("schedule_free_adamw(weight_decay)", weight_decay),
+        weight_power=weight_power,
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype("schedule_free_adamw(state_dtype)", state_dtype),
     )

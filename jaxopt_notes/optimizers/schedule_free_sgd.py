@@ -66,9 +66,9 @@ def schedule_free_sgd(
     """
     b1, weight_power = check_average("schedule_free_sgd", b1, weight_power)
     return ScheduleFreeSGD(
-        check_rate("schedule_free_sgd(learning_rate)", learning_rate),
-        b1,
-        check_rate("schedule_free_sgd(weight_decay)", weight_decay),
-        weight_power,
-        as_mask(mask),
+        learning_rate=check_rate("schedule_free_sgd(learning_rate)", learning_rate),
+        b1=b1,
+        weight_decay=check_rate("schedule_free_sgd(weight_decay)", weight_decay),
+        weight_power=weight_power,
+        mask=as_mask(mask),
     )

@@ -145,7 +145,7 @@ def signum(learning_rate: Rate = 1e-3, beta: Number = 0.9, state_dtype: Any = No
     Elsewhere: `optax.signum`, the same, without a default rate; torch has none. `lion` at b1 = b2.
     """
     return Signum(
-        check_rate("signum(learning_rate)", learning_rate),
-        check_number("signum(beta)", beta, "[0, 1)", "the usual value is 0.9; 0 is sign_sgd"),
-        check_state_dtype("signum(state_dtype)", state_dtype),
+        learning_rate=check_rate("signum(learning_rate)", learning_rate),
+        beta=check_number("signum(beta)", beta, "[0, 1)", "the usual value is 0.9; 0 is sign_sgd"),
+        state_dtype=check_state_dtype("signum(state_dtype)", state_dtype),
     )

@@ -124,8 +124,10 @@ def sm3(
     torch has none.
     """
     return SM3(
-        check_rate("sm3(learning_rate)", learning_rate),
-        check_number("sm3(momentum)", momentum, "[0, 1)", "the usual value is 0.9; 0 switches it off"),
-        check_number("sm3(eps)", eps, "[0, inf)"),
-        check_state_dtype("sm3(state_dtype)", state_dtype),
+        learning_rate=check_rate("sm3(learning_rate)", learning_rate),
+        momentum=check_number(
+            "sm3(momentum)", momentum, "[0, 1)", "the usual value is 0.9; 0 switches it off"
+        ),
+        eps=check_number("sm3(eps)", eps, "[0, inf)"),
+        state_dtype=check_state_dtype("sm3(state_dtype)", state_dtype),
     )

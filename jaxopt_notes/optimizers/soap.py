@@ -182,16 +182,18 @@ def soap(
     """
     where = "soap({})".format
     return SOAP(
-        check_rate(where("learning_rate"), learning_rate),
-        check_number(where("b1"), b1, "[0, 1)", "the usual value is 0.95"),
-        check_number(where("b2"), b2, "[0, 1)", "the usual value is 0.95"),
-        check_number(where("eps"), eps, "[0, inf)"),
-        check_rate(where("weight_decay"), weight_decay),
-        shampoo_beta
+        learning_rate=check_rate(where("learning_rate"), learning_rate),
+        b1=check_number(where("b1"), b1, "[0, 1)", "the usual value is 0.95"),
+        b2=check_number(where("b2"), b2, "[0, 1)", "the usual value is 0.95"),
+        eps=check_number(where("eps"), eps, "[0, inf)"),
+        weight_decay=check_rate(where("weight_decay"), weight_decay),
+        shampoo_beta=shampoo_beta
         if shampoo_beta is None
         else check_number(where("shampoo_beta"), shampoo_beta, "[0, 1)", "None for b2"),
-        check_number(where("precondition_frequency"), precondition_frequency, "[1, inf)"),
-        check_count(where("max_precondition_dim"), max_precondition_dim),
-        as_mask(mask),
-        check_state_dtype(where("state_dtype"), state_dtype),
+        precondition_frequency=check_number(
+            where("precondition_frequency"), precondition_frequency, "[1, inf)"
+        ),
+        max_precondition_dim=check_count(where("max_precondition_dim"), max_precondition_dim),
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype(where("state_dtype"), state_dtype),
     )

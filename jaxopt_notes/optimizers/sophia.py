@@ -168,15 +168,17 @@ def sophia(
     """
     where = "sophia({})".format
     return Sophia(
-        check_rate(where("learning_rate"), learning_rate),
-        check_number(where("b1"), b1, "[0, 1)", "the usual value is 0.965"),
-        check_number(where("b2"), b2, "[0, 1)", "the usual value is 0.99"),
-        check_number(where("eps"), eps, "(0, inf)"),
-        check_rate(where("weight_decay"), weight_decay),
-        check_number(where("gamma"), gamma, "(0, inf)", "the usual value is 0.01"),
-        check_number(where("clip_threshold"), clip_threshold, "(0, inf]", "inf switches it off"),
-        check_number(where("update_interval"), update_interval, "[1, inf)"),
-        check_seed(where("seed"), seed),
-        as_mask(mask),
-        check_state_dtype(where("state_dtype"), state_dtype),
+        learning_rate=check_rate(where("learning_rate"), learning_rate),
+        b1=check_number(where("b1"), b1, "[0, 1)", "the usual value is 0.965"),
+        b2=check_number(where("b2"), b2, "[0, 1)", "the usual value is 0.99"),
+        eps=check_number(where("eps"), eps, "(0, inf)"),
+        weight_decay=check_rate(where("weight_decay"), weight_decay),
+        gamma=check_number(where("gamma"), gamma, "(0, inf)", "the usual value is 0.01"),
+        clip_threshold=check_number(
+            where("clip_threshold"), clip_threshold, "(0, inf]", "inf switches it off"
+        ),
+        update_interval=check_number(where("update_interval"), update_interval, "[1, inf)"),
+        seed=check_seed(where("seed"), seed),
+        mask=as_mask(mask),
+        state_dtype=check_state_dtype(where("state_dtype"), state_dtype),
     )

@@ -118,12 +118,14 @@ def yogi(
     a push in the positive direction that no gradient gave. torch has none.
     """
     return Yogi(
-        check_rate("yogi(learning_rate)", learning_rate),
-        check_number("yogi(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
-        check_number("yogi(b2)", b2, "[0, 1)", "the usual value is 0.999"),
-        check_number("yogi(eps)", eps, "[0, inf)"),
-        check_number("yogi(eps_root)", eps_root, "[0, inf)"),
-        check_number("yogi(initial_accumulator_value)", initial_accumulator_value, "[0, inf)"),
-        bias_correction,
-        check_state_dtype("yogi(state_dtype)", state_dtype),
+        learning_rate=check_rate("yogi(learning_rate)", learning_rate),
+        b1=check_number("yogi(b1)", b1, "[0, 1)", "the usual value is 0.9; 0 switches momentum off"),
+        b2=check_number("yogi(b2)", b2, "[0, 1)", "the usual value is 0.999"),
+        eps=check_number("yogi(eps)", eps, "[0, inf)"),
+        eps_root=check_number("yogi(eps_root)", eps_root, "[0, inf)"),
+        initial_accumulator_value=check_number(
+            "yogi(initial_accumulator_value)", initial_accumulator_value, "[0, inf)"
+        ),
+        bias_correction=bias_correction,
+        state_dtype=check_state_dtype("yogi(state_dtype)", state_dtype),
     )

@@ -89,7 +89,7 @@ def add_noise(eta: Number = 0.01, gamma: Number = 0.55, seed: Number = 0) -> Add
     Elsewhere: `optax.add_noise` has the variance η/t^γ with t = 1 at the first update, the same.
     """
     return AddNoise(
-        check_number("add_noise(eta)", eta, "[0, inf)"),
-        check_number("add_noise(gamma)", gamma, "[0, inf)"),
-        check_seed("add_noise(seed)", seed),
+        eta=check_number("add_noise(eta)", eta, "[0, inf)"),
+        gamma=check_number("add_noise(gamma)", gamma, "[0, inf)"),
+        seed=check_seed("add_noise(seed)", seed),
     )

@@ -115,7 +115,11 @@ def clip_per_example(
     as that of `dp_accounting`.
     """
     return ClipPerExample(
-        check_number("clip_per_example(max_norm)", max_norm, "(0, inf)", "the noise is a multiple of it"),
-        check_number("clip_per_example(noise_multiplier)", noise_multiplier, "[0, inf)", "0 clips only"),
-        check_seed("clip_per_example(seed)", seed),
+        max_norm=check_number(
+            "clip_per_example(max_norm)", max_norm, "(0, inf)", "the noise is a multiple of it"
+        ),
+        noise_multiplier=check_number(
+            "clip_per_example(noise_multiplier)", noise_multiplier, "[0, inf)", "0 clips only"
+        ),
+        seed=check_seed("clip_per_example(seed)", seed),
     )

@@ -83,9 +83,9 @@ def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: Any = Non
     Elsewhere: `optax.trace`.
     """
     return Trace(
-        check_number("trace(decay)", decay, "[0, 1]", "the usual value is 0.9"),
-        nesterov,
-        check_state_dtype("trace(state_dtype)", state_dtype),
+        decay=check_number("trace(decay)", decay, "[0, 1]", "the usual value is 0.9"),
+        nesterov=nesterov,
+        state_dtype=check_state_dtype("trace(state_dtype)", state_dtype),
     )
 
 
@@ -157,9 +157,9 @@ def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: Any = None) ->
     Elsewhere: `optax.ema`.
     """
     return Ema(
-        check_number("ema(decay)", decay, "[0, 1)", "the usual value is 0.9"),
-        debias,
-        check_state_dtype("ema(state_dtype)", state_dtype),
+        decay=check_number("ema(decay)", decay, "[0, 1)", "the usual value is 0.9"),
+        debias=debias,
+        state_dtype=check_state_dtype("ema(state_dtype)", state_dtype),
     )
 
 

@@ -67,7 +67,9 @@ def scale_by_trust_ratio(
     Elsewhere: `optax.scale_by_trust_ratio`.
     """
     return ScaleByTrustRatio(
-        check_number("scale_by_trust_ratio(min_norm)", min_norm, "[0, inf)"),
-        check_number("scale_by_trust_ratio(trust_coefficient)", trust_coefficient, "[0, inf)"),
-        check_number("scale_by_trust_ratio(eps)", eps, "[0, inf)"),
+        min_norm=check_number("scale_by_trust_ratio(min_norm)", min_norm, "[0, inf)"),
+        trust_coefficient=check_number(
+            "scale_by_trust_ratio(trust_coefficient)", trust_coefficient, "[0, inf)"
+        ),
+        eps=check_number("scale_by_trust_ratio(eps)", eps, "[0, inf)"),
     )

@@ -153,9 +153,9 @@ def weight_decay(
             stacklevel=2,
         )
     return WeightDecay(
-        check_rate("weight_decay(weight_decay)", weight_decay),
-        check_rate("weight_decay(learning_rate)", learning_rate),
-        as_mask(mask),
+        weight_decay=check_rate("weight_decay(weight_decay)", weight_decay),
+        learning_rate=check_rate("weight_decay(learning_rate)", learning_rate),
+        mask=as_mask(mask),
     )
 
 

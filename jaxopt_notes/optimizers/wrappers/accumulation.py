@@ -19,18 +19,23 @@ from jaxopt_notes.optimizers.core.leafwise import (
     leafwise,
     store_always,
 )
-from jaxopt_notes.optimizers.core.wrapping import narrowed, update_inner
+from jaxopt_notes.optimizers.core.wrapping import narrowed, select, update_inner
 from jaxopt_notes.record import record
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
 
 class AccumulateGradientsState(NamedTuple):
-    """The wrapped optimizer's state, its steps, the micro-batches since, and the mean of their gradients."""
+    """The wrapped optimizer's state, its steps, the micro-batches since, and the means over those.
+
+    `mean` is that of their gradients, `value` that of their losses as far as `values` were given.
+    """
 
     inner: Any
     gradient_step: jax.Array
     mini_step: jax.Array
     mean: Tree
+    value: jax.Array
+    values: jax.Array
 
 
 @record
@@ -42,7 +47,12 @@ class AccumulateGradients(Transform):
 
     def init(self, params: Tree) -> AccumulateGradientsState:
         return AccumulateGradientsState(
-            self.optimizer.init(params), first_step(), first_step(), zeros_like(params)
+            inner=self.optimizer.init(params),
+            gradient_step=first_step(),
+            mini_step=first_step(),
+            mean=zeros_like(params),
+            value=as_hyperparameter(0.0),
+            values=first_step(),
         )
 
     def update(
@@ -64,10 +74,23 @@ class AccumulateGradients(Transform):
         grads = jax.tree.map(
             lambda g, m: m if g is not None and m is not None else g, updates, mean, is_leaf=is_none
         )
+        value, values = state.value, state.values
+        if extra.get("value") is not None:  # of the micro-batch; the step is that of the whole batch
+            values = increment(values, accept)
+            part = 1 / as_hyperparameter(state.values + 1)
+            value = select(accept, value + part * (as_hyperparameter(extra["value"]) - value), value)
+            extra = {**extra, "value": value}
+        if "grad" in extra:
+            extra = {**extra, "grad": grads}
         steps, inner = update_inner(self.optimizer, grads, state.inner, params, complete, extra)
         steps = narrowed(steps, updates if params is None else params)
         return steps, AccumulateGradientsState(
-            inner, increment(state.gradient_step, complete), jnp.where(complete, 0, mini_step), mean
+            inner=inner,
+            gradient_step=increment(state.gradient_step, complete),
+            mini_step=jnp.where(complete, 0, mini_step),
+            mean=mean,
+            value=jnp.where(complete, 0, value),
+            values=jnp.where(complete, 0, values),
         )
 
     def evaluation_params(self, params: Tree, state: AccumulateGradientsState) -> Tree:
@@ -93,7 +116,8 @@ def accumulate_gradients(optimizer: Any, every_k: Rate = 4) -> AccumulateGradien
 
     Returns:
         An `AccumulateGradients` record; its state holds `inner`, `gradient_step`, `mini_step` and the
-        running `mean` in at least float32.
+        running `mean` in at least float32. `value`, the loss, may be given with each micro-batch (or with
+        the last): the optimizer is given the mean, which a rule of the loss such as `polyak_sgd` needs.
 
     Raises:
         ValueError: k below 1. TypeError: no number.
@@ -111,8 +135,9 @@ def accumulate_gradients(optimizer: Any, every_k: Rate = 4) -> AccumulateGradien
     Source: row S3-27 of the notes. A micro-batch under `skip_nonfinite` that is not finite is left out
     of the mean, and another takes its place.
 
-    Elsewhere: `optax.MultiSteps`, its accumulator in float32 also for float64 gradients; torch adds
-    gradients up, so that the loss has to be divided by k.
+    Elsewhere: `optax.MultiSteps`, its accumulator in float32 also for float64 gradients; it hands on the
+    `value` of the last micro-batch, and none to a record (`to_optax` makes it do so). torch adds gradients
+    up, so that the loss has to be divided by k.
     """
     return AccumulateGradients(
         as_transform(optimizer),

@@ -122,9 +122,9 @@ def ema_params(optimizer: Any, decay: Number = 0.999, *, debias: bool = True) ->
     `optax.ema` is an average of updates, here `ema`.
     """
     return EmaParams(
-        as_transform(optimizer),
-        check_number("ema_params(decay)", decay, "[0, 1)", "the usual values are 0.99 to 0.9999"),
-        debias,
+        optimizer=as_transform(optimizer),
+        decay=check_number("ema_params(decay)", decay, "[0, 1)", "the usual values are 0.99 to 0.9999"),
+        debias=debias,
     )
 
 
@@ -177,7 +177,9 @@ def polyak_average(optimizer: Any, start: Number = 1) -> AverageParams:
     Elsewhere: torch's `AveragedModel` and its ASGD.
     """
     return AverageParams(
-        as_transform(optimizer), check_number("polyak_average(start)", start, "[0, inf)"), 1.0
+        optimizer=as_transform(optimizer),
+        start=check_number("polyak_average(start)", start, "[0, inf)"),
+        every=1.0,
     )
 
 
@@ -215,7 +217,7 @@ def swa(optimizer: Any, start: Number = 1, every: Number = 1) -> AverageParams:
     Elsewhere: torch's `swa_utils`, where the loop decides when to average.
     """
     return AverageParams(
-        as_transform(optimizer),
-        check_number("swa(start)", start, "[0, inf)"),
-        check_number("swa(every)", every, "[1, inf)", "1 averages after every step"),
+        optimizer=as_transform(optimizer),
+        start=check_number("swa(start)", start, "[0, inf)"),
+        every=check_number("swa(every)", every, "[1, inf)", "1 averages after every step"),
     )

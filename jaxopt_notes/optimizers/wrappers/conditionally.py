@@ -103,8 +103,8 @@ def conditionally(
     of which `vmap` makes what is here.
     """
     return Conditionally(
-        as_transform(optimizer),
-        as_leaf(condition),
-        check_choice("conditionally(outside)", outside, ("raw", "zero")),
-        with_extra,
+        optimizer=as_transform(optimizer),
+        condition=as_leaf(condition),
+        outside=check_choice("conditionally(outside)", outside, ("raw", "zero")),
+        with_extra=with_extra,
     )

@@ -97,5 +97,7 @@ def flatten_tree(tree: Tree, mask: Any = None) -> Flat:
         name: jnp.concatenate([jnp.ravel(leaf) for leaf in part]) for name, part in parts.items() if name
     }
     return Flat(
-        buffers, tuple(parts[None]), Layout(treedef, names, tuple(jnp.shape(leaf) for leaf in leaves))
+        buffers=buffers,
+        others=tuple(parts[None]),
+        layout=Layout(treedef, names, tuple(jnp.shape(leaf) for leaf in leaves)),
     )

@@ -151,8 +151,10 @@ def hypergradient(
     Elsewhere: optax and torch have none.
     """
     return Hypergradient(
-        as_transform(optimizer),
-        check_number("hypergradient(hyper_learning_rate)", hyper_learning_rate, "[0, inf)"),
-        check_number("hypergradient(scale)", scale, "[0, inf)", "1 is the optimizer as it is"),
-        check_choice("hypergradient(rule)", rule, ("additive", "multiplicative")),
+        optimizer=as_transform(optimizer),
+        hyper_learning_rate=check_number(
+            "hypergradient(hyper_learning_rate)", hyper_learning_rate, "[0, inf)"
+        ),
+        scale=check_number("hypergradient(scale)", scale, "[0, inf)", "1 is the optimizer as it is"),
+        rule=check_choice("hypergradient(rule)", rule, ("additive", "multiplicative")),
     )

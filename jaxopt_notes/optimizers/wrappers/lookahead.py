@@ -103,7 +103,9 @@ def lookahead(optimizer: Any, sync_period: Number = 5, slow_step_size: Number = 
     know of, and can reset the inner state.
     """
     return Lookahead(
-        as_transform(optimizer),
-        check_number("lookahead(sync_period)", sync_period, "[1, inf)"),
-        check_number("lookahead(slow_step_size)", slow_step_size, "[0, 1]", "1 is the optimizer alone"),
+        optimizer=as_transform(optimizer),
+        sync_period=check_number("lookahead(sync_period)", sync_period, "[1, inf)"),
+        slow_step_size=check_number(
+            "lookahead(slow_step_size)", slow_step_size, "[0, 1]", "1 is the optimizer alone"
+        ),
     )

@@ -225,11 +225,15 @@ def dynamic_loss_scale(
     """
     where = "dynamic_loss_scale"
     return DynamicLossScale(
-        as_transform(optimizer),
-        check_number(f"{where}(init_scale)", init_scale, "(0, inf)"),
-        check_number(f"{where}(growth_factor)", growth_factor, "[1, inf)", "1 never grows"),
-        check_number(f"{where}(backoff_factor)", backoff_factor, "(0, 1]", "the usual value is 0.5"),
-        check_number(f"{where}(growth_interval)", growth_interval, "[1, inf]", "inf never grows"),
-        check_number(f"{where}(min_scale)", min_scale, "[0, inf)"),
-        check_number(f"{where}(max_scale)", max_scale, "(0, inf]"),
+        optimizer=as_transform(optimizer),
+        init_scale=check_number(f"{where}(init_scale)", init_scale, "(0, inf)"),
+        growth_factor=check_number(f"{where}(growth_factor)", growth_factor, "[1, inf)", "1 never grows"),
+        backoff_factor=check_number(
+            f"{where}(backoff_factor)", backoff_factor, "(0, 1]", "the usual value is 0.5"
+        ),
+        growth_interval=check_number(
+            f"{where}(growth_interval)", growth_interval, "[1, inf]", "inf never grows"
+        ),
+        min_scale=check_number(f"{where}(min_scale)", min_scale, "[0, inf)"),
+        max_scale=check_number(f"{where}(max_scale)", max_scale, "(0, inf]"),
     )

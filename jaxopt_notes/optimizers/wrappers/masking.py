@@ -121,5 +121,7 @@ def masked(optimizer: Any, mask: Any = "weights_only", *, outside: str = "zero")
     *adds* to the parameters.
     """
     return Masked(
-        as_transform(optimizer), as_mask(mask), check_choice("masked(outside)", outside, ("zero", "raw"))
+        optimizer=as_transform(optimizer),
+        mask=as_mask(mask),
+        outside=check_choice("masked(outside)", outside, ("zero", "raw")),
     )

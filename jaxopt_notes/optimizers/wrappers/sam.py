@@ -122,7 +122,7 @@ def sam(optimizer: Any, rho: Number = 0.05, *, adaptive: bool = False) -> SAM:
     for a step. torch has none.
     """
     return SAM(
-        as_transform(optimizer),
-        check_number("sam(rho)", rho, "[0, inf)", "0 is the optimizer alone"),
-        adaptive,
+        optimizer=as_transform(optimizer),
+        rho=check_number("sam(rho)", rho, "[0, inf)", "0 is the optimizer alone"),
+        adaptive=adaptive,
     )

@@ -94,4 +94,4 @@ def shard_state(optimizer: Any, mesh: Mesh, axis: str = "data") -> ShardState:
     optax the same is done by hand, with sharding annotations on its state.
     """
     check_choice("shard_state(axis)", axis, tuple(mesh.axis_names))
-    return ShardState(as_transform(optimizer), mesh, axis)
+    return ShardState(optimizer=as_transform(optimizer), mesh=mesh, axis=axis)

@@ -141,8 +141,8 @@ def snapshots(optimizer: Any, decay_steps: Number = 100, number: int = 5, t_mul:
     Elsewhere: neither torch nor optax has it (`optax.snapshot` keeps updates for a look at them).
     """
     return Snapshots(
-        as_transform(optimizer),
-        check_number("snapshots(decay_steps)", decay_steps, "[1, inf)"),
-        check_number("snapshots(t_mul)", t_mul, "[1, inf)", "1 makes all cycles equally long"),
-        check_count("snapshots(number)", number, 1),
+        optimizer=as_transform(optimizer),
+        decay_steps=check_number("snapshots(decay_steps)", decay_steps, "[1, inf)"),
+        t_mul=check_number("snapshots(t_mul)", t_mul, "[1, inf)", "1 makes all cycles equally long"),
+        number=check_count("snapshots(number)", number, 1),
     )

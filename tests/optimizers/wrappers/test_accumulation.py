@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.optimizers import adam, chain, clip_by_global_norm, sgd, skip_nonfinite
+from jaxopt_notes.optimizers import (
+    adam,
+    chain,
+    clip_by_global_norm,
+    polyak_sgd,
+    reduce_on_plateau,
+    sgd,
+    skip_nonfinite,
+)
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.wrappers.accumulation import accumulate_gradients
 from tests.optimizers.runs import follow, random_grads, random_params
@@ -35,6 +43,36 @@ def test_micro_batches_are_one_big_batch(k):
     clipped = chain(clip_by_global_norm(1.0), adam(0.1))
     whole = train(clipped, 64)
     np.testing.assert_allclose(train(accumulate_gradients(clipped, k), 64 // k), whole, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_a_rule_of_the_loss_sees_that_of_the_whole_batch(k):
+    """Polyak's step is gap/‖g‖²: with the loss of the last micro-batch it is of another length."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 3)).astype(np.float32), rng.normal(size=8).astype(np.float32)
+    optimizer = accumulate_gradients(polyak_sgd(max_learning_rate=10.0), k)
+    w = np.zeros(3)
+    params, state = jnp.zeros(3), optimizer.init(jnp.zeros(3))
+    update = jax.jit(optimizer.update)
+    for _ in range(2):
+        error = x @ w - y
+        gradient = 2 * x.T @ error / 8
+        w = w - np.mean(error**2) / np.sum(gradient**2) * gradient
+        for rows in np.split(np.arange(8), k):
+            error = x[rows] @ np.asarray(params) - y[rows]
+            grads = 2 * x[rows].T @ error / len(rows)
+            steps, state = update(jnp.asarray(grads), state, params, value=np.mean(error**2))
+            params = apply_updates(params, steps)
+        np.testing.assert_allclose(params, w, rtol=1e-5)
+    assert (state.value, state.values) == (0, 0)
+
+
+def test_a_loss_that_is_given_once_counts_as_it_is():
+    optimizer = accumulate_gradients(reduce_on_plateau(), 3)
+    state = optimizer.init(jnp.ones(()))
+    for value in (None, None, 3.0):
+        _, state = optimizer.update(jnp.array(2.0), state, value=value)
+    assert state.inner.best == 3
 
 
 def test_a_traced_k_steps_when_its_own_count_is_full(x64):
