@@ -28,3 +28,25 @@ def test_a_value_by_hand():
     np.testing.assert_allclose(
         BLACK_BOX_PROBLEMS["branin"](jnp.array([1 / 3, 0.0])), 36 + 20 - 10 / (8 * np.pi), rtol=1e-6
     )
+
+
+def test_hartmann6_is_the_sum_over_the_published_tables(x64):
+    """Dixon & Szegő 1978: f(u) = −Σᵢ αᵢ·exp(−Σⱼ Aᵢⱼ(uⱼ − Pᵢⱼ)²)."""
+    alpha = [1.0, 1.2, 3.0, 3.2]
+    a = [
+        [10, 3, 17, 3.5, 1.7, 8],
+        [0.05, 10, 17, 0.1, 8, 14],
+        [3, 3.5, 1.7, 10, 17, 8],
+        [17, 8, 0.05, 10, 0.1, 14],
+    ]
+    p = [
+        [1312, 1696, 5569, 124, 8283, 5886],
+        [2329, 4135, 8307, 3736, 1004, 9991],
+        [2348, 1451, 3522, 2883, 3047, 6650],
+        [4047, 8828, 8732, 5743, 1091, 381],
+    ]
+    for u in (np.array(p) + 500) / 1e4:
+        expected = -sum(
+            alpha[i] * np.exp(-sum(a[i][j] * (u[j] - p[i][j] / 1e4) ** 2 for j in range(6))) for i in range(4)
+        )
+        np.testing.assert_allclose(BLACK_BOX_PROBLEMS["hartmann6"](jnp.asarray(u)), expected, rtol=1e-12)
