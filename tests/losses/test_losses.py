@@ -153,3 +153,14 @@ def test_a_number_outside_its_interval_is_named(loss, number):
     (argument,) = number
     with pytest.raises(ValueError, match=rf"{loss.__name__}\({argument}\) is .* expected a number in"):
         loss(*example(loss.__name__), **number)
+
+
+def test_huber_between_its_limits(x64):
+    """Quadratic up to δ, then of slope δ; for δ = ∞ half the squared error, for small δ the absolute one."""
+    e = np.array([[-3.0], [-0.5], [0.0], [0.5], [2.0]])
+    zero = np.zeros_like(e)
+    np.testing.assert_allclose(huber(e, zero, delta=0.5), [1.375, 0.125, 0, 0.125, 0.875])
+    np.testing.assert_allclose(huber(e, zero, delta=np.inf), e[:, 0] ** 2 / 2)
+    np.testing.assert_allclose(huber(e, zero, delta=1e-9) / 1e-9, np.abs(e[:, 0]), atol=1e-9)
+    slopes = jax.grad(lambda e: jnp.sum(huber(e, zero, delta=0.5)))(jnp.asarray(e))
+    np.testing.assert_allclose(slopes[:, 0], [-0.5, -0.5, 0, 0.5, 0.5])

@@ -198,3 +198,13 @@ def test_the_strategy_explores_as_it_was_told(key):
     assert ((np.abs(steps - 0.01) < 1e-5) | (steps < 0.01)).all()  # less at a wall
     assert np.median(steps) > 0.009
     assert (apart(perturbation=0.01, resample=1.0) > 0.02).mean() > 0.8
+
+
+def test_equal_scores_replace_nobody_in_a_tournament_and_the_last_in_a_truncation(key):
+    points, scores = jnp.linspace(0.1, 0.9, 10)[:, None], jnp.ones(10)
+    parents, moved = pbt_step(key, points, scores, selection="tournament")
+    assert parents.tolist() == list(range(10))
+    np.testing.assert_array_equal(moved, points)
+    parents, _ = pbt_step(key, points, scores, truncation=0.2)
+    assert parents[:8].tolist() == list(range(8))
+    assert all(parent in (0, 1) for parent in parents[8:])
