@@ -109,3 +109,23 @@ def test_what_is_not_finite_is_still_found(name, bad, key, flag):
     x = np.array(bad, np.float32)[:, None]
     with pytest.raises(FloatingPointError):
         jn.fit(build({"rate": 0.1}), key, (x, x), (x, x), epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        jn.bayesian(4, initial=2, batch=2),
+        jn.successive_halving(4),
+        jn.cma_es(4),
+        jn.population_based_training(4),
+    ],
+    ids=lambda strategy: type(strategy).__name__,
+)
+def test_what_a_strategy_does_not_know_yet_is_finite(strategy, key, flag):
+    flag("jax_debug_infs", True)
+    state = strategy.init(key, {"rate": jn.uniform(0.0, 1.0)})
+    for _ in range(2):
+        n = strategy.remaining(state)
+        configs, state = strategy.ask(state, key, n)
+        state = strategy.tell(state, configs, jnp.arange(float(n)))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))

@@ -16,6 +16,7 @@ from jaxopt_notes.search.strategies.trials import (
     ask_trials,
     check_batch,
     count_by_rung,
+    has_score,
     no_trials,
     rank_in_group,
     tell_trials,
@@ -63,7 +64,7 @@ class ASHA:
         rank = rank_in_group(jnp.where(known, state.rung, top + 1), state.scores)
         best = rank < quota[jnp.clip(state.rung, 0, top)]
         promoted = jnp.zeros_like(known).at[state.parent].set(True, mode="drop", wrap_negative_indices=False)
-        return known & best & jnp.isfinite(state.scores) & (state.rung < top) & ~promoted
+        return known & best & has_score(state.scores) & (state.rung < top) & ~promoted
 
     def _wanted(self, state: Trials) -> jax.Array:
         fresh = jnp.sum(state.rung == 0, dtype=jnp.result_type(int))

@@ -26,7 +26,7 @@ from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.bayesian_batch import propose
 from jaxopt_notes.search.strategies.latin_hypercube import latin_hypercube_points
 from jaxopt_notes.search.strategies.proposals import distinct
-from jaxopt_notes.search.strategies.trials import check_batch, diverged_last
+from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, no_scores
 from jaxopt_notes.search.surrogates.acquisition import ACQUISITIONS
 from jaxopt_notes.search.surrogates.encoding import canonical, enumerate_points, feature_groups
 from jaxopt_notes.search.surrogates.gaussian_process import (
@@ -79,9 +79,9 @@ class Bayesian:
         else:
             design = jax.random.permutation(key, every)[:initial]
         return BayesianState(
-            axes, jnp.zeros((n, len(axes)), kind), jnp.full((n,), jnp.inf, kind), design, every,
+            axes, jnp.zeros((n, len(axes)), kind), no_scores(n), design, every,
             jax.tree.map(lambda x: jnp.asarray(x, kind), self.prior(axes)),
-            jnp.asarray(jnp.inf, kind), 0, 0,
+            no_scores(1)[0], 0, 0,
         )  # fmt: skip
 
     def remaining(self, state: BayesianState) -> int:

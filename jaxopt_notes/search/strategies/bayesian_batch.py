@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.search.strategies.proposals import climb, is_new, scatter
+from jaxopt_notes.search.strategies.trials import has_score
 from jaxopt_notes.search.surrogates.acquisition import ACQUISITIONS, log_expected_improvement
 from jaxopt_notes.search.surrogates.encoding import (
     canonical,
@@ -39,7 +40,8 @@ def propose(strategy: Any, state: Any, key: jax.Array, n: jax.Array, size: int, 
     seen = row < told
     taken = state.points[:rows].astype(high)
     x = features(axes, taken)
-    y, scale = standardize(state.scores[:rows].astype(high), seen)
+    scores = state.scores[:rows]
+    y, scale = standardize(jnp.where(has_score(scores), scores, jnp.inf).astype(high), seen)
 
     starts = jax.tree.map(lambda leaf: jnp.asarray(leaf, high), (state.process, strategy.prior(axes)))
     modelled = (asked + n > len(state.design)) & (told > 0)
@@ -91,7 +93,7 @@ def propose(strategy: Any, state: Any, key: jax.Array, n: jax.Array, size: int, 
     _, (points, gains) = lax.scan(choose, (posterior, best, taken), jnp.arange(size))
     process = jax.tree.map(lambda leaf: leaf.astype(low), process)
     gain = jnp.max(jnp.where(jnp.arange(size) < n, gains, 0))
-    improvement = jnp.where(asked + n > len(state.design), gain, jnp.inf)
+    improvement = jnp.where(asked + n > len(state.design), gain, float(jnp.finfo(low).max))
     return points.astype(low), process, improvement.astype(low)
 
 

@@ -22,7 +22,7 @@ from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
 from jaxopt_notes.search.strategies.symmetric_roots import symmetric_roots
-from jaxopt_notes.search.strategies.trials import check_batch, diverged_last
+from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, has_score, no_scores
 
 __all__ = ["CMAES", "cma_es"]
 
@@ -57,7 +57,7 @@ class CMAES:
         found = dimensions(space)
         d, kind = max(len(found), 1), jnp.result_type(float)
         size = self.population or 4 + math.floor(3 * math.log(d))
-        steps, scores = jnp.zeros((size, d), kind), jnp.full((size,), jnp.inf, kind)
+        steps, scores = jnp.zeros((size, d), kind), no_scores(size)
         start: Any = self._start(jnp.full((d,), 0.5, kind))
         return CMAState(found, *start, steps, scores, 0, 0)  # type: ignore[call-arg]
 
@@ -88,7 +88,7 @@ class CMAES:
         known = state.scores.at[row].set(diverged_last(scores).astype(state.scores.dtype), mode="drop")
         state = state._replace(scores=known, told=state.told + len(scores))
         complete = jnp.asarray(state.told, int) % size == 0
-        return _choose(complete & jnp.any(jnp.isfinite(known)), cma_update(state), state)
+        return _choose(complete & jnp.any(has_score(known)), cma_update(state), state)
 
     def converged(self, state: CMAState) -> jax.Array:
         """Whether the widest axis of the distribution is below the tolerance."""
@@ -147,7 +147,7 @@ def cma_update(state: CMAState) -> CMAState:
     d, kind = len(state.mean), state.mean.dtype
     c = constants(d, len(state.scores))
     order = jnp.argsort(state.scores)
-    y, alive = state.steps[order], jnp.isfinite(state.scores[order])
+    y, alive = state.steps[order], has_score(state.scores[order])
     weights = jnp.asarray(c.weights, kind)
     positive = jnp.where((weights > 0) & alive, weights, 0)  # nobody follows a diverged point
     positive = positive / jnp.where(jnp.any(alive), jnp.sum(positive), 1)

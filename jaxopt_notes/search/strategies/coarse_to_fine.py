@@ -23,6 +23,7 @@ from jaxopt_notes.search.strategies.trials import (
     Trials,
     check_batch,
     count_by_rung,
+    has_score,
     no_trials,
     record_trials,
     tell_trials,
@@ -103,13 +104,13 @@ class CoarseToFine:
         batches = self._batches()
         stage = jnp.asarray([b[0] for b in batches])[trials.rung]
         ends = jnp.asarray([b[2] == self.stages[b[0]][1] for b in batches])[trials.rung]
-        counts = ends & (stage < before) & (trials.rung >= 0) & jnp.isfinite(trials.scores)
+        counts = ends & (stage < before) & (trials.rung >= 0) & has_score(trials.scores)
         best = jnp.lexsort((trials.scores, -stage, ~counts))[0]
         return best, counts[best]
 
     def _survives(self, trials: Trials) -> jax.Array:
         limit = as_hyperparameter(self.abort) * as_hyperparameter(self.initial_cost)
-        return ~aborted(trials.scores, limit.astype(trials.scores.dtype))
+        return has_score(trials.scores) & ~aborted(trials.scores, limit.astype(trials.scores.dtype))
 
     def _next(self, trials: Trials) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The batch that comes next, how many of it were asked for, and how many may be asked for now."""

@@ -10,7 +10,14 @@ import jax.numpy as jnp
 
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
-from jaxopt_notes.search.strategies.trials import Trials, ask_trials, check_batch, no_trials, tell_trials
+from jaxopt_notes.search.strategies.trials import (
+    Trials,
+    ask_trials,
+    check_batch,
+    has_score,
+    no_trials,
+    tell_trials,
+)
 
 __all__ = ["MedianStopping", "median_rule", "median_stopping"]
 
@@ -69,10 +76,11 @@ class MedianStopping:
         looks = len(self._epochs())
         number = jnp.arange(len(state.rung), dtype=state.rung.dtype)
         curves, at = jnp.full((len(number), looks), jnp.nan, state.scores.dtype), number
+        scores = jnp.where(has_score(state.scores), state.scores, jnp.inf)  # as `median_rule` knows them
         for _ in range(looks):
             there = at >= 0
             column = jnp.where(there, state.rung[at], looks)
-            curves = curves.at[number, column].set(state.scores[at], mode="drop", wrap_negative_indices=False)
+            curves = curves.at[number, column].set(scores[at], mode="drop", wrap_negative_indices=False)
             at = jnp.where(there, state.parent[at], -1)
         return curves
 

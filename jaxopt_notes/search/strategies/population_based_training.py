@@ -19,7 +19,7 @@ from jaxopt_notes.record import Number, check_choice, check_count, check_number,
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
-from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, reserved
+from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, has_score, no_scores, reserved
 
 __all__ = ["PopulationBasedTraining", "pbt_step", "population_based_training"]
 
@@ -53,7 +53,7 @@ class PopulationBasedTraining:
             found,
             jax.random.uniform(key, (n, len(found)), jnp.result_type(float)),
             jnp.full((n,), -1, jnp.result_type(int)),
-            jnp.full((n,), jnp.inf, jnp.result_type(float)), 0, 0,
+            no_scores(n), 0, 0,
         )  # fmt: skip
 
     def remaining(self, state: PopulationState) -> int:
@@ -138,7 +138,7 @@ def pbt_step(
     n, scores = len(points), diverged_last(scores)
     choose, turn, redraw, anew = jax.random.split(key, 4)
     members = jnp.arange(n, dtype=jnp.result_type(int))
-    alive = jnp.isfinite(scores)
+    alive = has_score(scores)
     order = jnp.argsort(scores).astype(members.dtype)
     if selection == "truncation":
         cut = jnp.clip(jnp.floor(as_hyperparameter(truncation) * n), 1, n // 2).astype(members.dtype)

@@ -19,6 +19,8 @@ from jaxopt_notes.search.strategies.trials import (
     ask_trials,
     check_batch,
     count_by_rung,
+    has_score,
+    no_scores,
     no_trials,
     tell_trials,
 )
@@ -45,7 +47,7 @@ class SuccessiveHalving:
         check_batch("successive_halving", n, wanted)
         rungs = [rung_of for bracket in self.brackets for rung_of in bracket]
         epochs = jnp.asarray([epochs for _, epochs in rungs])[rung]
-        before = jnp.where(state.rung == rung - 1, state.scores, jnp.inf)
+        before = jnp.where(state.rung == rung - 1, state.scores, no_scores(1))
         best = jnp.argsort(before)[place + jnp.arange(n, dtype=place.dtype)]
         parent = jnp.where(jnp.asarray(self._first())[rung], -1, best)
         return ask_trials(state, key, parent, jnp.full((n,), epochs), jnp.full((n,), rung))
@@ -63,7 +65,7 @@ class SuccessiveHalving:
         known = jnp.arange(len(state.rung)) < state.told
         asked, told, alive = (
             count_by_rung(state, chosen, len(sizes))
-            for chosen in (jnp.ones_like(known), known, jnp.isfinite(state.scores))
+            for chosen in (jnp.ones_like(known), known, has_score(state.scores))
         )
         finished = jnp.roll(jnp.where(asked == told, alive, 0), 1)  # of the rung before: who may go on
         sizes = jnp.where(self._first(), sizes, jnp.minimum(sizes, finished))

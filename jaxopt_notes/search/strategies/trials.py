@@ -30,7 +30,7 @@ class Trials(NamedTuple):
     epochs: jax.Array
     parent: jax.Array
     rung: jax.Array  # −1 where nothing has been asked for yet
-    scores: jax.Array  # infinite where diverged or not yet known
+    scores: jax.Array  # the worst number where diverged or not yet known
     asked: Any
     told: Any
 
@@ -43,7 +43,7 @@ def no_trials(space: Space, capacity: int) -> Trials:
     return Trials(
         found,
         {name: jnp.zeros(column.shape, column.dtype) for name, column in like.items()},
-        epochs, parent, rung, jnp.full((capacity,), jnp.inf, jnp.result_type(float)), 0, 0,
+        epochs, parent, rung, no_scores(capacity), 0, 0,
     )  # fmt: skip
 
 
@@ -90,10 +90,20 @@ def tell_trials(trials: Trials, scores: jax.Array) -> Trials:
     return trials._replace(scores=known, told=trials.told + len(scores))
 
 
+def no_scores(n: int) -> jax.Array:
+    """Scores [n] that are not known yet: the largest number, which is finite for `jax_debug_infs`' sake."""
+    return jnp.full((n,), jnp.finfo(jnp.result_type(float)).max, jnp.result_type(float))
+
+
+def has_score(scores: jax.Array) -> jax.Array:
+    """Where a score is known and has not diverged."""
+    return scores < jnp.finfo(scores.dtype).max
+
+
 def diverged_last(scores: Any) -> jax.Array:
-    """Scores to be minimized, with infinity in place of all that are not finite, −∞ and NaN among them."""
+    """Scores to be minimized, the largest number in place of what is not finite, −∞ and NaN among them."""
     scores = as_hyperparameter(scores)
-    return jnp.where(jnp.isfinite(scores), scores, jnp.inf)
+    return jnp.where(jnp.isfinite(scores), scores, jnp.finfo(scores.dtype).max)
 
 
 def rank_in_group(group: jax.Array, scores: jax.Array) -> jax.Array:
