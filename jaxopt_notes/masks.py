@@ -81,7 +81,7 @@ def as_mask(mask: Any) -> Any:
         mask: `None`, a function of the parameters, a tree of bools, or a name in `MASKS`.
 
     Raises:
-        ValueError: an unknown name. TypeError: a leaf of the tree that is no bool.
+        ValueError: an unknown name. TypeError: a leaf of the tree is not a bool.
     """
     if isinstance(mask, str):
         return MASKS[check_choice("mask", mask, tuple(MASKS))]

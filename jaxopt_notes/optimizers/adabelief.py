@@ -82,7 +82,8 @@ def adabelief(
         An `AdaBelief` record. Its state is that of `adam`, with s in place of the second moment.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -81,7 +81,8 @@ def adadelta(
         An `AdaDelta` record. Its state holds two real averages of the parameters' shapes.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -195,7 +195,8 @@ def adafactor(
         `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = adafactor(min_dim_size_to_factor=2)

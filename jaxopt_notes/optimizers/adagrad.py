@@ -84,7 +84,8 @@ def adagrad(
         An `AdaGrad` record. Its state holds one real sum of the parameters' shapes.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -92,7 +92,8 @@ def adam(
         at least float32.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -78,7 +78,8 @@ def adamax(
         An `Adamax` record. Its state is that of `adam`, with u in place of the second moment.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = adamax(learning_rate=0.1)

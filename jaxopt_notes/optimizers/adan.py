@@ -126,7 +126,8 @@ def adan(
         An `Adan` record. Its state holds three averages and the last gradient; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -126,7 +126,8 @@ def ademamix(
         An `AdEMAMix` record. Its state holds three moments of the parameters' shapes.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = ademamix(learning_rate=0.1, b3=0.9, alpha=10.0)

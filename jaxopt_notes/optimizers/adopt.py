@@ -106,7 +106,8 @@ def adopt(
         An `ADOPT` record. Its state is that of `adam`; neither moment needs a correction.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = adopt(learning_rate=0.1, b1=0.0, clip_value=jnp.inf)

@@ -103,7 +103,8 @@ def amsgrad(
         An `AMSGrad` record. Its state holds three moments of the parameters' shapes.
 
     Raises:
-        ValueError: a number outside its interval, or another word for `correction`. TypeError: no number.
+        ValueError: a number outside its interval, or an unknown `correction`.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = amsgrad(learning_rate=0.1, b1=0.0, b2=0.0)

@@ -132,7 +132,8 @@ def dadapt_adam(
         and `estimate`, d; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = dadapt_adam(b1=0.0, d0=0.1)

@@ -98,7 +98,8 @@ def dadapt_sgd(learning_rate: Rate = 1.0, momentum: Number = 0.0, *, d0: Number 
         (a decay in a chain) is undone: put a penalty into the gradient with `add_l2`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = dadapt_sgd(d0=0.5)

@@ -104,7 +104,8 @@ def dog(learning_rate: Rate = 1.0, r_eps: Number = 1e-6, eps: Number = 1e-8) -> 
         `params`. To be evaluated as an average: `polyak_average(dog())`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = dog(r_eps=0.1)
@@ -157,7 +158,8 @@ def dowg(learning_rate: Rate = 1.0, initial_distance: Number = 1e-2, eps: Number
         A `DoWG` record; state and use as those of `dog`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = dowg(initial_distance=0.5, eps=0.0)

@@ -67,7 +67,8 @@ def fromage(learning_rate: Rate = 1e-2, min_norm: Number = 1e-6) -> Fromage:
         A `Fromage` record; its state is the step number alone; `update` needs `params`.
 
     Raises:
-        ValueError: a negative number, or `update` without params. TypeError: no number.
+        ValueError: a negative number, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = fromage(learning_rate=0.75)

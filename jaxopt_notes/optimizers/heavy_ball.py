@@ -26,7 +26,8 @@ def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, state_dtyp
         A `Momentum` record with the rate inside; its velocity is x₋₁ − x.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -108,7 +108,8 @@ def lamb(
         A `LAMB` record; state as in `adam`; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = lamb(learning_rate=0.1)

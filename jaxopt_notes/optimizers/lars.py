@@ -105,7 +105,8 @@ def lars(
         A `LARS` record. Its state holds one velocity of the parameters' shapes; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = lars(learning_rate=1.0, trust_coefficient=0.1, mask=None)

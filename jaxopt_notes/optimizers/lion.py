@@ -95,7 +95,8 @@ def lion(
         A `Lion` record. Its state holds one average of the parameters' shapes; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = lion(learning_rate=0.1)

@@ -92,7 +92,8 @@ def momentum(
         A `Momentum` record. Its state holds one velocity of the parameters' shapes.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

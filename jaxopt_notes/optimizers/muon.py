@@ -172,7 +172,8 @@ def muon(
         needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -121,7 +121,8 @@ def nadam(
         An `NAdam` record. Its state holds two moments of the parameters' shapes and Π, a number.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = nadam(learning_rate=0.1, momentum_decay=jnp.inf)

@@ -88,7 +88,8 @@ def nesterov(
         A `Nesterov` record. Its state holds one velocity; `evaluation_params(params, state)` is θ.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = nesterov(learning_rate=0.1, momentum=0.5)
@@ -165,7 +166,8 @@ def nesterov_accelerated(
         state)` is x = y + β·v. With β constant it is `nesterov`.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = nesterov_accelerated(learning_rate=0.1, momentum=0.5)

@@ -55,7 +55,8 @@ def noisy_sgd(
         A `NoisySGD` record; its state is the step number alone: draws are made of it and the seed.
 
     Raises:
-        ValueError: a negative number. TypeError: no number.
+        ValueError: a negative number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

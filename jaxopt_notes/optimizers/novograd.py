@@ -103,7 +103,8 @@ def novograd(
         leaf; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = novograd(learning_rate=0.1)

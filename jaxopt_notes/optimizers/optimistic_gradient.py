@@ -84,7 +84,8 @@ def optimistic_gradient(
         An `OptimisticGradient` record. Its state holds the last gradient in at least float32.
 
     Raises:
-        ValueError: a negative number. TypeError: no number.
+        ValueError: a negative number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = optimistic_gradient(learning_rate=0.3)

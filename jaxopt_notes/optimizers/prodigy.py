@@ -138,7 +138,8 @@ def prodigy(
         float32, and `estimate`, d; `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = prodigy(b1=0.0, d0=0.1)

@@ -129,7 +129,8 @@ def radam(
         An `RAdam` record. Its state is that of `adam`.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = radam(learning_rate=0.1)

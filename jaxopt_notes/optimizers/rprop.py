@@ -97,7 +97,8 @@ def rprop(
         made for gradients of the whole data: of mini-batches the signs change by chance.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = rprop(learning_rate=0.1)

@@ -104,7 +104,8 @@ def schedule_free_adamw(
         A `ScheduleFreeAdamW` record; evaluation, state and needs as in `schedule_free`; v is in `inner`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -49,7 +49,8 @@ def schedule_free_sgd(
         A `ScheduleFreeSGD` record; evaluation, state and needs as in `schedule_free`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

@@ -64,7 +64,8 @@ def sign_sgd(learning_rate: Rate = 1e-3) -> SignSGD:
         A `SignSGD` record; its state is the step number alone.
 
     Raises:
-        ValueError: a negative rate. TypeError: no number.
+        ValueError: a negative rate.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = sign_sgd(learning_rate=0.5)
@@ -128,7 +129,8 @@ def signum(learning_rate: Rate = 1e-3, beta: Number = 0.9, state_dtype: Any = No
         A `Signum` record. Its state holds one average of the parameters' shapes.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = signum(learning_rate=0.5)

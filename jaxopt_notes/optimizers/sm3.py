@@ -107,7 +107,8 @@ def sm3(
         [m, n] m + n maxima in one vector.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = sm3(learning_rate=1.0, momentum=0.0)

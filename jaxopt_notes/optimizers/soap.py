@@ -165,7 +165,8 @@ def soap(
         `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer, params = soap(learning_rate=0.1), jnp.ones((2, 3))

@@ -104,7 +104,8 @@ def yogi(
         A `Yogi` record. Its state is that of `adam`.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> optimizer = yogi(learning_rate=0.1, eps=0.0, initial_accumulator_value=0.0)

@@ -55,7 +55,7 @@ def chain(*transforms: Any) -> Chain:
         A `Chain` record; its state is the tuple of the parts' states.
 
     Raises:
-        TypeError: a part that is no gradient transform.
+        TypeError: a part is not a gradient transform.
 
     Example:
         >>> import jax.numpy as jnp

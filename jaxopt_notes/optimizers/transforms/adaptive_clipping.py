@@ -61,7 +61,8 @@ def adaptive_grad_clip(clipping: Number = 0.01, eps: Number = 1e-3) -> AdaptiveG
         vector as a whole. A unit with an entry that is not finite leaves as zeros.
 
     Raises:
-        ValueError: a negative number, or `update` without params. TypeError: no number.
+        ValueError: a negative number, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> clip = adaptive_grad_clip(0.1)
@@ -110,7 +111,8 @@ def clip_by_block_rms(threshold: Number = 1.0) -> ClipByBlockRMS:
         A `ClipByBlockRMS` record without state. A leaf with an entry that is not finite leaves as zeros.
 
     Raises:
-        ValueError: a negative c. TypeError: no number.
+        ValueError: a negative c.
+        TypeError: an argument is not a number.
 
     Example:
         >>> clip_by_block_rms(1.0).update({"a": jnp.array([2.0, -2.0]), "b": jnp.array([0.5])}, ())[0]

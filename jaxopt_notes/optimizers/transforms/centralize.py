@@ -81,7 +81,8 @@ def normalize_by_norm(scale_factor: Number = 1.0, eps: Number = 1e-6) -> Normali
         A `NormalizeByNorm` record without state.
 
     Raises:
-        ValueError: a negative number. TypeError: no number.
+        ValueError: a negative number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> normalize_by_norm(eps=0.0).update({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, ())[0]

@@ -102,7 +102,7 @@ def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNo
         A `ClipByNorm` record without state.
 
     Raises:
-        ValueError: a negative c, or another word for `nonfinite`.
+        ValueError: a negative c, or an unknown `nonfinite`.
 
     Example:
         >>> clip_by_norm(1.0).update({"a": jnp.array([3.0, 4.0]), "b": jnp.array([0.5])}, ())[0]
@@ -148,7 +148,7 @@ def clip_by_global_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> C
         A `ClipByGlobalNorm` record without state.
 
     Raises:
-        ValueError: a negative c, or another word for `nonfinite`.
+        ValueError: a negative c, or an unknown `nonfinite`.
 
     Example:
         >>> clip_by_global_norm(1.0).update({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, ())[0]

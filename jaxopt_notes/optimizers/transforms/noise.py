@@ -76,7 +76,8 @@ def add_noise(eta: Number = 0.01, gamma: Number = 0.55, seed: Number = 0) -> Add
         key.
 
     Raises:
-        ValueError: a negative number. TypeError: no number.
+        ValueError: a negative number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> transform = add_noise(eta=0.0)

@@ -99,7 +99,7 @@ def clip_per_example(
 
     Raises:
         ValueError: a number outside its interval, or gradients without a common leading axis.
-            TypeError: no number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> clip = clip_per_example(1.0, noise_multiplier=0.0)

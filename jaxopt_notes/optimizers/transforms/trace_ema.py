@@ -66,7 +66,8 @@ def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: Any = Non
         outside. Its state holds one trace of the parameters' shapes, in at least float32.
 
     Raises:
-        ValueError: α outside [0, 1]. TypeError: no number.
+        ValueError: α outside [0, 1].
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -140,7 +141,8 @@ def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: Any = None) ->
         parameters' shapes, in at least float32. For an average of *parameters* see `ema_params`.
 
     Raises:
-        ValueError: d outside [0, 1). TypeError: no number.
+        ValueError: d outside [0, 1).
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -205,7 +207,8 @@ def correct_bias(decay: Number = 0.9) -> CorrectBias:
         `ema(d, debias=False)` it makes `ema(d)`. Its state holds `count`.
 
     Raises:
-        ValueError: d outside [0, 1). TypeError: no number.
+        ValueError: d outside [0, 1).
+        TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp

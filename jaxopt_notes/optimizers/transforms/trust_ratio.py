@@ -55,7 +55,8 @@ def scale_by_trust_ratio(
         and mind its sign). `update` needs `params`.
 
     Raises:
-        ValueError: a negative number, or `update` without params. TypeError: no number.
+        ValueError: a negative number, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> transform = scale_by_trust_ratio()

@@ -120,7 +120,8 @@ def accumulate_gradients(optimizer: Any, every_k: Rate = 4) -> AccumulateGradien
         the last): the optimizer is given the mean, which a rule of the loss such as `polyak_sgd` needs.
 
     Raises:
-        ValueError: k below 1. TypeError: no number.
+        ValueError: k below 1.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

@@ -103,7 +103,8 @@ def ema_params(optimizer: Any, decay: Number = 0.999, *, debias: bool = True) ->
         `inner`, `count` and one `mean` in at least float32. `update` needs `params`.
 
     Raises:
-        ValueError: d outside [0, 1), or `update` without params. TypeError: no number.
+        ValueError: d outside [0, 1), or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd
@@ -159,7 +160,8 @@ def polyak_average(optimizer: Any, start: Number = 1) -> AverageParams:
         holds `inner`, `count` and one `mean` in at least float32. `update` needs `params`.
 
     Raises:
-        ValueError: a negative start, or `update` without params. TypeError: no number.
+        ValueError: a negative start, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd
@@ -199,7 +201,8 @@ def swa(optimizer: Any, start: Number = 1, every: Number = 1) -> AverageParams:
         of batch norm belong to θ: before evaluating m, pass over the training data once.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

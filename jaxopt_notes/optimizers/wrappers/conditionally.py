@@ -87,7 +87,7 @@ def conditionally(
         counts its own.
 
     Raises:
-        ValueError: another word for `outside`.
+        ValueError: an unknown `outside`.
 
     Example:
         >>> from jaxopt_notes.optimizers.transforms.clipping import clip_by_value

@@ -131,7 +131,8 @@ def hypergradient(
         `previous`, the last d in at least float32. A scale that would not be finite stays as it was.
 
     Raises:
-        ValueError: a number outside its interval, or another rule. TypeError: no number.
+        ValueError: a number outside its interval, or another rule.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

@@ -81,7 +81,8 @@ def lookahead(optimizer: Any, sync_period: Number = 5, slow_step_size: Number = 
         `inner`, `steps_since_sync` and `slow`, φ in at least float32. `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

@@ -129,7 +129,8 @@ def static_loss_scale(optimizer: Any, scale: Number = 2.0**15) -> StaticLossScal
         its gradients. Steps that overflow are skipped and counted in `overflows`.
 
     Raises:
-        ValueError: S not above 0. TypeError: no number.
+        ValueError: S not above 0.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd
@@ -206,7 +207,8 @@ def dynamic_loss_scale(
         itself; `skip_nonfinite` around it (as in the `Trainer`) does no harm: the scale falls anyway.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

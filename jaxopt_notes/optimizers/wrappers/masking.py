@@ -105,7 +105,7 @@ def masked(optimizer: Any, mask: Any = "weights_only", *, outside: str = "zero")
         A `Masked` record; the state holds nothing for leaves outside the mask.
 
     Raises:
-        ValueError: another word for `outside`.
+        ValueError: an unknown `outside`.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

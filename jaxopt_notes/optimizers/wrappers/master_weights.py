@@ -136,7 +136,8 @@ def master_weights(optimizer: Any) -> MasterWeights:
         leaves; its updates are float32. Leaves of 32 or more bits are updated as ever.
 
     Raises:
-        ValueError: `update` without params. TypeError: no gradient transform.
+        ValueError: `update` without params.
+        TypeError: the optimizer is not a gradient transform.
 
     Example:
         >>> from jaxopt_notes.optimizers.core.apply_updates import apply_updates
@@ -170,7 +171,8 @@ def kahan(optimizer: Any) -> Kahan:
         updates are float32.
 
     Raises:
-        ValueError: `update` without params. TypeError: no gradient transform.
+        ValueError: `update` without params.
+        TypeError: the optimizer is not a gradient transform.
 
     Example:
         >>> from jaxopt_notes.optimizers.core.apply_updates import apply_updates

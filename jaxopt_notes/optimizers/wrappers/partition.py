@@ -33,7 +33,8 @@ def partition(transforms: Mapping[str, Any], labels: Any) -> Chain:
         state of each, which has leaves for the parameters of its group only.
 
     Raises:
-        ValueError: a label without an optimizer, found when the parameters are. TypeError: no optimizer.
+        ValueError: a label without an optimizer, found when the parameters are.
+        TypeError: a part is not a gradient transform.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd
@@ -173,7 +174,8 @@ def layerwise_rates(rates: Mapping[str, Number] | None = None, default: Number =
         is adaptive it would do nothing: Adam's steps do not depend on the scale of its gradients.)
 
     Raises:
-        ValueError: a negative factor; in `update`, a path that no leaf has. TypeError: no number.
+        ValueError: a negative factor; in `update`, a path that no leaf has.
+        TypeError: an argument is not a number.
 
     Example:
         >>> fine_tuning = layerwise_rates({"head": 1.0}, default=0.1)

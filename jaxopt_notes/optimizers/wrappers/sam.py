@@ -105,7 +105,8 @@ def sam(optimizer: Any, rho: Number = 0.05, *, adaptive: bool = False) -> SAM:
         `update` that `value_fn` has a name for are passed on to it, and all of them to the optimizer.
 
     Raises:
-        ValueError: a negative ρ, `update` without params or without a function. TypeError: no number.
+        ValueError: a negative ρ, `update` without params or without a function.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

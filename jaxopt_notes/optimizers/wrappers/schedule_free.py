@@ -141,7 +141,8 @@ def schedule_free(optimizer: Any, b1: Number = 0.9, weight_power: Number = 2.0) 
         `inner`, `z` in at least float32 and three numbers. `update` needs `params`.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd

@@ -79,7 +79,8 @@ def shard_state(optimizer: Any, mesh: Mesh, axis: str = "data") -> ShardState:
         collectives from these placements.
 
     Raises:
-        ValueError: an axis that the mesh has not. TypeError: no gradient transform.
+        ValueError: an axis that the mesh does not have.
+        TypeError: the optimizer is not a gradient transform.
 
     Example:
         >>> from jaxopt_notes.optimizers.adam import adam

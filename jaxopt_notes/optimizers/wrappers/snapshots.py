@@ -123,7 +123,8 @@ def snapshots(optimizer: Any, decay_steps: Number = 100, number: int = 5, t_mul:
         parameters those are kept. `update` needs `params`; a step reads and writes one copy, whatever k is.
 
     Raises:
-        ValueError: a number outside its interval, or `update` without params. TypeError: no number.
+        ValueError: a number outside its interval, or `update` without params.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.optimizers.sgd import sgd
