@@ -44,7 +44,6 @@ def run(**changed):
         ({"at": "first"}, r"sweep\(at\) is 'first', expected one of 'best', 'last'"),
         ({"monitor": 3}, r"sweep\(monitor\) is 3, expected a name of the history"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_a_wrong_argument_is_named_before_anything_is_built(changed, message):
     if changed == {"key": "split"}:
