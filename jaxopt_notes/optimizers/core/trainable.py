@@ -108,6 +108,11 @@ def scalar(value: Any, kind: Any) -> jax.Array:
     return jnp.asarray(value).astype(kind)
 
 
+def stands_still(step: jax.Array, here: jax.Array) -> jax.Array:
+    """Whether a step changed the last digits of the parameters at most."""
+    return jnp.all(jnp.abs(step) <= 4 * jnp.finfo(step.dtype).eps * jnp.abs(here))
+
+
 def moved(step: Tree, updates: Tree, params: Tree, accept: jax.Array | None) -> Tree:
     """Updates in the dtypes of the parameters: the step, 0 for whole numbers, `None` for what is missing."""
 

@@ -15,22 +15,26 @@ from jaxopt_notes.optimizers.core.leafwise import (
     increment,
     require_params,
 )
-from jaxopt_notes.optimizers.core.trainable import merge, moved, moving, places, ravel, restrict
+from jaxopt_notes.optimizers.core.trainable import merge, moved, moving, places, ravel, restrict, stands_still
 from jaxopt_notes.optimizers.core.wrapping import select
-from jaxopt_notes.optimizers.solvers.line_search import LineSearch, line_search
+from jaxopt_notes.optimizers.solvers.line_search import LineSearch, check_search, line_search
 from jaxopt_notes.optimizers.solvers.zoom import Zoom, zoom
 from jaxopt_notes.record import record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
 
 class BFGSState(NamedTuple):
-    """Steps made, pairs learned from; the last parameters and gradients; the inverse Hessian [n, n]."""
+    """Steps made, pairs learned from; the last parameters and gradients; the inverse Hessian [n, n].
+
+    `scaled` says whether the matrix begins with γI: a step that went nowhere turns it to I, the next back.
+    """
 
     count: jax.Array
     pairs: jax.Array
     params: Tree
     updates: Tree
     inverse_hessian: jax.Array
+    scaled: jax.Array
 
 
 @record
@@ -43,7 +47,9 @@ class BFGS(Transform):
     def init(self, params: Tree) -> BFGSState:
         vector, _ = ravel(zeros_like(params))
         eye = jnp.eye(vector.size, dtype=vector.dtype)
-        return BFGSState(first_step(), first_step(), zeros_like(params), zeros_like(params), eye)
+        return BFGSState(
+            first_step(), first_step(), zeros_like(params), zeros_like(params), eye, jnp.array(True)
+        )
 
     def update(
         self, updates: Tree, state: BFGSState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -57,15 +63,15 @@ class BFGS(Transform):
         eye = jnp.eye(g.size, dtype=g.dtype)
 
         curvature = jnp.vdot(s, y)
-        # A step that went nowhere: the search found nothing along the direction, so the matrix is no good.
-        stuck = (state.count > 0) & jnp.all(s == 0)
-        learned = (state.count > 0) & (curvature > 0)
+        stuck = (state.count > 0) & stands_still(s, x)  # nothing was found along the direction
+        learned = (state.count > 0) & (curvature > 0) & ~stuck
+        scaled = state.scaled ^ stuck
+        anew = eye
         if self.scale_init_precond:  # the first step, along the gradient, is no longer than 1
-            gamma = safe_divide(curvature, jnp.vdot(y, y))
-            h = jnp.where(learned & (state.pairs == 0), gamma * eye, h)
-            anew = eye / jnp.maximum(global_norm(g), 1)
-        else:
-            anew = eye
+            length = global_norm(y)  # its square may over- or underflow
+            gamma = safe_divide(safe_divide(curvature, length), length)
+            h = jnp.where(learned & (state.pairs == 0) & scaled, gamma * eye, h)
+            anew = jnp.where(scaled, eye / jnp.maximum(global_norm(g), 1), eye)
         h = jnp.where(learned, learn(h, s, y), jnp.where((state.count == 0) | stuck, anew, h))
         pairs = jnp.where(stuck, 0, state.pairs + learned.astype(jnp.int32))
 
@@ -73,7 +79,7 @@ class BFGS(Transform):
         step = unravel(-rate * jnp.matmul(h, g, precision="highest"))
         new = BFGSState(
             increment(state.count), pairs, merge(here, state.params), merge(grads, state.updates),
-            whole.at[rows].set(h.astype(whole.dtype)),
+            whole.at[rows].set(h.astype(whole.dtype)), scaled,
         )  # fmt: skip
         return moved(step, updates, params, accept), select(accept, new, state)
 
@@ -107,7 +113,8 @@ def bfgs(
     Returns:
         A `LineSearch` record around a `BFGS`; its `update` needs `params` and `value_fn=`, see
         `line_search`. Without a search the bare `BFGS`. The state holds n² numbers for n parameters:
-        beyond some thousands take `lbfgs`. A pair with sᵀy ≤ 0 is left out.
+        beyond some thousands take `lbfgs`. A pair with sᵀy ≤ 0 is left out, and a step of length 0 (a
+        search that failed) starts the matrix anew, as in `lbfgs`.
 
     Raises:
         ValueError: a negative rate, `update` without params or value_fn.
@@ -132,4 +139,6 @@ def bfgs(
     a first step by the last decrease. optax and torch have L-BFGS only.
     """
     direction = BFGS(check_rate("bfgs(learning_rate)", learning_rate), bool(scale_init_precond))
-    return direction if linesearch is None else line_search(direction, linesearch)
+    if linesearch is None:
+        return direction
+    return line_search(direction, check_search("bfgs(linesearch)", linesearch))

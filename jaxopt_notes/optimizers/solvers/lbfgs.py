@@ -22,16 +22,20 @@ from jaxopt_notes.optimizers.core.trainable import (
     ravel,
     ravel_rows,
     restrict,
+    stands_still,
 )
 from jaxopt_notes.optimizers.core.wrapping import select
-from jaxopt_notes.optimizers.solvers.line_search import LineSearch, line_search
+from jaxopt_notes.optimizers.solvers.line_search import LineSearch, check_search, line_search
 from jaxopt_notes.optimizers.solvers.zoom import Zoom, zoom
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
 
 class LBFGSState(NamedTuple):
-    """Steps made, pairs stored; the last parameters and gradients; the pairs, a ring of m rows."""
+    """Steps made, pairs stored; the last parameters and gradients; the pairs, a ring of m rows.
+
+    `scaled` says whether the matrix begins with γI: a step that went nowhere turns it to I, the next back.
+    """
 
     count: jax.Array
     pairs: jax.Array
@@ -41,6 +45,7 @@ class LBFGSState(NamedTuple):
     diff_updates_memory: Tree
     weights_memory: jax.Array
     identity_scale: jax.Array
+    scaled: jax.Array
 
 
 @record
@@ -60,7 +65,9 @@ class LBFGS(Transform):
         kind = real_dtype(compute_dtype(*(x for x in jax.tree.leaves(params) if is_float(x))))
         weights, scale = jnp.zeros(self.memory_size, kind), jnp.ones((), kind)
         last = zeros_like(params)
-        return LBFGSState(first_step(), first_step(), last, zeros, rows(), rows(), weights, scale)
+        return LBFGSState(
+            first_step(), first_step(), last, zeros, rows(), rows(), weights, scale, jnp.array(True)
+        )
 
     def update(
         self, updates: Tree, state: LBFGSState, params: Tree = None, *, accept: Any = None, **extra: Any
@@ -71,9 +78,12 @@ class LBFGS(Transform):
         kind = state.weights_memory.dtype
         curvature = jnp.vdot(s, y).astype(kind)
 
-        # A step that went nowhere: the search found nothing along the direction, so the memory is no good.
-        stuck = (state.count > 0) & jnp.all(s == 0)
-        learned = (state.count > 0) & (curvature > 0)
+        stuck = (state.count > 0) & stands_still(s, x)  # nothing was found along the direction
+        learned = (state.count > 0) & (curvature > 0) & ~stuck
+        pairs, weights = self.remember(state, curvature, learned, stuck)
+        scaled = state.scaled ^ stuck
+        scale = self.first_matrix(state, g, y, curvature, learned, stuck, scaled)
+
         place = state.pairs % self.memory_size
 
         def stored(memory: Tree, row: Tree) -> Tree:
@@ -82,31 +92,46 @@ class LBFGS(Transform):
 
             return merge(jax.tree.map(one, restrict(memory, here), row), memory)
 
-        steps, turns = (
-            stored(state.diff_params_memory, unravel(s)),
-            stored(state.diff_updates_memory, unravel(y)),
-        )
-        weights = state.weights_memory.at[place].set(
-            jnp.where(learned, safe_divide(jnp.ones_like(curvature), curvature), state.weights_memory[place])
-        )
-        weights = jnp.where(stuck, 0, weights)
-        pairs = jnp.where(stuck, 0, state.pairs + learned.astype(jnp.int32))
-        scale = jnp.where(learned, safe_divide(curvature, jnp.vdot(y, y).astype(kind)), state.identity_scale)
-        if self.scale_init_precond:  # the first step, along the gradient, is no longer than 1
-            norm = global_norm(g).astype(kind)
-            short = 1 / jnp.maximum(norm, 1)
-            scale = jnp.where((state.count == 0) | stuck, short, scale)
-        else:
-            scale = jnp.ones_like(scale)
+        memories = (state.diff_params_memory, state.diff_updates_memory)
+        steps, turns = (stored(memory, unravel(row)) for memory, row in zip(memories, (s, y), strict=True))
 
         rows = (ravel_rows(restrict(memory, here), self.memory_size) for memory in (steps, turns))
         p = two_loops(g, *rows, weights.astype(g.dtype), scale.astype(g.dtype), pairs)
         step = unravel(-rate_at(self.learning_rate, state.count).astype(g.dtype) * p)
         new = LBFGSState(
             increment(state.count), pairs, merge(here, state.params), merge(grads, state.updates),
-            steps, turns, weights, scale,
+            steps, turns, weights, scale, scaled,
         )  # fmt: skip
         return moved(step, updates, params, accept), select(accept, new, state)
+
+    def remember(
+        self, state: LBFGSState, curvature: jax.Array, learned: jax.Array, stuck: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The number of pairs and their weights 1/sᵀy; none after a step that went nowhere."""
+        place = state.pairs % self.memory_size
+        weight = safe_divide(jnp.ones_like(curvature), curvature)
+        weights = state.weights_memory.at[place].set(jnp.where(learned, weight, state.weights_memory[place]))
+        weights = jnp.where(stuck, 0, weights)
+        return jnp.where(stuck, 0, state.pairs + learned.astype(jnp.int32)), weights
+
+    def first_matrix(
+        self,
+        state: LBFGSState,
+        g: jax.Array,
+        y: jax.Array,
+        curvature: jax.Array,
+        learned: jax.Array,
+        stuck: jax.Array,
+        scaled: jax.Array,
+    ) -> jax.Array:
+        """γ: from the last pair, or for a step along the gradient no longer than 1."""
+        one = jnp.ones_like(curvature)
+        if not self.scale_init_precond:
+            return one
+        length = global_norm(y).astype(curvature.dtype)  # its square may over- or underflow
+        scale = jnp.where(learned, safe_divide(safe_divide(curvature, length), length), state.identity_scale)
+        short = 1 / jnp.maximum(global_norm(g).astype(curvature.dtype), 1)
+        return jnp.where(scaled, jnp.where((state.count == 0) | stuck, short, scale), one)
 
 
 @jax.jit
@@ -158,8 +183,9 @@ def lbfgs(
     Returns:
         A `LineSearch` record around an `LBFGS`; its `update` needs `params` and `value_fn=`, see
         `line_search`. Without a search the bare `LBFGS`. Full batches only: a difference of two
-        mini-batch gradients is noise. A pair with sᵀy ≤ 0 is left out, and a step of length 0 (a
-        search that failed) starts the memory anew.
+        mini-batch gradients is noise. A pair with sᵀy ≤ 0 is left out. A step of length 0 (a search that
+        failed) starts the memory anew, and from I: where curvatures differ by as much as floating-point
+        numbers have digits, γ lets the flat directions stand still. A further one turns back to γI.
 
     Raises:
         ValueError: a memory below 1, a negative rate, `update` without params or value_fn.
@@ -189,4 +215,6 @@ def lbfgs(
         check_count("lbfgs(memory_size)", memory_size, 1, "10 is usual"),
         bool(scale_init_precond),
     )
-    return direction if linesearch is None else line_search(direction, linesearch)
+    if linesearch is None:
+        return direction
+    return line_search(direction, check_search("lbfgs(linesearch)", linesearch))

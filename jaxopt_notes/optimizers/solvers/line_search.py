@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
+from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
@@ -18,7 +19,10 @@ from jaxopt_notes.record import check_choice, record, static
 
 
 class LineSearchState(NamedTuple):
-    """The optimizer's state; the last step taken, the loss and the gradient there, and how it was found."""
+    """The optimizer's state; the last step taken, the loss and the gradient there, and how it was found.
+
+    `failures` is the number of searches in a row that found no step: 0 after one that did.
+    """
 
     inner: Any
     learning_rate: jax.Array
@@ -27,6 +31,7 @@ class LineSearchState(NamedTuple):
     num_linesearch_steps: jax.Array
     decrease_error: jax.Array
     curvature_error: jax.Array
+    failures: jax.Array
 
 
 @record
@@ -39,10 +44,12 @@ class LineSearch(Transform):
 
     def init(self, params: Tree) -> LineSearchState:
         kind = real_dtype(compute_dtype(*(x for x in jax.tree.leaves(params) if is_float(x))))
-        one, unknown = jnp.ones((), kind), jnp.full((), jnp.inf, kind)
-        rounds = jnp.zeros((), jnp.int32)
-        inner = self.optimizer.init(params)
-        return LineSearchState(inner, one, unknown, zeros_like(params), rounds, unknown, unknown)
+        unknown = [jnp.full((), jnp.inf, kind) for _ in range(3)]  # arrays of their own: they may be donated
+        rounds, failures = jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32)
+        one, inner = jnp.ones((), kind), self.optimizer.init(params)
+        return LineSearchState(
+            inner, one, unknown[0], zeros_like(params), rounds, unknown[1], unknown[2], failures
+        )
 
     def update(
         self,
@@ -58,7 +65,7 @@ class LineSearch(Transform):
     ) -> tuple[Tree, LineSearchState]:
         params = require_params("line_search", params)
         grads = updates if grad is None else grad
-        passed = {"value": value, "grad": grad, "value_fn": value_fn, **extra}
+        passed = {"value": value, "grad": grad, "value_fn": value_fn, "downwards": True, **extra}
         wide = widened(params)
         direction, inner = update_inner(self.optimizer, widened(updates), state.inner, wide, accept, passed)
         d, unravel = ravel(moving(direction, wide)[0])
@@ -67,17 +74,50 @@ class LineSearch(Transform):
         loss = objective("line_search", "value_fn", value_fn, wide, unravel, extra)
         d, g, x = (vector.astype(kind) for vector in (d, g, x))
         first = scalar(loss(x) if value is None else value, kind)
-        kept = jnp.where(state.learning_rate > 0, state.learning_rate, jnp.ones_like(state.learning_rate))
+        d = downwards(d, g, state.failures)
         found = self.rule.search(
-            jax.value_and_grad(lambda x: scalar(loss(x), kind)), x, d, first, g,
-            guess=kept if self.initial_guess_strategy == "keep" else 1.0,
+            jax.value_and_grad(lambda x: scalar(loss(x), kind)), x, d, first, g, self.guess(state)
+        )
+        failed = (found.step == 0) & jnp.any(d != 0)
+        new = LineSearchState(
+            inner, found.step, found.value, merge(unravel(found.grad), state.grad),
+            found.num_linesearch_steps, found.decrease_error, found.curvature_error,
+            failures=jnp.where(failed, state.failures + 1, 0),
         )  # fmt: skip
-        step, rate, (after, grad_after), *rest = found.step * d, found.step, found[1:3], *found[3:]
-        new = LineSearchState(inner, rate, after, merge(unravel(grad_after), state.grad), *rest)
+        step = found.step * d
         return moved(unravel(step), direction, params, accept), select(accept, new, state)
+
+    def guess(self, state: LineSearchState) -> jax.Array:
+        """The first step tried: after searches that failed much shorter than theirs."""
+        one = jnp.ones_like(state.learning_rate)
+        kept = jnp.where(state.learning_rate > 0, state.learning_rate, one)
+        guess = kept if self.initial_guess_strategy == "keep" else one
+        fewer = 0.5 ** (state.failures * self.rule.max_linesearch_steps).astype(guess.dtype)
+        return jnp.maximum(guess * fewer, jnp.finfo(guess.dtype).tiny)
 
     def evaluation_params(self, params: Tree, state: LineSearchState) -> Tree:
         return evaluation_params(self.optimizer, params, state.inner)
+
+
+def downwards(d: jax.Array, g: jax.Array, failures: jax.Array) -> jax.Array:
+    """The direction; steepest descent where it does not lead downwards, or failed twice.
+
+    What the direction leaves alone, because it is frozen, stays.
+    """
+    size = jnp.max(jnp.abs(d), initial=0.0)
+    slope = jnp.vdot(g, d / jnp.where(size > 0, size, jnp.ones_like(size)))
+    steepest = jnp.where(d == 0, jnp.zeros_like(g), -g / jnp.maximum(global_norm(g).astype(g.dtype), 1))
+    return jnp.where((slope < 0) & (failures < 2), d, steepest)
+
+
+def check_search(where: str, rule: Any) -> Any:
+    """A line search of this package, or an error that says where others go."""
+    if callable(getattr(rule, "search", None)):
+        return rule
+    raise TypeError(
+        f"{where} is {rule!r}, not a `zoom(...)` or None. A line search of optax stands after the optimizer: "
+        "chain(lbfgs(linesearch=None), optax.scale_by_zoom_linesearch(20))."
+    )
 
 
 def line_search(
@@ -88,7 +128,8 @@ def line_search(
         u ← η·d, with d the optimizer's update and η from `zoom`
 
     Arguments:
-        optimizer: any optimizer or chain whose update leads downwards, such as `sgd(1.0)` or `newton()`.
+        optimizer: any optimizer or chain, such as `sgd(1.0)` or `newton()`. Where its update does not lead
+            downwards steepest descent takes its place, for what the update moves at all.
         rule: a `zoom`; by default `zoom()`.
         initial_guess_strategy: "one" tries the update as it is first, right for Newton directions;
             "keep" the last η, right for gradients.
@@ -98,7 +139,9 @@ def line_search(
         parameters; `value=` and `grad=`, the loss and its gradient at the parameters, save evaluations
         (`grad` is needed where the gradients were transformed before). Arguments of `update` that
         `value_fn` has a name for are passed on to it. The state holds the new `value` and `grad`: see
-        `value_and_grad_from_state`.
+        `value_and_grad_from_state`. A search that finds no step leaves the parameters as they are and
+        counts in `failures`; the next one begins with a much shorter step, and after two it goes
+        along the gradient. At a minimum, to the last digit, no step is found.
 
     Raises:
         ValueError: `update` without params or without value_fn.
@@ -120,7 +163,7 @@ def line_search(
     strategies = ("one", "keep")
     return LineSearch(
         as_transform(optimizer),
-        zoom() if rule is None else rule,
+        zoom() if rule is None else check_search("line_search(rule)", rule),
         check_choice("line_search(initial_guess_strategy)", initial_guess_strategy, strategies),
     )
 

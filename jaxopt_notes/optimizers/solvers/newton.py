@@ -47,6 +47,7 @@ class Newton(Transform):
         params: Tree = None,
         *,
         value_fn: Callable | None = None,
+        downwards: bool = False,
         accept: Any = None,
         **extra: Any,
     ) -> tuple[Tree, NewtonState]:
@@ -56,14 +57,36 @@ class Newton(Transform):
         loss = objective("newton", "value_fn", value_fn, params, unravel, extra)
         if g.size:
             damping = as_hyperparameter(self.damping).astype(g.dtype)
-            direction = self.solve(lambda x: scalar(loss(x), g.dtype), x, g, damping)
+            direction = self.solve(lambda x: scalar(loss(x), g.dtype), x, g, damping, downwards)
             g = -rate_at(self.learning_rate, state.count).astype(g.dtype) * direction
         new = select(accept, NewtonState(increment(state.count)), state)
         return moved(unravel(g), updates, params, accept), new
 
-    def solve(self, loss: Callable, x: jax.Array, g: jax.Array, damping: jax.Array) -> jax.Array:
-        """(H + λI)⁻¹·g, H the Hessian at x."""
-        return jnp.linalg.solve(jax.hessian(loss)(x) + damping * jnp.eye(g.size, dtype=g.dtype), g)
+    def solve(
+        self, loss: Callable, x: jax.Array, g: jax.Array, damping: jax.Array, downwards: bool = False
+    ) -> jax.Array:
+        """(H + λI)⁻¹·g, H the Hessian at x; `downwards` makes the matrix positive definite."""
+        hessian = jax.hessian(loss)(x) + damping * jnp.eye(g.size, dtype=g.dtype)
+        return jnp.linalg.solve(hessian + positive_shift(hessian) if downwards else hessian, g)
+
+
+def positive_shift(hessian: jax.Array) -> jax.Array:
+    """What makes a symmetric matrix positive definite: its eigenvalues become their magnitudes.
+
+    None is smaller than n·ε times the largest. Exactly 0 for a matrix that is positive definite. A constant
+    to derivatives.
+
+    Source: Nocedal & Wright 2006, section 3.4, "eigenvalue modification"; Dauphin et al. 2014 for the
+    magnitudes, which keep the length of Newton's step along each eigenvector.
+    """
+    hessian = lax.stop_gradient(hessian)
+    values, vectors = jnp.linalg.eigh(hessian)
+    magnitudes = jnp.abs(values)
+    largest = jnp.max(magnitudes)
+    largest = jnp.where(largest > 0, largest, jnp.ones_like(largest))
+    least = largest * (len(values) * jnp.finfo(values.dtype).eps)
+    change = jnp.where(values >= least, jnp.zeros_like(values), jnp.maximum(magnitudes, least) - values)
+    return jnp.matmul(vectors * change[None, :], vectors.T, precision="highest")
 
 
 @record
@@ -73,13 +96,75 @@ class NewtonCG(Newton):
     tol: Number
     max_iterations: int | None = static()
 
-    def solve(self, loss: Callable, x: jax.Array, g: jax.Array, damping: jax.Array) -> jax.Array:
-        """The same by conjugate gradients, until the residual is `tol` of ‖g‖."""
+    def solve(
+        self, loss: Callable, x: jax.Array, g: jax.Array, damping: jax.Array, downwards: bool = False
+    ) -> jax.Array:
+        """The same by conjugate gradients, until the residual is `tol` of ‖g‖.
+
+        With `downwards` they end where the curvature is negative, at what was found until then.
+        """
         from jax.scipy.sparse.linalg import cg
 
-        _, product = jax.linearize(jax.grad(loss), x)
+        _, hessian_times = jax.linearize(jax.grad(loss), x)
         tol = lax.stop_gradient(as_hyperparameter(self.tol).astype(g.dtype))
-        return cg(lambda v: product(v) + damping * v, g, tol=tol, maxiter=self.max_iterations)[0]
+
+        def product(v: jax.Array) -> jax.Array:
+            return hessian_times(v) + damping * v
+
+        if not downwards:
+            return cg(product, g, tol=tol, maxiter=self.max_iterations)[0]
+        most = 10 * g.size if self.max_iterations is None else self.max_iterations
+
+        def solve(product: Callable, b: jax.Array) -> jax.Array:
+            return truncated_conjugate_gradients(product, b, tol, most)
+
+        return lax.custom_linear_solve(product, g, solve, symmetric=True)
+
+
+class Conjugate(NamedTuple):
+    """A run of conjugate gradients: solution, residual, direction, ‖residual‖², products, the end."""
+
+    x: jax.Array
+    r: jax.Array
+    d: jax.Array
+    square: jax.Array
+    count: jax.Array
+    over: jax.Array
+
+
+def truncated_conjugate_gradients(
+    product: Callable, b: jax.Array, tol: jax.Array, max_iterations: int
+) -> jax.Array:
+    """A solution of A·x = b with bᵀx > 0, whatever the symmetric A: it ends at negative curvature.
+
+    At the first direction, which is b, it goes as far as the magnitude of the curvature there says.
+
+    Source: Nocedal & Wright 2006, algorithm 7.1; Dembo & Steihaug 1983.
+    """
+    size = jnp.max(jnp.abs(b))
+    size = jnp.where(size > 0, size, jnp.ones_like(size))  # squares neither over- nor underflow
+    b = b / size
+
+    def body(now: Conjugate) -> Conjugate:
+        turned = product(now.d)
+        curvature = jnp.vdot(now.d, turned)
+        flat = jnp.abs(curvature) <= jnp.finfo(b.dtype).eps * jnp.sqrt(
+            jnp.vdot(now.d, now.d) * jnp.vdot(turned, turned)
+        )
+        positive = (curvature > 0) & ~flat
+        first = now.count == 0
+        safe = jnp.where(flat, jnp.ones_like(curvature), jnp.abs(curvature))
+        step = jnp.where(flat, 1.0, now.square / safe)
+        x = jnp.where(positive | first, now.x + step * now.d, now.x)
+        r = now.r - step * turned
+        square = jnp.vdot(r, r)
+        d = r + square / now.square * now.d
+        over = ~positive | (jnp.sqrt(square) <= tol * jnp.linalg.norm(b)) | (now.count + 1 >= max_iterations)
+        return Conjugate(x, r, d, square, now.count + 1, over)
+
+    square = jnp.vdot(b, b)
+    begin = Conjugate(jnp.zeros_like(b), b, b, square, jnp.zeros((), jnp.int32), square == 0)
+    return size * lax.while_loop(lambda now: ~now.over, body, begin).x
 
 
 def newton(learning_rate: Rate = 1.0, damping: Number = 0.0) -> Newton:
@@ -96,8 +181,9 @@ def newton(learning_rate: Rate = 1.0, damping: Number = 0.0) -> Newton:
         A `Newton` record. `update` needs `params` and `value_fn=`, the loss as a function of the
         parameters (called with them in at least float32). The Hessian of n parameters is n² numbers
         and n³ operations. It is quadratic convergence near a minimum, and near a saddle too: undamped
-        it goes to any point without slope. `line_search(newton())` goes downwards always, as long as
-        the Hessian is positive.
+        it goes to any point without slope. `line_search(newton())` goes downwards always: it asks for a
+        positive definite matrix (`update(..., downwards=True)`), in which negative eigenvalues have become
+        their magnitudes.
 
     Raises:
         ValueError: a number outside its interval, `update` without params or value_fn.
@@ -129,7 +215,8 @@ def newton_cg(
 
     Arguments:
         learning_rate: η ≥ 0, a number or a schedule.
-        damping: λ ≥ 0; it must make the Hessian positive, or conjugate gradients mean nothing.
+        damping: λ ≥ 0; it must make the Hessian positive, or conjugate gradients mean nothing, except
+            under `line_search`, where they end at the first direction of negative curvature.
         tol: > 0, when to stop, relative to ‖g‖. Derivatives of a training run are those of the exact
             solution.
         max_iterations: products at most; by default 10n. Static.
@@ -150,7 +237,7 @@ def newton_cg(
 
     Source: Martens 2010; Nocedal & Wright 2006, section 7.1; rows S1-66 and S3-17 of the notes.
 
-    Elsewhere: `scipy.optimize.minimize(method="Newton-CG")` stops at directions of negative curvature.
+    Elsewhere: `scipy.optimize.minimize(method="Newton-CG")` is this under a line search.
     """
     if max_iterations is not None:
         max_iterations = check_count("newton_cg(max_iterations)", max_iterations, 1)

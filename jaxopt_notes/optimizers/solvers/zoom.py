@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
 from jaxopt_notes.record import Number, check_count, check_number, record, static
+
+PATIENCE = 10  # rounds that go the same way before the factor between steps grows
 
 
 class Trial(NamedTuple):
@@ -74,9 +77,10 @@ class Zoom:
 
         Arguments:
             function: from a point [n] to the loss and its gradient [n].
-            point, direction: [n]; the direction should lead downwards.
+            point, direction: [n]; the direction should lead downwards. Its length may be anything.
             value, grad: what the function gives at the point.
-            guess: the first step tried.
+            guess: the first step tried. Right steps may be 10³⁰ times longer or shorter: after a few
+                rounds that all went the same way the factor from one to the next grows.
 
         Returns:
             The step taken and what was found there. A search that fails takes the best step that
@@ -90,26 +94,36 @@ class Zoom:
                 self.stepsize_precision,
             )
         )  # fmt: skip
-        guess = jnp.asarray(guess).astype(kind)
+        unit = power_of_two(jnp.max(jnp.abs(direction), initial=0.0))
+        direction = direction / unit  # or slopes would underflow, which are of the order of |gradient|²
+        guess, longest = (
+            jnp.asarray(guess).astype(kind) * unit,
+            jnp.minimum(longest * unit, 1e-4 * jnp.finfo(kind).max),
+        )
         slope = jnp.vdot(grad, direction)
         zero, unknown = jnp.zeros((), kind), jnp.full((), jnp.inf, kind)
+
+        rounding = zero
+        if self.approx_dec_rtol is not None:
+            rounding = as_hyperparameter(self.approx_dec_rtol).astype(kind) * jnp.abs(value)
 
         def errors(new: Trial) -> tuple[jax.Array, jax.Array]:
             decrease = new.value - value - c1 * new.step * slope
             curvature = jnp.abs(new.slope) - c2 * jnp.abs(slope)
             if self.approx_dec_rtol is not None:
                 # Near the minimum differences of values are rounding errors; slopes still tell.
-                rise = (
-                    new.value - value - as_hyperparameter(self.approx_dec_rtol).astype(kind) * jnp.abs(value)
-                )
+                rise = new.value - value - rounding
                 decrease = jnp.minimum(decrease, jnp.maximum(new.slope - (2 * c1 - 1) * slope, rise))
             found = decrease, curvature
             return tuple(jnp.where(jnp.isnan(x), unknown, jnp.maximum(x, 0)) for x in found)  # type: ignore[return-value]
 
         def body(s: _Search) -> _Search:
             count = s.last.num_linesearch_steps
-            longer = jnp.minimum(jnp.where(count == 0, guess, factor * s.last.step), longest)
-            step = jnp.where(s.bracketed, interpolate(s.low, s.high, s.third), longer)
+            faster = factor ** jnp.maximum(2 * (count - PATIENCE), 1).astype(kind)
+            longer = jnp.minimum(jnp.where(count == 0, guess, faster * s.last.step), longest)
+            within = interpolate(s.low, s.high, s.third)
+            within = jnp.where((s.low.step == 0) & (count > PATIENCE), shrink(s.low, s.high, count), within)
+            step = jnp.where(s.bracketed, within, longer)
             new_value, new_grad = function(point + step * direction)
             new = Trial(step, new_value, jnp.vdot(new_grad, direction))
             decrease_error, curvature_error = errors(new)
@@ -118,7 +132,10 @@ class Zoom:
             good = enough & (curvature_error <= tol)
             better = enough & (~s.bracketed | (new.value < s.safe.value))
 
-            too_far = (decrease_error > 0) | ((new.value >= s.low.value) & (s.bracketed | (count > 0)))
+            # A step too short to be seen in the value says by its slope that it is.
+            unseen = ~s.bracketed & (new.value == s.low.value) & (new.slope <= c2 * slope)
+            raised = (new.value >= s.low.value) & (s.bracketed | (count > 0)) & ~unseen
+            too_far = (decrease_error > 0) | raised
             ahead = jnp.where(s.bracketed, s.high.step - s.low.step, jnp.ones_like(step))
             beyond = ~too_far & (new.slope * ahead >= 0)  # the minimum lies between here and `low`
             bracketed = s.bracketed | too_far | beyond
@@ -127,7 +144,8 @@ class Zoom:
             third = pick(s.bracketed, pick(too_far | beyond, s.high, s.low), low)
             safe = pick(better, found, s.safe)
             done = good | (~bracketed & (step >= longest))
-            narrow = s.bracketed & (jnp.abs(s.high.step - s.low.step) <= precision) & (safe.step > 0)
+            width = precision * jnp.maximum(s.low.step, s.high.step)
+            narrow = s.bracketed & (jnp.abs(s.high.step - s.low.step) <= width) & (safe.step > 0)
             over = done | narrow | (count + 1 >= self.max_linesearch_steps)
             return _Search(found, low, high, third, safe, bracketed, done, over)
 
@@ -137,12 +155,29 @@ class Zoom:
         begin = _Search(none, start, start, start, none, no, no, no)
         end = bounded_loop(lambda s: ~s.over, body, begin, self.max_linesearch_steps)
         taken = pick(end.done, end.last, end.safe)
-        return taken._replace(num_linesearch_steps=end.last.num_linesearch_steps)
+        return taken._replace(step=taken.step / unit, num_linesearch_steps=end.last.num_linesearch_steps)
 
 
 def pick(condition: jax.Array, yes: Any, no: Any) -> Any:
     """`jnp.where` of tuples of arrays."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def power_of_two(x: jax.Array) -> jax.Array:
+    """The power of two next to x > 0: quotients by it are exact. 1 for 0, inf and NaN."""
+    x = lax.stop_gradient(x)
+    good = jnp.isfinite(x) & (x > jnp.finfo(x.dtype).tiny)
+    return lax.reduce_precision(jnp.where(good, x, jnp.ones_like(x)), jnp.finfo(x.dtype).nexp, 0)
+
+
+def shrink(low: Trial, high: Trial, count: jax.Array) -> jax.Array:
+    """The next trial where all `count` trials were much too long: a parabola's if that is far below them.
+
+    Else 2⁻³, 2⁻⁵, … of the last one, so that twenty rounds reach 10⁻³² of the first.
+    """
+    shortest = high.step * 0.5 ** (2 * (count - PATIENCE) + 1).astype(high.step.dtype)
+    minimum, exists = _parabola(low, high)
+    return jnp.where(exists & (minimum > shortest) & (minimum < 0.1 * high.step), minimum, shortest)
 
 
 def interpolate(low: Trial, high: Trial, third: Trial) -> jax.Array:
@@ -170,21 +205,25 @@ def _rise(a: Trial, b: Trial) -> tuple[jax.Array, jax.Array, jax.Array]:
 def _parabola(a: Trial, b: Trial) -> tuple[jax.Array, jax.Array]:
     distance, rise, known = _rise(a, b)
     exists = known & (rise != 0)
-    return a.step - a.slope * distance**2 / (2 * jnp.where(exists, rise, jnp.ones_like(rise))), exists
+    promised = a.slope * distance
+    return a.step - distance * (promised / (2 * jnp.where(exists, rise, jnp.ones_like(rise)))), exists
 
 
 def _cubic(a: Trial, b: Trial, c: Trial) -> tuple[jax.Array, jax.Array]:
+    """In units of the first distance and of what the slope promises there, or numbers over- and underflow."""
     (p, rise_b, known_b), (q, rise_c, known_c) = _rise(a, b), _rise(a, c)
     one = jnp.ones_like(p)
-    scale = (p * q) ** 2 * (p - q)
-    exists = known_b & known_c & (scale != 0)
-    scale = jnp.where(exists, scale, one)
-    third = (q**2 * rise_b - p**2 * rise_c) / scale  # a.value + a.slope·x + second·x² + third·x³
-    second = (p**3 * rise_c - q**3 * rise_b) / scale
-    radical = second**2 - 3 * third * a.slope
+    promised = a.slope * p
+    exists = known_b & known_c & (p != 0) & (q != 0) & (p != q) & (promised != 0)
+    p, q = jnp.where(exists, p, one), jnp.where(exists, q, 2 * one)
+    promised, ratio = jnp.where(exists, promised, one), q / p
+    rise_b, rise_c = rise_b / promised, rise_c / promised
+    third = (rise_c / ratio**2 - rise_b) / (ratio - 1)  # 1·x + second·x² + third·x³
+    second = rise_b - third
+    radical = second**2 - 3 * third
     exists = exists & (radical > 0) & (third != 0)
-    root = jnp.sqrt(jnp.where(exists, radical, one))
-    return a.step + (root - second) / (3 * jnp.where(exists, third, one)), exists
+    root = jnp.sqrt(jnp.where(exists, radical, one)) * jnp.sign(promised)
+    return a.step + p * (root - second) / (3 * jnp.where(exists, third, one)), exists
 
 
 def zoom(
@@ -213,13 +252,13 @@ def zoom(
         approx_dec_rtol: ε ≥ 0: a step that raises f by at most ε|f| also passes the first condition, if
             its slope is at most (2c₁ − 1)·∇f(x)ᵀd. Single precision needs it near the minimum. `None`
             is the first condition alone.
-        stepsize_precision: a bracket narrower than this is given up.
+        stepsize_precision: a bracket narrower than this share of its far end is given up.
 
     Returns:
         A `Zoom` record for `line_search`, `lbfgs` and `bfgs`; `Zoom.search` is the search itself.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> found = zoom().search(jax.value_and_grad(lambda x: jnp.sum((x - 3) ** 2)), jnp.zeros(1),
@@ -231,7 +270,8 @@ def zoom(
 
     Elsewhere: `optax.scale_by_zoom_linesearch` has the same rounds and defaults. A search of it that
     fails takes its last trial even if the loss rises there; and under `vmap` each of its rounds
-    evaluates the loss twice, here once. It has no reverse-mode gradient.
+    evaluates the loss twice, here once. It has no reverse-mode gradient, its steps grow and shrink by the
+    same factor however far off they are, and `stepsize_precision` is absolute.
     """
     check = check_number
     return Zoom(

@@ -118,12 +118,14 @@ def test_a_pair_of_negative_curvature_is_left_out(x64):
 
 
 def test_after_a_search_that_failed_the_memory_starts_anew(x64):
-    """Twice at the same point: the next direction is the gradient, no longer than 1."""
+    """Twice at the same point: the next direction is the gradient itself, then again no longer than 1."""
     optimizer, x = lbfgs(linesearch=None), jnp.array([1.0, 1.0])
     state = optimizer.init(x)
     for point, g in ((x, [1.0, 2.0]), (x - 0.1, [0.5, 1.0]), (x - 0.1, [0.3, 4.0])):
         updates, state = optimizer.update(jnp.array(g), state, point)
     assert state.pairs == 0
+    np.testing.assert_allclose(updates, -np.array([0.3, 4.0]))
+    updates, state = optimizer.update(jnp.array([0.3, 4.0]), state, x - 0.1)
     np.testing.assert_allclose(updates, -np.array([0.3, 4.0]) / np.hypot(0.3, 4.0))
 
 
