@@ -44,7 +44,7 @@ number of the step, from 1 on unless the formula says otherwise; ← is an assig
 **State** is in bytes per float32 parameter, beside parameters and gradient, with the default arguments, and
 with `state_dtype="bfloat16"` or `"8bit"` where a column says so; n is the number of parameters. **Moved** are
 the bytes per parameter that one step reads and writes, compiled for CPU and TPU, parameters and gradient
-included (12 at the least). **Rows** are those of the study notes. A column that would be empty is left out.
+included (12 at the least). A column that would be empty is left out.
 """
 DEFAULTS = """\
 In the tables of defaults, – says that there is no such argument, or that the paper gives no number;
@@ -71,11 +71,6 @@ def part(factory: Callable, title: str) -> str:
     """A paragraph of a docstring, "Source" or "Elsewhere", in one line and without its title."""
     found = re.search(rf"^{title}: (.*?)(?:\n\n|\Z)", inspect.getdoc(factory) or "", re.DOTALL | re.MULTILINE)
     return " ".join(found[1].split()) if found else ""
-
-
-def rows(factory: Callable) -> str:
-    row = r"(?:S\d|X)-\d\d"
-    return ", ".join(re.findall(rf"{row}(?:…{row})?", part(factory, "Source"))) or NONE
 
 
 def state(factory: Callable, dtype: Any = jnp.float32, **options: Any) -> str:
@@ -126,11 +121,10 @@ def overview(registry: dict[str, Callable], peers: tuple[Peer, ...]) -> str:
         yield from (state(factory), low_precision(factory, "bfloat16"), low_precision(factory, "8bit"))
         yield from moved(name)
         yield from names(name, peers)
-        yield rows(factory)
 
     head = ["name", "state", "bfloat16", "8bit", "moved, CPU", "TPU"]
     head += [peer.modules[0] for peer in peers]
-    return table([*head, "rows"], (line(*entry) for entry in registry.items()))
+    return table(head, (line(*entry) for entry in registry.items()))
 
 
 def section(name: str, factory: Callable, peers: tuple[Peer, ...]) -> str:
@@ -175,9 +169,8 @@ def short(registry: dict[str, Callable], peers: tuple[Peer, ...]) -> str:
         yield from names(name, peers)
         half = name in OF_HALF_PRECISION
         yield f"{state(factory, jnp.bfloat16)} (bfloat16)" if half else state(factory)
-        yield rows(factory)
 
-    head = ["name", "what it does", "defaults", *(peer.modules[0] for peer in peers), "state", "rows"]
+    head = ["name", "what it does", "defaults", *(peer.modules[0] for peer in peers), "state"]
     return table(head, (line(*entry) for entry in registry.items()))
 
 

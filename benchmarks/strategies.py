@@ -75,7 +75,7 @@ def lowest(strategy: Any, space: Any, score: Callable, key: jax.Array) -> float:
 
 
 def seconds_of_a_batch(observations: int, batch: int = 4, times: int = 3) -> float:
-    """Median seconds of asking for a batch in six dimensions after so many observations."""
+    """Median seconds of asking for a batch in six dimensions after this many observations."""
     space = {f"x{i}": jn.uniform(0.0, 1.0) for i in range(6)}
     strategy = jn.bayesian(observations + batch * (times + 1), batch, initial=observations)
     state = strategy.init(jax.random.key(0), space)
@@ -117,7 +117,7 @@ def main() -> int:
             row = {"median": middle, "quartiles": [low, high], "beats_random": wins}
             found.setdefault(label, {})[name] = row
     times = {n: seconds_of_a_batch(n) for n in (100, 300, 1000)}
-    print("\nBayesian search, seconds of a batch of 4 after so many observations:", times)
+    print("\nBayesian search, seconds of a batch of 4 after this many observations:", times)
     found["seconds_of_a_batch"] = times
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(found, indent=1) + "\n")

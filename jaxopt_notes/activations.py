@@ -57,7 +57,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
         >>> sigmoid(jnp.array([-1e4, 0.0, 1e4]))
         Array([0. , 0.5, 1. ], dtype=float32)
 
-    Source: rows S0-35, S1-02 of the notes.
+    Source: Cybenko 1989.
     """
     return jax.nn.sigmoid(x)
 
@@ -71,7 +71,7 @@ def tanh(x: jax.Array) -> jax.Array:
         >>> tanh(jnp.array([-1e4, 0.0, 1e4]))
         Array([-1.,  0.,  1.], dtype=float32)
 
-    Source: row S1-06 of the notes.
+    Source: LeCun et al. 1998, section 4.4.
     """
     return jnp.tanh(x)
 
@@ -85,7 +85,7 @@ def softsign(x: jax.Array) -> jax.Array:
         >>> softsign(jnp.array([-1.0, 0.0, 3.0]))
         Array([-0.5 ,  0.  ,  0.75], dtype=float32)
 
-    Source: row S2-12 of the notes. Elsewhere: `jax.nn.soft_sign`.
+    Source: Glorot & Bengio 2010. Elsewhere: `jax.nn.soft_sign`.
     """
     return jax.nn.soft_sign(x)
 
@@ -101,7 +101,7 @@ def relu(x: jax.Array) -> jax.Array:
         >>> float(jax.grad(relu)(0.0))
         0.0
 
-    Source: rows S0-32, S1-07 of the notes.
+    Source: Glorot, Bordes & Bengio 2011.
     """
     return jax.nn.relu(x)
 
@@ -118,7 +118,7 @@ def leaky_relu(x: jax.Array, negative_slope: Number = 0.01) -> jax.Array:
         >>> leaky_relu(jnp.array([-100.0, 2.0]))
         Array([-1.,  2.], dtype=float32)
 
-    Source: Maas et al. 2013; row S1-14 of the notes. The gradient at 0 is 1, as in JAX; torch has α.
+    Source: Maas et al. 2013. The gradient at 0 is 1, as in JAX; torch has α.
     """
     return _with_number(jax.nn.leaky_relu, x, negative_slope)
 
@@ -135,7 +135,7 @@ def elu(x: jax.Array, alpha: Number = 1.0) -> jax.Array:
         >>> elu(jnp.array([-1e4, 0.0, 1e4]))
         Array([-1.e+00,  0.e+00,  1.e+04], dtype=float32)
 
-    Source: Clevert et al. 2016; row S1-16 of the notes.
+    Source: Clevert et al. 2016.
     """
     return _with_number(jax.nn.elu, x, alpha)
 
@@ -155,7 +155,7 @@ def selu(x: jax.Array) -> jax.Array:
         >>> selu(jnp.array([0.0, 1.0]))
         Array([0.      , 1.050701], dtype=float32)
 
-    Source: Klambauer et al. 2017; row S1-18 of the notes.
+    Source: Klambauer et al. 2017.
     """
     return jax.nn.selu(x)
 
@@ -173,7 +173,7 @@ def gelu(x: jax.Array, approximate: bool = True) -> jax.Array:
         >>> gelu(jnp.array([-1e4, 0.0, 1e4]))
         Array([    0.,     0., 10000.], dtype=float32)
 
-    Source: Hendrycks & Gimpel 2016; row S1-18 of the notes.
+    Source: Hendrycks & Gimpel 2016.
 
     Elsewhere: the approximation is the default in JAX too, the exact form in torch. The gradient of
     `jax.nn.gelu` is NaN where x³ overflows (|x| > 40 in float16); beyond ±10 this one is a ReLU, which
@@ -192,7 +192,7 @@ def silu(x: jax.Array) -> jax.Array:
         >>> print(silu(jnp.array([-1e4, 0.0, 1e4])).tolist())
         [-0.0, 0.0, 10000.0]
 
-    Source: Ramachandran et al. 2017; row S1-18 of the notes.
+    Source: Ramachandran et al. 2017.
     """
     return jax.nn.silu(x)
 
@@ -206,7 +206,7 @@ def softplus(x: jax.Array) -> jax.Array:
         >>> softplus(jnp.array([-1e4, 0.0]))
         Array([0.       , 0.6931472], dtype=float32)
 
-    Source: row S1-18 of the notes.
+    Source: Dugas et al. 2001.
     """
     return jax.nn.softplus(x)
 
@@ -223,7 +223,7 @@ def softmax(x: jax.Array, axis: int = -1) -> jax.Array:
         >>> softmax(jnp.array([1e4, 1e4]))
         Array([0.5, 0.5], dtype=float32)
 
-    Source: row S2-24 of the notes (outputs). For a loss use `log_softmax`, or the logits themselves.
+    Source: Bridle 1990 (outputs). For a loss use `log_softmax`, or the logits themselves.
     """
     return jax.nn.softmax(x, axis=axis)
 

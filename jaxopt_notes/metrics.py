@@ -87,7 +87,7 @@ def _within(where: str, outputs: Any, targets: Any, k: Number) -> jax.Array:
 
 
 def _labels(where: str, outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Targets as integer labels; a row without any probability is no class, −1."""
+    """Targets as integer labels; a row without any probability is not a class, −1."""
     if outputs.ndim > 0 and targets.shape == outputs.shape:
         first = jnp.argmax(targets, axis=-1)
         return jnp.where(jnp.any(targets != 0, axis=-1), first, -1)

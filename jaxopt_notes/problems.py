@@ -60,7 +60,7 @@ def quadratic(eigenvalues: Any = (1.0, 10.0)) -> Quadratic:
         >>> jax.grad(quadratic([1.0, 10.0]))(jnp.array([2.0, -1.0]))
         Array([  2., -10.], dtype=float32)
 
-    Source: rows S2-25, S1-58, S3-12 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 4.3.
     """
     return Quadratic(check_number("quadratic(eigenvalues)", eigenvalues))
 
@@ -77,7 +77,7 @@ def elliptic_bowl() -> Quadratic:
         >>> print(f"{elliptic_bowl()(jnp.array([-7.0, 2.0])):.1f}")
         8.9
 
-    Source: rows S2-52…S2-54 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 4.3.
     """
     return quadratic((0.2, 2.0))
 
@@ -94,7 +94,7 @@ def saddle() -> Quadratic:
         >>> saddle()(jnp.array([3.0, 2.0]))
         Array(5., dtype=float32)
 
-    Source: row S1-59 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 4.3.
     """
     return quadratic((2.0, -2.0))
 
@@ -159,7 +159,7 @@ def double_well(tilt: Number = 0.0) -> DoubleWell:
         >>> [float(double_well(tilt=0.5)(x)) for x in (-1.0, 0.0, 1.0)]
         [-0.5, 1.0, 0.5]
 
-    Source: rows S1-59, S2-31 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 4.3.
     """
     return DoubleWell(check_number("double_well(tilt)", tilt))
 
@@ -192,13 +192,13 @@ def lessard(low: Number = 1.0, high: Number = 25.0) -> Lessard:
         L = 25 and Polyak's tuning η = 1/9, β = 4/9 the heavy ball from 3.3 ends in a cycle of three.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> [float(jax.grad(lessard())(x)) for x in (0.5, 1.5, 3.0)]
         [12.5, 25.5, 51.0]
 
-    Source: Lessard, Recht & Packard 2016, equation 4.11; row S3-20 of the notes.
+    Source: Lessard, Recht & Packard 2016, equation 4.11.
     """
     return Lessard(
         check_number("lessard(low)", low, "(0, inf)"), check_number("lessard(high)", high, "(0, inf)")
@@ -240,7 +240,7 @@ def logistic_regression(x: Any, y: Any, l2: Number = 0.0) -> LogisticRegression:
         >>> print(f"{f(jnp.zeros(1)):.4f}")
         0.6931
 
-    Source: rows S2-38, S3-16 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 4.3.
     """
     if jnp.ndim(x) != 2 or jnp.shape(y) != jnp.shape(x)[:1]:
         found = f"{jnp.shape(y)}, and x has shape {jnp.shape(x)}"

@@ -140,7 +140,7 @@ def as_leaf(value: Any) -> Any:
 
 
 def concrete(value: Any) -> np.ndarray | None:
-    """The value as a NumPy array if it is known now; None for tracers and for what is no number."""
+    """The value as a NumPy array if it is known now; None for tracers and for what is not a number."""
     if isinstance(value, jax.core.Tracer | jax.ShapeDtypeStruct):
         return None
     try:

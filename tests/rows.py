@@ -3,7 +3,7 @@
 `rows.tsv` beside this file lists every row of the notes: its id and its English name. A test says
 what it proves with `@pytest.mark.notes("S2-30", "S2-31")`; the mark may also stand in a module's
 `pytestmark` or in `pytest.param(..., marks=...)`. The files are parsed, never imported, so the report
-needs neither JAX nor pytest. An id that is no row is an error.
+needs neither JAX nor pytest. An id that is not a row is an error.
 
     python -m tests.rows                 a line per seed, then the rows without a test
     python -m tests.rows --covered       the rows with a test, and where it stands
@@ -25,7 +25,7 @@ PAGE = ROOT / "docs" / "ROWS.md"
 
 
 class UnknownRow(ValueError):
-    """A mark names no row of the notes, or something that is no literal."""
+    """A mark names no row of the notes, or something that is not a literal."""
 
 
 def names() -> dict[str, str]:
@@ -58,7 +58,7 @@ def coverage(root: pathlib.Path = ROOT) -> dict[str, list[str]]:
         try:
             for line, row in marks(path.read_text(encoding="utf-8")):
                 if row not in found:
-                    raise UnknownRow(f"line {line}: {row!r} is no row of the notes (see tests/rows.tsv)")
+                    raise UnknownRow(f"line {line}: {row!r} is not a row of the notes (see tests/rows.tsv)")
                 found[row].append(f"{place}:{line}")
         except UnknownRow as error:
             raise UnknownRow(f"{place}, {error}") from None

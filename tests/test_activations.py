@@ -75,7 +75,7 @@ def test_exact_gelu(x64):
 def test_nothing_overflows_in_any_dtype(name, dtype, x64):
     """Values, gradients and second derivatives at ±10⁴ and in between, jitted or not."""
     x = jnp.array([-1e4, -500, -88, -40, -11, -1, 0, 1, 11, 40, 88, 500, 1e4], dtype)
-    weights = jnp.arange(1, 14).astype(dtype)  # of one sum: softmax is no function of one number
+    weights = jnp.arange(1, 14).astype(dtype)  # of one sum: softmax is not a function of one number
 
     def total(x):
         return jnp.sum(ACTIVATIONS[name](x) * (weights / 13))

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks.elsewhere import PEERS, counterpart, defaults
-from benchmarks.optimizer_table import PAGE, low_precision, page, rows, state
+from benchmarks.optimizer_table import PAGE, low_precision, page, state
 from benchmarks.paper_defaults import PAPER_DEFAULTS
 from jaxopt_notes.optimizers import AGGREGATIONS, OPTIMIZERS, SOLVERS, TRANSFORMS, WRAPPERS
 
@@ -44,7 +44,7 @@ def test_every_transform_has_a_row(registry):
 
 
 def test_columns_of_ours():
-    """Formulas, defaults, bytes, papers and rows, which need no other library."""
+    """Formulas, defaults, bytes and papers, which need no other library."""
     assert without_peers(COMMITTED) == without_peers(page(peers=())), AGAIN
 
 
@@ -74,12 +74,6 @@ def test_bytes_of_state(registry, name, plain, bfloat16, in_8_bits):
     factory = registry[name]
     found = state(factory), low_precision(factory, "bfloat16"), low_precision(factory, "8bit")
     assert found == (plain, bfloat16, in_8_bits)
-
-
-def test_rows_are_those_of_the_source():
-    assert rows(OPTIMIZERS["sgd"]) == "S2-25, S3-02, S3-28"
-    assert rows(OPTIMIZERS["adam"]) == "S2-49…S2-51"
-    assert rows(OPTIMIZERS["lamb"]) == "–"
 
 
 def test_papers_give_numbers_for_arguments_that_exist():

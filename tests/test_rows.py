@@ -72,7 +72,7 @@ def test_marks_are_found_wherever_pytest_takes_them(repository):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ('"S9-99"', r"test_bad\.py, line 1: 'S9-99' is no row"),
+        ('"S9-99"', r"test_bad\.py, line 1: 'S9-99' is not a row"),
         ("ROWS", "ROWS is no literal"),
         ("", "without a row"),
     ],

@@ -10,7 +10,7 @@ samples where they are, on the device.
             ...weighted_mean(loss(outputs, y), batch.weights)...
         return lax.scan(step, params, batches)
 
-When n is no multiple of the batch size, the last batch is filled up with samples of weight 0. So it
+When n is not a multiple of the batch size, the last batch is filled up with samples of weight 0. So it
 counts by its size, and each sample counts once an epoch. The filling are samples from the beginning of
 the epoch, so what a layer computes of the whole batch, as batch norm does, is of m samples there too.
 """
@@ -42,7 +42,7 @@ def epoch_batches(key: jax.Array, n: int, batch_size: int, *, drop_last: bool = 
         key: a `jax.random.key`, one for each epoch; it may be traced.
         n: the number of samples, static.
         batch_size: m, static.
-        drop_last: leave out what fills no whole batch: other samples each epoch, n mod m of them.
+        drop_last: leave out the samples that do not fill a batch: other samples each epoch, n mod m of them.
 
     Returns:
         `Batches(indices, weights)`, int32 and float32, both [steps, batch_size]; it can be scanned.
@@ -50,14 +50,14 @@ def epoch_batches(key: jax.Array, n: int, batch_size: int, *, drop_last: bool = 
 
     Raises:
         ValueError: no sample, no batch size, or with drop_last no whole batch.
-        TypeError: n or batch_size is no whole number.
+        TypeError: n or batch_size is not a whole number.
 
     Example:
         >>> batches = epoch_batches(jax.random.key(0), n=5, batch_size=2)
         >>> batches.indices.shape, batches.weights.sum(axis=1)
         ((3, 2), Array([2., 2., 1.], dtype=float32))
 
-    Source: rows S3-22 and S3-24 of the notes, which assume that m divides n.
+    Source: Goodfellow, Bengio & Courville 2016, section 8.1.3, where m divides n.
 
     Elsewhere: `torch.utils.data.DataLoader(shuffle=True)` makes the last batch smaller.
     """
@@ -87,7 +87,7 @@ def shuffled_indices(key: jax.Array, n: int) -> jax.Array:
         int32 [n]. Other permutations than `jax.random.permutation` gives for the same key.
 
     Raises:
-        ValueError: n is below 1. TypeError: n is no whole number.
+        ValueError: n is below 1. TypeError: n is not a whole number.
 
     Example:
         >>> order = shuffled_indices(jax.random.key(0), 5)
@@ -98,7 +98,8 @@ def shuffled_indices(key: jax.Array, n: int) -> jax.Array:
     keys with values take XLA five times as long, and ties keep their order: the rounds are those of a radix
     sort by all their bits.
 
-    Source: row S3-24 of the notes, and Knuth, "The Art of Computer Programming", volume 3, section 5.2.5.
+    Source: Goodfellow, Bengio & Courville 2016, section 8.1.3, and Knuth, "The Art of Computer
+    Programming", volume 3, section 5.2.5.
 
     Elsewhere: `jax.random.permutation` makes rounds by the same rule, of 32 bits each.
     """

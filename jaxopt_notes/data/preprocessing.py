@@ -66,8 +66,8 @@ def fit_standardizer(x: Any, *, robust: bool = False) -> Standardizer:
         Array([[-1.,  0.],
                [ 1.,  0.]], dtype=float32)
 
-    Source: rows S1-20, S1-21, S1-26 and S4-53 of the notes. Row S1-26 has the same preprocessing for
-    training and test sets, which must not mean statistics of both together.
+    Source: LeCun et al. 1998, section 4.3. The study notes have the same preprocessing for training and
+    test sets, which must not mean statistics of both together.
 
     Elsewhere: scikit-learn's `StandardScaler` and `RobustScaler`.
     """

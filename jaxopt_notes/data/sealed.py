@@ -2,7 +2,7 @@
 
 A score that has influenced a choice is a validation score. So the test set stays sealed while
 hyperparameters are chosen, and is opened once for the final score. This is the one object of the
-library with a memory. It is no pytree and cannot be copied, pickled or passed to a compiled function:
+library with a memory. It is not a pytree and cannot be copied, pickled or passed to a compiled function:
 there is no way in but `open`.
 """
 
@@ -29,7 +29,7 @@ class SealedTestSet:
         Traceback (most recent call last):
         RuntimeError: SealedTestSet has been opened already, ...
 
-    Source: row S0-06 of the notes: the test set is used once.
+    Source: Goodfellow, Bengio & Courville 2016, section 5.3: the test set is used once.
     """
 
     def __init__(self, data: Tree):

@@ -57,7 +57,7 @@ def split(
         `Split(train, validation, test)`: disjoint, together everything, each in random order.
 
     Raises:
-        ValueError: fractions that are no partition, arrays of unequal length, labels not [n].
+        ValueError: fractions that do not form a partition, arrays of unequal length, labels not [n].
         TypeError: labels that are not integers (use `stratify=False` for regression).
 
     Example:
@@ -66,7 +66,7 @@ def split(
         >>> [jnp.bincount(part[1]).tolist() for part in (train, validation, test)]
         [[6, 6], [2, 2], [2, 2]]
 
-    Source: row S0-05 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 5.3.
 
     Elsewhere: scikit-learn's `train_test_split(stratify=y)` makes two parts, and refuses classes with
     a single sample.
@@ -103,14 +103,14 @@ def kfold_indices(key: jax.Array, n: int, k: int, labels: Any = None) -> Folds:
         length, filled up with weight 0: a mean over folds must weight them by size.
 
     Raises:
-        ValueError: k or labels of a wrong size. TypeError: no whole numbers.
+        ValueError: k or labels of a wrong size. TypeError: an argument is not a whole number.
 
     Example:
         >>> folds = kfold_indices(jax.random.key(0), n=6, k=3)
         >>> folds.train.shape, folds.validation.shape, sorted(folds.validation.flatten().tolist())
         ((3, 4), (3, 2), [0, 1, 2, 3, 4, 5])
 
-    Source: Stone 1974; row S0-08 of the notes.
+    Source: Stone 1974.
 
     Elsewhere: scikit-learn's `KFold` and `StratifiedKFold` yield pairs of unequal lengths.
     """

@@ -36,13 +36,14 @@ def constant(value: Number = 0.0) -> Constant:
         A `Constant` record, called `(key, shape, dtype=float32)`; it ignores the key, which may be None.
 
     Raises:
-        TypeError: no number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> constant(0.1)(None, (2,))
         Array([0.1, 0.1], dtype=float32)
 
-    Source: row S2-03 of the notes (a constant other than zero breaks symmetry no better than zero).
+    Source: Goodfellow, Bengio & Courville 2016, section 8.4 (a constant other than zero breaks symmetry
+    no better than zero).
     """
     return Constant(check_number("constant(value)", value))
 
@@ -59,7 +60,7 @@ def zeros() -> Constant:
         >>> zeros()(None, (3,))
         Array([0., 0., 0.], dtype=float32)
 
-    Source: rows S2-03, S2-04 of the notes. They say all-zero weights learn as one unit; that is so
+    Source: the study notes. They say all-zero weights learn as one unit; that is so
     with sigmoid, whose output at 0 is ½. With tanh or ReLU the hidden layers never learn at all.
 
     Elsewhere: `jax.nn.initializers.zeros` is itself the initializer; `flax.linen.zeros_init()` is

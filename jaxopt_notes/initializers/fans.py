@@ -32,9 +32,9 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
         >>> fans((3, 3, 16, 32))
         (144, 288)
 
-    Source: Glorot & Bengio 2010, section 4.2; He et al. 2015, section 2.2; rows S2-10, S2-23 of the
-    notes. The row writes n̂ = h·w·d with d the number of kernels: that is the fan-out, which keeps
-    the variance of gradients; the fan-in, with input channels, keeps that of activations.
+    Source: Glorot & Bengio 2010, section 4.2; He et al. 2015, section 2.2. The study notes write n̂ =
+    h·w·d with d the number of kernels: that is the fan-out, which keeps the variance of gradients; the
+    fan-in, with input channels, keeps that of activations.
 
     Elsewhere: torch stores (out, in, H, W) and gets the same numbers from its own layout.
     """

@@ -43,14 +43,15 @@ def he_normal(negative_slope: Number = 0.0, mode: str = "fan_in") -> He:
         A `He` record, called `(key, shape, dtype=float32)`.
 
     Raises:
-        ValueError: an unknown mode; when called, a shape of rank below 2. TypeError: no number.
+        ValueError: an unknown mode; when called, a shape of rank below 2.
+        TypeError: an argument is not a number.
 
     Example:
         >>> kernel = he_normal()(jax.random.key(0), (200, 300))
         >>> print(f"{kernel.std():.2f}")
         0.10
 
-    Source: He et al. 2015, eq. 10, 14 and 15; rows S2-20, S2-23 of the notes. The second argument of
+    Source: He et al. 2015, eq. 10, 14 and 15. The second argument of
     their N(0, √(2/n)) is the standard deviation; n̂ = h·w·d with d kernels is the fan-out.
 
     Elsewhere: the same in torch (`kaiming_normal_(a=…)`); JAX, Flax and Keras draw from a truncated
@@ -76,14 +77,15 @@ def he_uniform(negative_slope: Number = 0.0, mode: str = "fan_in") -> He:
         A `He` record, called `(key, shape, dtype=float32)`.
 
     Raises:
-        ValueError: an unknown mode; when called, a shape of rank below 2. TypeError: no number.
+        ValueError: an unknown mode; when called, a shape of rank below 2.
+        TypeError: an argument is not a number.
 
     Example:
         >>> kernel = he_uniform()(jax.random.key(0), (600, 100))
         >>> print(f"{abs(kernel).max():.2f}")
         0.10
 
-    Source: He et al. 2015; row S2-21 of the notes, which prints U(−√(6/n_in), √(6/n_out)). Its mean
+    Source: He et al. 2015; the study notes print U(−√(6/n_in), √(6/n_out)). Its mean
     is not 0 unless the fans are equal; both bounds take the same fan.
 
     Elsewhere: the same in torch; JAX, Flax and Keras know no slope.

@@ -37,16 +37,16 @@ def normal(stddev: Number = 1.0) -> Normal:
         and rounded to `dtype`.
 
     Raises:
-        ValueError: a negative standard deviation. TypeError: no number.
+        ValueError: a negative standard deviation. TypeError: an argument is not a number.
 
     Example:
         >>> kernel = normal(0.1)(jax.random.key(0), (100, 100))
         >>> print(f"{kernel.std():.2f}")
         0.10
 
-    Source: row S2-05 of the notes, which says that N(0, 1) gives pre-activations of variance 1. It
-    gives n_in·E[x²]: at 128 inputs a standard deviation of 11.3, and saturated sigmoids. What gives 1
-    is a standard deviation of 1/√n_in (`lecun_normal`).
+    Source: the study notes, which say that N(0, 1) gives pre-activations of variance 1. It gives
+    n_in·E[x²]: at 128 inputs a standard deviation of 11.3, and saturated sigmoids. What gives 1 is a
+    standard deviation of 1/√n_in (`lecun_normal`).
 
     Elsewhere: the default of `jax.nn.initializers.normal` is 0.01, that of torch 1.
     """

@@ -41,7 +41,8 @@ def orthogonal(scale: Number = 1.0) -> Orthogonal:
         flattened into rows: for a convolution HWI × O.
 
     Raises:
-        ValueError: a negative scale; when called, a shape of rank below 2. TypeError: no number.
+        ValueError: a negative scale; when called, a shape of rank below 2.
+        TypeError: an argument is not a number.
 
     Example:
         >>> kernel = orthogonal()(jax.random.key(0), (4, 2))

@@ -31,8 +31,8 @@ def from_pretrained(params: Tree, source: Tree, select: Callable[[str], bool] | 
         >>> from_pretrained(fresh, {"layers_0": jnp.ones(2)})
         {'layers_0': Array([1., 1.], dtype=float32), 'layers_1': Array([0., 0., 0.], dtype=float32)}
 
-    Source: rows S2-18 and S3-46 of the notes: a network of 8 convolutional layers starts a deeper one
-    (Simonyan & Zisserman 2015; He et al. 2015 retell it).
+    Source: Simonyan & Zisserman 2015, section 3.1: a network of 8 convolutional layers starts a deeper
+    one (Simonyan & Zisserman 2015; He et al. 2015 retell it).
 
     Elsewhere: torch's `load_state_dict(strict=False)` takes what fits by name and shape silently.
     """

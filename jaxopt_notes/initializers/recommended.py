@@ -42,7 +42,7 @@ def recommended(activation: str | Callable) -> Any:
         >>> recommended("relu")
         He(negative_slope=0.0, mode='fan_in', distribution='normal')
 
-    Source: rows S0-41, S1-30, S2-12, S2-19, S2-24 of the notes; gain 4 undoes the slope of the
+    Source: Glorot & Bengio 2010; He et al. 2015; Klambauer et al. 2017; gain 4 undoes the slope of the
     sigmoid at 0; LeCun for SELU from Klambauer et al. 2017.
 
     A layer then multiplies the variance of gradients by 1 with the identity, ReLU and Leaky ReLU, by

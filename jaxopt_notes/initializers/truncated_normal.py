@@ -38,7 +38,7 @@ def truncated_normal(stddev: Number = 1.0) -> TruncatedNormal:
         A `TruncatedNormal` record, called `(key, shape, dtype=float32)`.
 
     Raises:
-        ValueError: a negative standard deviation. TypeError: no number.
+        ValueError: a negative standard deviation. TypeError: an argument is not a number.
 
     Example:
         >>> kernel = truncated_normal(0.1)(jax.random.key(0), (100, 100))

@@ -37,14 +37,15 @@ def uniform(low: Number = -0.05, high: Number = 0.05) -> Uniform:
         and rounded to `dtype`, where they may reach `high`.
 
     Raises:
-        ValueError: low > high. TypeError: no number.
+        ValueError: low > high. TypeError: an argument is not a number.
 
     Example:
         >>> kernel = uniform(-0.5, 0.5)(jax.random.key(0), (100, 100))
         >>> bool(abs(kernel).max() <= 0.5)
         True
 
-    Source: rows S2-07, S2-21 of the notes; the ends must be symmetric for the mean to be 0.
+    Source: Goodfellow, Bengio & Courville 2016, section 8.4; the ends must be symmetric for the mean to
+    be 0.
 
     Elsewhere: `jax.nn.initializers.uniform(scale)` draws from [0, scale), whose mean is not 0; the
     ends ±0.05 are Keras's.

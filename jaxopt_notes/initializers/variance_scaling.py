@@ -69,7 +69,7 @@ def variance_scaling(
         >>> print(f"{kernel.var():.3f}")
         0.010
 
-    Source: He et al. 2015, section 2.2; rows S2-06…S2-23 of the notes.
+    Source: He et al. 2015, section 2.2.
 
     Elsewhere: the arguments and formula of `jax.nn.initializers.variance_scaling`; "normal" is the
     default here, JAX has none.
@@ -94,8 +94,8 @@ def lecun_normal() -> VarianceScaling:
         >>> print(f"{kernel.std():.2f}")
         0.05
 
-    Source: LeCun et al. 1998, section 4.6; row S2-06 of the notes, whose N(0, 1/√n) gives the
-    standard deviation as its second argument. SELU's fixed point needs it (Klambauer et al. 2017).
+    Source: LeCun et al. 1998, section 4.6; in the N(0, 1/√n) of the study notes 1/√n is the standard
+    deviation. SELU's fixed point needs it (Klambauer et al. 2017).
 
     Elsewhere: JAX, Flax and Keras draw from a truncated normal of the same variance:
     `variance_scaling(1.0, "fan_in", "truncated_normal")`.
@@ -116,7 +116,7 @@ def lecun_uniform() -> VarianceScaling:
         >>> print(f"{abs(kernel).max():.2f}")
         0.10
 
-    Source: LeCun et al. 1998; row S2-07 of the notes. `fan_in_uniform` has a third of the variance.
+    Source: LeCun et al. 1998. `fan_in_uniform` has a third of the variance.
     """
     return VarianceScaling(1.0, "fan_in", "uniform")
 
@@ -134,8 +134,8 @@ def fan_in_uniform() -> VarianceScaling:
         >>> print(f"{abs(kernel).max():.2f}")
         0.10
 
-    Source: Glorot & Bengio 2010, eq. 1, "the commonly used heuristic"; row S2-07 of the notes, which
-    takes it for the uniform form of S2-06. That is `lecun_uniform`, with bounds ±√(3/fan_in).
+    Source: Glorot & Bengio 2010, eq. 1, "the commonly used heuristic"; the study notes take it for the
+    uniform form of `lecun_normal`. That is `lecun_uniform`, with bounds ±√(3/fan_in).
 
     Elsewhere: the default of torch's Linear and Conv layers, written as He's with slope √5.
     """

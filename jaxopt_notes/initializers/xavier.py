@@ -49,7 +49,7 @@ def xavier_normal(gain: Number = 1.0) -> Xavier:
         >>> print(f"{kernel.std():.2f}")
         0.05
 
-    Source: Glorot & Bengio 2010, eq. 12; rows S2-09, S2-11, S2-14 of the notes. The row says that
+    Source: Glorot & Bengio 2010, eq. 12. The study notes say that
     without it the variance grows; it grows or shrinks, by n·Var(w) a layer.
 
     Elsewhere: the same in torch; JAX, Flax and Keras draw from a truncated normal of the same variance.
@@ -76,7 +76,7 @@ def xavier_uniform(gain: Number = 1.0) -> Xavier:
         >>> print(f"{abs(kernel).max():.2f}")
         0.10
 
-    Source: Glorot & Bengio 2010, eq. 16; row S2-10 of the notes.
+    Source: Glorot & Bengio 2010, eq. 16.
 
     Elsewhere: the same in torch, JAX, Flax and Keras.
     """

@@ -146,7 +146,7 @@ def optuna_search(
         >>> state = strategy.init(key, {"rate": log_uniform(1e-4, 1e-1)})  # doctest: +SKIP
         >>> configs, state = strategy.ask(state, key, strategy.remaining(state))  # doctest: +SKIP
 
-    Source: Akiba et al. 2019; row S1-48 of the notes.
+    Source: Akiba et al. 2019.
 
     Elsewhere: optuna's own `study.optimize` asks for one trial at a time, a thread or a process each.
     """

@@ -33,7 +33,8 @@ def save_orbax(path: str | os.PathLike, tree: Tree, *, wait: bool = True) -> Cal
         must be called.
 
     Raises:
-        FileExistsError: the folder exists. TypeError: a leaf is no array. ValueError: one has no elements.
+        FileExistsError: the folder exists. TypeError: a leaf is not an array.
+        ValueError: one has no elements.
         ImportError: orbax-checkpoint is missing.
 
     Example:

@@ -131,7 +131,7 @@ def batch_norm(momentum: Number = 0.9, eps: Number = 1e-5, unbiased: bool = True
         A `BatchNorm` record; params {"scale": γ, "bias": β} and state {"mean", "var"}, each of shape [C].
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> layer = batch_norm()
@@ -141,8 +141,8 @@ def batch_norm(momentum: Number = 0.9, eps: Number = 1e-5, unbiased: bool = True
         >>> jnp.round(y[:, 0], 3), jnp.round(state["mean"], 3), jnp.round(state["var"], 3)
         (Array([-1.,  1.], dtype=float32), Array([0.2], dtype=float32), Array([1.1], dtype=float32))
 
-    Source: Ioffe & Szegedy 2015, algorithms 1 and 2; rows S1-33, S1-37, S1-38, S3-49, S4-59…S4-61 of the
-    notes. One of them puts it after the activation: `serial(dense(16), jax.nn.relu, batch_norm())`.
+    Source: Ioffe & Szegedy 2015, algorithms 1 and 2. The study notes also put it after the activation:
+    `serial(dense(16), jax.nn.relu, batch_norm())`.
 
     Elsewhere: torch's momentum is the weight of the new value, 0.1 for our 0.9, with the same unbiased
     variance; Flax's is as here, 0.99, with the biased one.

@@ -40,7 +40,7 @@ def cnn(
         A `Serial` record, from [B, H, W, C] to [B, sizes[-1]].
 
     Raises:
-        ValueError, TypeError: a size that is no whole number ≥ 1; a rate outside [0, 1].
+        ValueError, TypeError: a size that is not a whole number ≥ 1; a rate outside [0, 1].
 
     Example:
         >>> import jax.numpy as jnp

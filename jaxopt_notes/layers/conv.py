@@ -156,7 +156,7 @@ def conv(
         A `Conv` record, from [B, H, W, I] to [B, H', W', O]; params {"kernel": [h, w, I, O], "bias": [O]}.
 
     Raises:
-        TypeError, ValueError: sizes that are no whole numbers ≥ 1, an unknown padding; in `init` and
+        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding; in `init` and
             `apply`, an input that is not of rank 4.
 
     Example:
@@ -166,7 +166,7 @@ def conv(
         >>> y.shape, params["kernel"].shape
         ((2, 8, 8, 16), (3, 3, 1, 16))
 
-    Source: the layer that row S1-38 of the notes normalizes.
+    Source: LeCun et al. 1989; Goodfellow, Bengio & Courville 2016, section 9.5.
 
     Elsewhere: Flax's `Conv` has the same names, shapes and paddings; torch's is NCHW with kernels OIHW, and
     its strided "SAME" is not offered.

@@ -118,7 +118,7 @@ def dense(
         A `Dense` record, from [B, ..., I] to [B, ..., O]; params {"kernel": [I, O], "bias": [O]}.
 
     Raises:
-        TypeError, ValueError: `features` is no whole number ≥ 1.
+        TypeError, ValueError: `features` is not a whole number ≥ 1.
 
     Example:
         >>> import jax.numpy as jnp
@@ -128,7 +128,7 @@ def dense(
         >>> y.shape, params["kernel"].shape
         ((8, 3), (5, 3))
 
-    Source: rows S1-33 and S2-80 of the notes build on it.
+    Source: Goodfellow, Bengio & Courville 2016, section 6.1.
 
     Elsewhere: Flax's `Dense` has the same names, shapes and default initializer; torch's `Linear`
     keeps the kernel transposed, [O, I].

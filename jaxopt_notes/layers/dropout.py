@@ -86,7 +86,7 @@ def dropout(rate: Number = 0.5, mode: str = "inverted") -> Dropout:
         >>> sorted(set(y.tolist()))
         [0.0, 2.0]
 
-    Source: Srivastava et al. 2014, section 10; rows S0-21…S0-24, S2-80, S2-81, S3-41, S3-42 of the notes.
+    Source: Srivastava et al. 2014, section 10.
 
     Elsewhere: Flax, torch and Equinox have the inverted form, with `rate` (p) the probability of
     dropping as here; `jax.example_libraries.stax` takes the probability of keeping.

@@ -47,7 +47,7 @@ def layer_norm(eps: Number = 1e-5) -> LayerNorm:
         A `LayerNorm` record; params {"scale": γ, "bias": β}, each of shape [C].
 
     Raises:
-        ValueError: eps is not positive. TypeError: no number.
+        ValueError: eps is not positive. TypeError: an argument is not a number.
 
     Example:
         >>> layer = layer_norm()
@@ -56,7 +56,7 @@ def layer_norm(eps: Number = 1e-5) -> LayerNorm:
         >>> jnp.round(layer.apply(params, state, x)[0], 3)
         Array([[-1.,  1.]], dtype=float32)
 
-    Source: Ba, Kiros & Hinton 2016, eq. 4; rows S4-62 and S4-73 of the notes.
+    Source: Ba, Kiros & Hinton 2016, eq. 4.
 
     Elsewhere: torch has the same eps; Flax has 1e-6 and takes E[x²] − E[x]² for the variance unless
     `use_fast_variance=False`.

@@ -39,7 +39,7 @@ def mlp(
         A `Serial` record, from [B, I] to [B, sizes[-1]].
 
     Raises:
-        ValueError, TypeError: no sizes, or one that is no whole number ≥ 1; a rate outside [0, 1].
+        ValueError, TypeError: no sizes, or one that is not a whole number ≥ 1; a rate outside [0, 1].
 
     Example:
         >>> import jax.numpy as jnp
@@ -48,8 +48,8 @@ def mlp(
         >>> jax.tree.map(jnp.shape, params)
         {'layers_0': {'bias': (16,), 'kernel': (5, 16)}, 'layers_3': {'bias': (3,), 'kernel': (16, 3)}}
 
-    Source: rows S0-23, S1-33, S1-37, S2-80 of the notes. Two of them disagree on where batch normalization
-    stands; before the activation is the paper's.
+    Source: Goodfellow, Bengio & Courville 2016, chapter 6. The study notes disagree on where batch
+    normalization stands; before the activation is the paper's.
     """
     if not sizes:
         raise ValueError("mlp(sizes) is empty, expected the widths of all dense layers, such as [128, 10].")

@@ -106,7 +106,7 @@ def max_pool(
         A `MaxPool` record, from [B, H, W, C] to [B, H', W', C].
 
     Raises:
-        TypeError, ValueError: sizes that are no whole numbers ≥ 1, an unknown padding, an input that is
+        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding, an input that is
             not of rank 4.
 
     Example:
@@ -138,7 +138,7 @@ def average_pool(
         An `AveragePool` record, from [B, H, W, C] to [B, H', W', C].
 
     Raises:
-        TypeError, ValueError: sizes that are no whole numbers ≥ 1, an unknown padding, an input that is
+        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding, an input that is
             not of rank 4.
 
     Example:

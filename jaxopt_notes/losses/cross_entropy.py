@@ -58,7 +58,7 @@ def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number
     p = _probabilities("softmax_cross_entropy", logits, targets)
     logits = logits.astype(p.dtype)
     s = as_hyperparameter(s).astype(p.dtype)
-    # The mean of p is 1/C, and 0 for a label that is no class.
+    # The mean of p is 1/C, and 0 for a label that is not a class.
     q = (1 - s) * p + s * jnp.mean(p, axis=-1, keepdims=True)
     log_p = log_softmax(logits)
     # A logit of −inf rules a class out; where it has no probability it costs nothing.

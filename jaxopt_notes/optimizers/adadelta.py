@@ -91,7 +91,7 @@ def adadelta(
         >>> print(f"{updates[0]:.4f}")
         -0.0100
 
-    Source: Zeiler 2012 (there ρ 0.95, ε 1e-6); rows S2-42…S2-44 of the notes.
+    Source: Zeiler 2012 (there ρ 0.95, ε 1e-6).
 
     Elsewhere: torch and optax have the same formula with ε = 1e-6 and a rate of 1.
     """

@@ -208,7 +208,8 @@ def adafactor(
         >>> print(f"{updates[0, 0]:.3f}")
         -0.050
 
-    Source: Shazeer & Stern 2018, algorithms 4 and 5 (there η is 0.01, and no decay or momentum by default).
+    Source: Shazeer & Stern 2018, algorithms 4 and 5 (there η is 0.01, and no decay or momentum by
+    default).
 
     Elsewhere: `optax.adafactor` has ρ = η (`relative_step=False`), no rate by default (η = 1), and λθ
     without η. `torch.optim.Adafactor` always factors the last two axes, adds no ε₁ but bounds mean(R) by

@@ -95,7 +95,7 @@ def adagrad(
         >>> print(f"{updates[0]:.4f} {updates[1]:.4f}")
         -0.5000 -0.0000
 
-    Source: Duchi et al. 2011; rows S2-37…S2-41 of the notes.
+    Source: Duchi et al. 2011.
 
     Elsewhere: torch has ε = 1e-10 outside; optax starts r at 0.1 and has ε = 1e-7 inside the root.
     """

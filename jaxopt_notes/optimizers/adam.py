@@ -104,7 +104,7 @@ def adam(
         >>> [f"{update:.4f}" for update in updates["w"]]
         ['-0.1000', '0.1000']
 
-    Source: Kingma & Ba 2015, algorithm 1; rows S2-49…S2-51 of the notes.
+    Source: Kingma & Ba 2015, algorithm 1.
 
     Elsewhere: the same formula and defaults in torch and optax. Both keep the moments of a bfloat16
     parameter in bfloat16, where v stops growing after a few steps; here they are float32.

@@ -88,7 +88,7 @@ def adamw(
         >>> print(f"{updates['kernel'][0, 0]:.2f} {updates['bias'][0]:.2f}")
         -0.10 -0.00
 
-    Source: Loshchilov & Hutter 2019, algorithm 2; rows S0-12, S4-34 of the notes.
+    Source: Loshchilov & Hutter 2019, algorithm 2.
 
     Elsewhere: optax (λ = 1e-4) and torch (λ = 1e-2) decay every leaf by default: `mask=None` here.
     """

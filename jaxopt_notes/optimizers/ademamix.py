@@ -135,8 +135,8 @@ def ademamix(
         >>> print(f"{updates[0]:.4f}")  # of m₁ a whole rate, of m₂ 10·(1 − 0.9)
         -0.2000
 
-    Source: Pagliardini, Ablin & Grangier 2024, algorithm 1 and equations for α and β₃. For its decoupled
-    decay λ: `chain(ademamix(η), weight_decay(λ, η))`.
+    Source: Pagliardini, Ablin & Grangier 2024, algorithm 1 and equations for α and β₃. For its
+    decoupled decay λ: `chain(ademamix(η), weight_decay(λ, η))`.
 
     Elsewhere: `optax.contrib.ademamix` has the same formula and defaults, a decay of its own (0 by
     default) and no warm-up but by schedules for b3 and α; torch has none.

@@ -108,8 +108,8 @@ def dadapt_sgd(learning_rate: Rate = 1.0, momentum: Number = 0.0, *, d0: Number 
         >>> print([f"{u:.2f}" for u in updates], state.estimate)
         ['-0.30', '-0.40'] 0.5
 
-    Source: Defazio & Mishchenko 2023, algorithm 4, with the estimate 2r/‖s‖ of the authors' code from 3.0 on:
-    twice a lower bound of the distance, for convex functions.
+    Source: Defazio & Mishchenko 2023, algorithm 4, with the estimate 2r/‖s‖ of the authors' code from
+    3.0 on: twice a lower bound of the distance, for convex functions.
 
     Elsewhere: `dadaptation.DAdaptSGD`, the same; optax has the form of Adam only.
     """

@@ -40,7 +40,7 @@ def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, state_dtyp
         >>> print(f"{x:.3f}")
         0.760
 
-    Source: Polyak 1964; rows S3-19, S3-20 of the notes. Guaranteed to converge on quadratics; with
+    Source: Polyak 1964. Guaranteed to converge on quadratics; with
     Polyak's tuning it can cycle on other strongly convex functions (Lessard et al. 2016).
 
     Elsewhere: at a constant rate it is torch's and optax's momentum; under a schedule theirs, with the

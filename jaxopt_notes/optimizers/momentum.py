@@ -104,8 +104,8 @@ def momentum(
         >>> print(f"{first:.3f} {second:.3f}")
         -0.100 -0.150
 
-    Source: Polyak 1964; Goodfellow et al. 2016, algorithm 8.2 (v with the opposite sign); rows
-    S2-27…S2-31, S1-62 of the notes. The velocity is an exponentially weighted *sum*, not an average.
+    Source: Polyak 1964; Goodfellow et al. 2016, algorithm 8.2 (v with the opposite sign). The velocity
+    is an exponentially weighted *sum*, not an average.
 
     Elsewhere: torch, optax and the cs231n slides put the rate outside.
     """

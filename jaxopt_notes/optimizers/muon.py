@@ -184,8 +184,8 @@ def muon(
         >>> print(" ".join(f"{u:.3f}" for u in [*jnp.diag(updates["kernel"]), *updates["bias"]]))
         -0.020 -0.032 0.100 -0.100
 
-    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Liu et al. 2025,
-    "Muon is scalable for LLM training" (consistent_rms); Bernstein & Newhouse 2024 (the norm).
+    Source: Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks"; Liu et al.
+    2025, "Muon is scalable for LLM training" (consistent_rms); Bernstein & Newhouse 2024 (the norm).
 
     Elsewhere: `torch.optim.Muon` takes matrices [outputs, inputs] only, iterates in bfloat16 (a per cent of
     the step), divides by max(‖X‖, eps) with eps 1e-7, and has η 1e-3 and λ 0.1 by default.

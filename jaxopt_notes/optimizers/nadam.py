@@ -130,8 +130,8 @@ def nadam(
         >>> print(f"{updates[0]:.4f}")  # 1 + 0.9·0.1/(1 − 0.9²) of the rate
         -0.1474
 
-    Source: Dozat 2016, algorithm 2 (η 0.002, ψ 0.004) with the second moment corrected as in Adam; there
-    it is b2·v/(1 − b2ᵗ), a rate larger by 1/√b2.
+    Source: Dozat 2016, algorithm 2 (η 0.002, ψ 0.004) with the second moment corrected as in Adam;
+    there it is b2·v/(1 − b2ᵗ), a rate larger by 1/√b2.
 
     Elsewhere: torch and Keras have the same formula (torch the same defaults, and Π in float32 whatever the
     parameters are; ψ is fixed at 0.004 in Keras).

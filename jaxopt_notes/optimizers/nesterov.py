@@ -99,7 +99,7 @@ def nesterov(
         >>> print(f"{x + update:.3f} {optimizer.evaluation_params(x + update, state):.3f}")
         0.850 0.900
 
-    Source: Nesterov 1983; Sutskever et al. 2013, equation 7; rows S2-33…S2-36, S1-63 of the notes.
+    Source: Nesterov 1983; Sutskever et al. 2013, equation 7.
 
     Elsewhere: the step is that of torch and optax (`nesterov=True`) at a constant rate; under a
     schedule theirs is the form with the rate outside.
@@ -176,7 +176,7 @@ def nesterov_accelerated(
         >>> print(f"{x + update:.3f} {optimizer.evaluation_params(x + update, state):.3f}")
         0.850 0.900
 
-    Source: Nesterov 1983; Su, Boyd & Candès 2016, equation 1; rows S3-21, S2-35 of the notes. For
+    Source: Nesterov 1983; Su, Boyd & Candès 2016, equation 1. For
     convex f: f(xₖ) − f* ≤ 2L‖x₀ − x*‖²/(k + 1)².
 
     Elsewhere: neither torch nor optax has the growing momentum.

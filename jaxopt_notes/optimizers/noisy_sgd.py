@@ -65,7 +65,7 @@ def noisy_sgd(
         >>> print(f"{updates[0]:.2f}")
         -2.00
 
-    Source: Neelakantan et al. 2015 (eta of 0.01, 0.3 or 1, γ 0.55); row S3-25 of the notes.
+    Source: Neelakantan et al. 2015 (eta of 0.01, 0.3 or 1, γ 0.55).
 
     Elsewhere: `optax.noisy_sgd`, the same but for the draws, without a default rate. torch has none.
     """

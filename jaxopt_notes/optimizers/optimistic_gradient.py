@@ -97,8 +97,8 @@ def optimistic_gradient(
         >>> print(f"{jnp.linalg.norm(point):.4f}")
         0.0000
 
-    Source: Popov 1980; Daskalakis et al. 2018; Mokhtari et al. 2020, "A unified analysis of extra-gradient
-    and optimistic gradient methods", equation 9 and section 5.2 (α ≠ β).
+    Source: Popov 1980; Daskalakis et al. 2018; Mokhtari et al. 2020, "A unified analysis of
+    extra-gradient and optimistic gradient methods", equation 9 and section 5.2 (α ≠ β).
 
     Elsewhere: `optax.optimistic_gradient_descent`, the same for numbers (it calls no schedules for α and β),
     without a default rate. torch has none.

@@ -152,7 +152,7 @@ def rmsprop(
         >>> updates
         Array([-0.2], dtype=float32)
 
-    Source: Tieleman & Hinton 2012; centered: Graves 2013; rows S2-45…S2-48 of the notes.
+    Source: Tieleman & Hinton 2012; centered: Graves 2013.
 
     Elsewhere: optax has the same arguments; torch has ε outside, 0.99 for the decay, and the rate
     outside the momentum.

@@ -115,8 +115,8 @@ def schedule_free_adamw(
         >>> print(y + update)
         [ 0.5 -2.5]
 
-    Source: Defazio et al. 2024, section 4. The paper's listing multiplies γ by √(1 − b2ᵗ), which then is
-    in the weights c too; here, as in the authors' code, it divides v.
+    Source: Defazio et al. 2024, section 4. The paper's listing multiplies γ by √(1 − b2ᵗ), which then
+    is in the weights c too; here, as in the authors' code, it divides v.
 
     Elsewhere: `optax.contrib.schedule_free_adamw`, `schedulefree.AdamWScheduleFree`; see `schedule_free_sgd`.
     """

@@ -70,7 +70,7 @@ def sgd(
         >>> updates
         Array([-0.5,  2. ], dtype=float32)
 
-    Source: Robbins & Monro 1951; rows S2-25, S3-02, S3-28 of the notes.
+    Source: Robbins & Monro 1951.
 
     Elsewhere: `optax.sgd` and `torch.optim.SGD` (dampening 0) are the same, with and without momentum.
     """

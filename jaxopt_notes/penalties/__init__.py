@@ -6,7 +6,7 @@
 The strength is a leaf, so it can be swept and differentiated. By default only weights are penalised
 (`jaxopt_notes.weights_only`), not biases or normalization parameters.
 
-Conventions. Cost and gradient must belong together, and in the notes (rows S2-68 and S2-69) they do
+Conventions. Cost and gradient must belong together, and in the study notes they do
 not: the cost J + λ‖w‖² has the gradient 2λw, not λw. Here they always do, with these factors:
 
     l2(λ)             ½λ‖w‖²                      gradient λw

@@ -38,14 +38,14 @@ def elastic_net(strength: Number, l1_ratio: Number = 0.5, mask: Any = weights_on
         An `ElasticNet` record, called with the parameters; a scalar of at least float32.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp
         >>> elastic_net(0.5, l1_ratio=0.5)({"kernel": jnp.array([[1.0, -2.0]])})
         Array(1.375, dtype=float32)
 
-    Source: Zou & Hastie 2005, as scikit-learn weights it; row S1-71 of the notes names it.
+    Source: Zou & Hastie 2005, as scikit-learn weights it.
 
     Elsewhere: `sklearn.linear_model.ElasticNet` has the same penalty, on half a mean squared error.
     """

@@ -53,7 +53,7 @@ def l1_norm(tree: Tree) -> jax.Array:
         >>> l1_norm(jnp.array([1.0, -2.0, 0.0, -4.0]))
         Array(7., dtype=float32)
 
-    Source: row S4-28 of the notes.
+    Source: Tibshirani 1996.
     """
     return sum_over(absolute, tree)
 
@@ -71,7 +71,7 @@ def l1(strength: Number, mask: Any = weights_only) -> L1:
         An `L1` record, called with the parameters; a scalar of at least float32.
 
     Raises:
-        ValueError: λ < 0. TypeError: no number.
+        ValueError: λ < 0. TypeError: an argument is not a number.
 
     Example:
         >>> params = {"kernel": jnp.array([[1.0, -2.0, 0.0]]), "bias": jnp.array([5.0])}
@@ -80,7 +80,7 @@ def l1(strength: Number, mask: Any = weights_only) -> L1:
         >>> jax.grad(l1(0.5))(params)["kernel"]
         Array([[ 0.5, -0.5,  0. ]], dtype=float32)
 
-    Source: Tibshirani 1996; rows S4-28 and S4-29 of the notes. At 0 the subdifferential is [−λ, λ];
+    Source: Tibshirani 1996. At 0 the subdifferential is [−λ, λ];
     0 is the element of it that leaves a zero weight where it is.
 
     Elsewhere: Keras' `L1` is the same; scikit-learn's `Lasso` too, with half a mean squared error.

@@ -45,7 +45,7 @@ def l2_norm(tree: Tree) -> jax.Array:
         >>> l2_norm(jnp.array([3.0, 4.0])), jax.grad(l2_norm)(jnp.zeros(2))
         (Array(5., dtype=float32), Array([0., 0.], dtype=float32))
 
-    Source: row S4-32 of the notes.
+    Source: Hoerl & Kennard 1970.
 
     Elsewhere: the gradient of `jnp.linalg.norm` at 0 is NaN. This is the global norm of a gradient.
     """
@@ -67,7 +67,7 @@ def l2(strength: Number, mask: Any = weights_only) -> L2:
         An `L2` record, called with the parameters; a scalar of at least float32.
 
     Raises:
-        ValueError: λ < 0. TypeError: no number.
+        ValueError: λ < 0. TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -77,8 +77,8 @@ def l2(strength: Number, mask: Any = weights_only) -> L2:
         >>> jax.grad(l2(0.1))(params)["kernel"]
         Array([[ 0.1, -0.2]], dtype=float32)
 
-    Source: Goodfellow et al. 2016, section 7.1.1; rows S4-33, S0-16 and S3-13 of the notes. The
-    pair of cost λ‖w‖² and gradient λw in rows S2-68 and S2-69 is wrong by a factor 2.
+    Source: Goodfellow et al. 2016, section 7.1.1. The
+    pair of cost λ‖w‖² and gradient λw in the study notes is wrong by a factor 2.
 
     Elsewhere: `weight_decay=λ` of torch's SGD is this penalty. Keras' `L2(λ)` is λ‖w‖².
     """

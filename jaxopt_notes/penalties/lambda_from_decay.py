@@ -22,7 +22,7 @@ def lambda_from_decay(decay: Number, learning_rate: Number, *, after_step: bool 
         λ, float32 (float64 under x64).
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> round(float(lambda_from_decay(0.5, learning_rate=0.1)), 4)
@@ -30,7 +30,7 @@ def lambda_from_decay(decay: Number, learning_rate: Number, *, after_step: bool 
         >>> round(float(lambda_from_decay(0.5, learning_rate=0.1, after_step=True)), 4)
         10.0
 
-    Source: row S3-34 of the notes, corrected: there the penalty is (1 − w)/2·‖θ‖², which holds only
+    Source: the study notes, corrected: there the penalty is (1 − w)/2·‖θ‖², which holds only
     for η = 1. With momentum or Adam no penalty equals weight decay (Loshchilov & Hutter 2019).
     """
     decay = check_number("lambda_from_decay(decay)", decay, "(0, 1]", "1 is no decay")

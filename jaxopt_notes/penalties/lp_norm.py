@@ -15,7 +15,7 @@ def lp_norm(x: jax.Array, p: Number) -> jax.Array:
 
     Arguments:
         x: an array; all its axes count as one.
-        p: in [0, inf]; it may be traced. Below 1 it is no norm (no triangle inequality), at 0 not
+        p: in [0, inf]; it may be traced. Below 1 it is not a norm (no triangle inequality), at 0 not
             even homogeneous, but it keeps the name.
 
     Returns:
@@ -23,14 +23,14 @@ def lp_norm(x: jax.Array, p: Number) -> jax.Array:
         that are 0 (for p < 1 the true slope there is infinite).
 
     Raises:
-        ValueError: p < 0. TypeError: no number.
+        ValueError: p < 0. TypeError: an argument is not a number.
 
     Example:
         >>> x = jnp.array([1.0, -2.0, 0.0, -4.0])
         >>> [round(float(lp_norm(x, p)), 4) for p in (0, 0.5, 1, 2, float("inf"))]
         [3.0, 19.4853, 7.0, 4.5826, 4.0]
 
-    Source: rows X-01 and S4-28 of the notes, corrected: for p = ½ the value is (1 + √2 + 2)² =
+    Source: the study notes, corrected: for p = ½ the value is (1 + √2 + 2)² =
     19.4853, not 19.7052.
 
     Elsewhere: `jnp.linalg.norm(x, ord=p)` has the same values; its gradient at 0 is NaN for p = 2,

@@ -23,7 +23,7 @@ def plot_sweep(results: Any) -> Any:
     Raises:
         ImportError: matplotlib is missing.
 
-    Source: rows S1-53, S1-54 of the notes: see whether the range was wide enough.
+    Source: the lectures CS231n, "Hyperparameter optimization": see whether the range was wide enough.
     """
     columns = {name: np.asarray(values) for name, values in results.columns.items()}
     mean = np.asarray(results.score_mean, float)

@@ -61,7 +61,7 @@ class Machine:
             return self._fit(members, int(self.chunk_size), batch)
         sizes = CPU_SIZES if self._on_cpu() else DEVICE_SIZES
         wanted = [(chunk, batch) for chunk, batch in sizes if batch <= members]
-        few = min(members, 64 * self._lanes())  # beyond it the choice is no other
+        few = min(members, 64 * self._lanes())  # beyond it the choice does not change
         measured, _ = self.programs.get(
             function, ("measured", signature, self.devices, self.workers, few),
             lambda: max(wanted, key=lambda sizes: self._rate(members, sizes, program_for)),

@@ -20,7 +20,7 @@ def pack(tree: Tree) -> dict[str, np.ndarray]:
     """The leaves of a tree, numbered, and what kind each is.
 
     Raises:
-        TypeError: a leaf is no array; the message has its path.
+        TypeError: a leaf is not an array; the message has its path.
 
     Example:
         >>> arrays = pack({"asked": 3, "key": jax.random.key(0), "scores": jax.numpy.ones(2)})

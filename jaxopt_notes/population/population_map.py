@@ -102,7 +102,7 @@ def population_map(
         array([[ 0.,  1.,  2.],
                [ 0., 10., 20.]], dtype=float32)
 
-    Source: rows S1-42 and S1-47 of the notes: more computing power makes more guesses in parallel.
+    Source: Bergstra & Bengio 2012, section 5: more computing power makes more guesses in parallel.
 
     Elsewhere: `jax.vmap` keeps all members in flight at once and leaves the cache; `lax.map` uses one core.
     """

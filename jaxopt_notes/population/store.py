@@ -193,8 +193,8 @@ def _agree(path: pathlib.Path, settings: dict[str, str]) -> None:
         return
     except (ValueError, LookupError, TypeError):
         raise ValueError(
-            f"{str(path)!r} is no record of a run: name another folder for this one; what is in the folder "
-            "stays as it is."
+            f"{str(path)!r} is not a record of a run: name another folder for this one; what is in the "
+            "folder stays as it is."
         ) from None
     if difference := differences(saved, settings):
         raise ValueError(

@@ -4,7 +4,7 @@ Every number in them is a leaf, horizons included: a sweep over warm-up lengths 
 changing one never retraces. The step may be an integer or a float, traced or not, or an array of
 steps to draw a curve; the value is float32 (float64 under x64). A horizon of 0 switches the change
 off. Wherever a rate is expected any of these fits, and so does a number; `warmup` and `join`
-compose them. `plateau` alone is no function of the step: a rule that watches a metric.
+compose them. `plateau` alone is not a function of the step: a rule that watches a metric.
 """
 
 from jaxopt_notes.schedules.constant import Constant, constant

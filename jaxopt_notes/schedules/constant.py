@@ -33,7 +33,7 @@ def constant(value: Number) -> Constant:
         A `Constant` record, called with the step. Where a rate is expected the number itself does as well.
 
     Raises:
-        TypeError: no number.
+        TypeError: an argument is not a number.
 
     Example:
         >>> float(constant(0.5)(1000))

@@ -45,14 +45,14 @@ def cosine(init_value: Number, decay_steps: Number, alpha: Number = 0.0, exponen
         A `Cosine` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = cosine(1.0, decay_steps=10)
         >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 20)]
         [1.0, 0.5, 0.0, 0.0]
 
-    Source: Loshchilov & Hutter 2017, eq. 5; row S4-22 of the notes.
+    Source: Loshchilov & Hutter 2017, eq. 5.
 
     Elsewhere: the arguments and formula of `optax.cosine_decay_schedule`, which refuses 0 steps.
     torch's CosineAnnealingLR rises again after T.

@@ -56,14 +56,14 @@ def exponential(
         An `Exponential` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = exponential(1.0, transition_steps=10, decay_rate=0.25)
         >>> [float(schedule(step)) for step in (0, 5, 10)]
         [1.0, 0.5, 0.25]
 
-    Source: rows S4-18 and S1-65 of the notes.
+    Source: TensorFlow 1's `tf.train.exponential_decay`.
 
     Elsewhere: the formula and arguments of `optax.exponential_decay`; torch's ExponentialLR has s = 1.
     """

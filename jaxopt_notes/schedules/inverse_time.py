@@ -45,14 +45,14 @@ def inverse_time(
         An `InverseTime` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = inverse_time(1.0, decay_rate=0.1)
         >>> [float(schedule(step)) for step in (0, 10, 30)]
         [1.0, 0.5, 0.25]
 
-    Source: Robbins & Monro 1951; rows S4-20 and S1-65 of the notes.
+    Source: Robbins & Monro 1951.
 
     Elsewhere: TensorFlow's InverseTimeDecay; optax and torch have none.
     """

@@ -40,7 +40,8 @@ def join(schedules: Sequence[Rate], boundaries: Sequence[Number]) -> Join:
         A `Join` record, called with the step.
 
     Raises:
-        ValueError: boundaries that fall, or whose number does not fit. TypeError: no number.
+        ValueError: boundaries that fall, or whose number does not fit.
+        TypeError: an argument is not a number.
 
     Example:
         >>> from jaxopt_notes.schedules.linear import linear

@@ -21,13 +21,14 @@ def linear(
         A `Polynomial` record of power 1, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = linear(1.0, 0.0, transition_steps=4)
         >>> [float(schedule(step)) for step in (0, 1, 4, 9)]
         [1.0, 0.75, 0.0, 0.0]
 
-    Source: row S4-21 of the notes. Elsewhere: `optax.linear_schedule`; torch's LinearLR takes factors.
+    Source: Goodfellow, Bengio & Courville 2016, eq. 8.14. Elsewhere: `optax.linear_schedule`; torch's
+    LinearLR takes factors.
     """
     return polynomial(init_value, end_value, 1.0, transition_steps, transition_begin)

@@ -65,14 +65,14 @@ def linear_cosine(
         A `LinearCosine` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = linear_cosine(1.0, decay_steps=10, beta=0.0)
         >>> [round(float(schedule(step)), 3) for step in (0, 5, 10)]
         [1.0, 0.25, 0.0]
 
-    Source: Bello et al. 2017; row S4-15 of the notes. Elsewhere: TensorFlow 1's linear_cosine_decay.
+    Source: Bello et al. 2017. Elsewhere: TensorFlow 1's linear_cosine_decay.
     """
     return LinearCosine(
         check_number("linear_cosine(init_value)", init_value),
@@ -142,14 +142,14 @@ def noisy_linear_cosine(
         A `NoisyLinearCosine` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = noisy_linear_cosine(1.0, decay_steps=10, beta=0.0, initial_variance=0.0)
         >>> [round(float(schedule(step)), 3) for step in (0, 5, 10)]
         [1.0, 0.25, 0.0]
 
-    Source: Bello et al. 2017; row S4-22b of the notes. Elsewhere: TensorFlow 1's noisy_linear_cosine_decay,
+    Source: Bello et al. 2017. Elsewhere: TensorFlow 1's noisy_linear_cosine_decay,
     which draws anew at each call.
     """
     where = "noisy_linear_cosine"

@@ -42,13 +42,14 @@ def natural_exponential(
         A `NaturalExponential` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> print(f"{natural_exponential(1.0, decay_rate=0.1)(10):.4f}")
         0.3679
 
-    Source: rows S4-19 and S1-65 of the notes. The book they cite prints e^(−k/t), which grows with t.
+    Source: TensorFlow 1's `tf.train.natural_exp_decay`. The book they cite prints e^(−k/t), which grows
+    with t.
 
     Elsewhere: exponential decay with γ = e^(−k); TensorFlow 1 had natural_exp_decay.
     """

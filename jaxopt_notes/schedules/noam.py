@@ -39,14 +39,14 @@ def noam(d_model: Number, warmup_steps: Number, factor: Number = 1.0) -> Noam:
         A `Noam` record, called with the step; step 0 is the paper's step 1.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = noam(d_model=4, warmup_steps=16)
         >>> [float(schedule(step)) for step in (0, 15, 63)]
         [0.0078125, 0.125, 0.0625]
 
-    Source: Vaswani et al. 2017, eq. 3; row S4-25 of the notes.
+    Source: Vaswani et al. 2017, eq. 3.
     """
     return Noam(
         check_number("noam(d_model)", d_model, "(0, inf)"),

@@ -53,14 +53,14 @@ def one_cycle(
         A `OneCycle` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = one_cycle(10, 1.0, div_factor=4.0, final_div_factor=2.0)
         >>> [round(float(schedule(step)), 3) for step in (0, 3, 10, 20)]
         [0.25, 1.0, 0.125, 0.125]
 
-    Source: Smith & Topin 2018; row S4-24 of the notes.
+    Source: Smith & Topin 2018.
 
     Elsewhere: the arguments and values of `optax.cosine_onecycle_schedule`, which rounds the step of
     the peak down; torch's OneCycleLR reaches peak and end one step earlier.

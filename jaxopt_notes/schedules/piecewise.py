@@ -55,14 +55,15 @@ def piecewise(boundaries: Sequence[Number], values: Sequence[Number]) -> Piecewi
         A `Piecewise` record, called with the step.
 
     Raises:
-        ValueError: boundaries that fall, or whose number does not fit. TypeError: no number.
+        ValueError: boundaries that fall, or whose number does not fit.
+        TypeError: an argument is not a number.
 
     Example:
         >>> schedule = piecewise([10, 20], [0.5, 0.25, 0.125])
         >>> [float(schedule(step)) for step in (9, 10, 20)]
         [0.5, 0.25, 0.125]
 
-    Source: row S4-16 of the notes.
+    Source: TensorFlow 1's `tf.train.piecewise_constant`.
 
     Elsewhere: `optax.piecewise_constant_schedule` takes factors, each multiplied into the value
     before; TensorFlow's PiecewiseConstantDecay keeps the old value at the boundary.

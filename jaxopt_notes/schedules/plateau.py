@@ -93,7 +93,7 @@ def plateau(
         factor, 1 at first. A value that is NaN has not improved.
 
     Raises:
-        ValueError: a number outside its interval, or an unknown mode. TypeError: no number.
+        ValueError: a number outside its interval, or an unknown mode. TypeError: an argument is not a number.
 
     Example:
         >>> rule = plateau(factor=0.5, patience=2)
@@ -106,7 +106,7 @@ def plateau(
         0.5
         0.5
 
-    Source: row S4-26 of the notes (factor 0.1, patience 10).
+    Source: torch's `ReduceLROnPlateau`, whose defaults these are (factor 0.1, patience 10).
 
     Elsewhere: `optax.contrib.reduce_on_plateau` and torch's `ReduceLROnPlateau` compare with
     (1 − rtol)·best, which for a negative loss is *worse* than the best: a flat or slowly rising negative

@@ -56,14 +56,14 @@ def polynomial(
         A `Polynomial` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = polynomial(1.0, 0.0, power=2, transition_steps=4)
         >>> [float(schedule(step)) for step in (0, 2, 4, 9)]
         [1.0, 0.25, 0.0, 0.0]
 
-    Source: row S4-21 of the notes.
+    Source: TensorFlow 1's `tf.train.polynomial_decay`.
 
     Elsewhere: `optax.polynomial_schedule`, which has no cycle; TensorFlow's PolynomialDecay has.
     """

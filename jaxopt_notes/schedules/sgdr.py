@@ -104,14 +104,14 @@ def sgdr(
         A `Sgdr` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = sgdr(1.0, decay_steps=10)
         >>> [round(float(schedule(step)), 3) for step in (0, 5, 10, 20, 30)]
         [1.0, 0.5, 1.0, 0.5, 1.0]
 
-    Source: Loshchilov & Hutter 2017, eq. 5; row S4-23 of the notes.
+    Source: Loshchilov & Hutter 2017, eq. 5.
 
     Elsewhere: TensorFlow's CosineDecayRestarts (whose names these are); torch's
     CosineAnnealingWarmRestarts takes whole numbers; `optax.sgdr_schedule` a list of runs.

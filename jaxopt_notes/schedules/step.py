@@ -5,7 +5,7 @@ from jaxopt_notes.schedules.exponential import Exponential, exponential
 
 
 def step(init_value: Number, transition_steps: Number, decay_rate: Number = 0.5) -> Exponential:
-    """Step decay: halved (or cut to a tenth) every so many steps.
+    """Step decay: halved (or cut to a tenth) every few steps.
 
         η(t) = η₀·γ^⌊t/s⌋
 
@@ -18,14 +18,14 @@ def step(init_value: Number, transition_steps: Number, decay_rate: Number = 0.5)
         An `Exponential` record with `staircase=True`, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = step(1.0, transition_steps=10)
         >>> [float(schedule(t)) for t in (9, 10, 20)]
         [1.0, 0.5, 0.25]
 
-    Source: rows S4-17 and S1-65 of the notes.
+    Source: the lectures CS231n, "Annealing the learning rate".
 
     Elsewhere: torch's StepLR(step_size=s, gamma=γ), whose γ is 0.1 by default;
     `optax.exponential_decay(staircase=True)`.

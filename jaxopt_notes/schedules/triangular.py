@@ -43,14 +43,14 @@ def triangular(
         A `Triangular` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = triangular(0.0, 1.0, transition_steps=4)
         >>> [float(schedule(step)) for step in (0, 2, 4, 6, 8, 12)]
         [0.0, 0.5, 1.0, 0.5, 0.0, 1.0]
 
-    Source: Smith 2017, section 3; row S4-24 of the notes. Elsewhere: torch's CyclicLR.
+    Source: Smith 2017, section 3. Elsewhere: torch's CyclicLR.
     """
     return Triangular(
         check_number("triangular(init_value)", init_value),

@@ -41,14 +41,14 @@ def warmup(steps: Number, schedule: Rate, init_value: Number = 0.0) -> Warmup:
         A `Warmup` record, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = warmup(4, 1.0)
         >>> [float(schedule(step)) for step in (0, 1, 4, 9)]
         [0.0, 0.25, 1.0, 1.0]
 
-    Source: Goyal et al. 2017, section 2.2; row S4-25 of the notes.
+    Source: Goyal et al. 2017, section 2.2.
 
     Elsewhere: optax has one such function for each kind of schedule
     (`warmup_constant_schedule(init_value, peak_value, warmup_steps)`, …).

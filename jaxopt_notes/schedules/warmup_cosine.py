@@ -28,14 +28,14 @@ def warmup_cosine(
         `warmup(warmup_steps, cosine(peak_value, decay_steps - warmup_steps, alpha), init_value)`.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = warmup_cosine(0.0, 1.0, warmup_steps=2, decay_steps=10)
         >>> [round(float(schedule(step)), 3) for step in (0, 1, 2, 6, 10)]
         [0.0, 0.5, 1.0, 0.5, 0.0]
 
-    Source: rows S4-22 and S4-25 of the notes.
+    Source: Goyal et al. 2017, section 2.2; Loshchilov & Hutter 2017, eq. 5.
 
     Elsewhere: `optax.warmup_cosine_decay_schedule`, which takes end_value = α·η_p.
     """

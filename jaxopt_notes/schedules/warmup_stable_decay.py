@@ -27,14 +27,14 @@ def warmup_stable_decay(
         A `Join` of two lines with a number between them, called with the step.
 
     Raises:
-        ValueError: a number outside its interval. TypeError: no number.
+        ValueError: a number outside its interval. TypeError: an argument is not a number.
 
     Example:
         >>> schedule = warmup_stable_decay(1.0, 2, 4, 2)
         >>> [float(schedule(step)) for step in (0, 1, 2, 6, 7, 8)]
         [0.0, 0.5, 1.0, 1.0, 0.5, 0.0]
 
-    Source: Hu et al. 2024 (MiniCPM), section 4; row S4-25 of the notes for the ramp.
+    Source: Hu et al. 2024 (MiniCPM), section 4.
     """
     rise = linear(init_value, peak_value, warmup_steps)
     fall = linear(peak_value, end_value, decay_steps)

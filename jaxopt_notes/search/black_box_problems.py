@@ -45,7 +45,7 @@ def branin(u: jax.Array) -> jax.Array:
         >>> print(f"{branin(jnp.array([(jnp.pi + 5) / 15, 2.275 / 15])):.4f}")
         0.3979
 
-    Source: Branin 1972; the form of Jones, Schonlau & Welch 1998; row S1-48 of the notes.
+    Source: Branin 1972; the form of Jones, Schonlau & Welch 1998.
     """
     point = jnp.asarray(u, compute_dtype(u))
     x, y = 15 * point[..., 0] - 5, 15 * point[..., 1]

@@ -84,7 +84,7 @@ def edge_warnings(results: Any, margin: float = 0.1) -> list[str]:
         >>> edge_warnings(Results({"rate": rate}, -rate[:, None], space={"rate": log_uniform(1e-4, 1e-1)}))
         ['rate: the best values are at the upper end, 0.1, of its range: search beyond it.']
 
-    Source: row S1-54 of the notes.
+    Source: the lectures CS231n, "Hyperparameter optimization".
     """
     from jaxopt_notes.search.spaces.space import dimensions
 

@@ -49,7 +49,7 @@ class Results:
            1      1     0.35      4     0.923
            2      0      0.3      4      0.92
 
-    Source: rows S1-40 and S1-41 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 11.4.
 
     Elsewhere: optuna's study and scikit-learn's cv_results_; both let a NaN score through as an error
     or as the last rank, neither counts diverged seeds.

@@ -120,7 +120,7 @@ def sweep(
         >>> results.best["rate"]
         0.5
 
-    Source: rows S1-39…S1-45 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 11.4; Bergstra & Bengio 2012.
 
     Elsewhere: scikit-learn's RandomizedSearchCV and Ray Tune run one process a trial; with optax,
     `jax.vmap` over a function that builds the optimizer inside does the same on one device.

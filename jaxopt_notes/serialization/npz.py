@@ -166,7 +166,7 @@ def _naming(label: str, part: str) -> Iterator[None]:
         what = (
             f"{label}: leaf {part.removesuffix(_SUFFIX)} cannot be read"
             if part
-            else f"{label} is no .npz file"
+            else f"{label} is not an .npz file"
         )
         raise ValueError(
             f"{what}: {error or type(error).__name__}. The file is damaged, or another program's."

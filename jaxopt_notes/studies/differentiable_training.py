@@ -80,7 +80,7 @@ def tune(key: jax.Array, *, epochs: int = 10, steps: int = 20, updates: int = 30
         A `Tuned`; the last loss is that of the hyperparameters found.
 
     Raises:
-        ValueError: a number below its least. TypeError: no whole number.
+        ValueError: a number below its least. TypeError: an argument is not a whole number.
     """
     check_count("tune(updates)", updates, 1)
     check_count("tune(steps)", steps, 1)
@@ -110,7 +110,7 @@ def memory(steps: int, *, checkpoint: bool) -> int:
         checkpoint: keep one state for every √n steps and compute the rest again, or keep all.
 
     Raises:
-        ValueError: n is no square.
+        ValueError: n is not a square.
     """
     side = math.isqrt(check_count("memory(steps)", steps, 1))
     if side**2 != steps:

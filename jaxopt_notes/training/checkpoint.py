@@ -40,7 +40,7 @@ def save(path: Path, tree: Tree) -> None:
         tree: arrays, NumPy arrays, numbers and typed random keys; `None` leaves hold nothing.
 
     Raises:
-        TypeError: a leaf is no array. ValueError: two leaves have the same path.
+        TypeError: a leaf is not an array. ValueError: two leaves have the same path.
 
     Example:
         >>> import tempfile
@@ -72,7 +72,7 @@ def load(path: Path, like: Tree) -> Tree:
         64 bits without x64 come back as NumPy's.
 
     Raises:
-        FileNotFoundError: there is no such file. ValueError: it is no checkpoint, a leaf is missing
+        FileNotFoundError: there is no such file. ValueError: it is not a checkpoint, a leaf is missing
             or left over, a shape or dtype differs, or a number does not fit the dtype; the message names
             the paths.
 
@@ -98,7 +98,7 @@ def save_params(path: Path, params: Tree) -> None:
             …) are written as bits, which `load_params` puts back and other programs see as integers.
 
     Raises:
-        ValueError: an unknown suffix, or two leaves with the same path. TypeError: a leaf is no array.
+        ValueError: an unknown suffix, or two leaves with the same path. TypeError: a leaf is not an array.
 
     Example:
         >>> import tempfile

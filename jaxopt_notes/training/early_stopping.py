@@ -67,7 +67,7 @@ def patience(
         A `Patience` record.
 
     Raises:
-        ValueError: a number outside its interval, or an unknown mode. TypeError: no number.
+        ValueError: a number outside its interval, or an unknown mode. TypeError: an argument is not a number.
 
     Example:
         >>> rule = patience(2)
@@ -80,7 +80,8 @@ def patience(
         False False
         False True
 
-    Source: rows S3-43, S4-03 and S4-09 of the notes; Prechelt 1998 compares it with `stop_up`.
+    Source: Goodfellow, Bengio & Courville 2016, algorithm 7.1; Prechelt 1998 compares it with
+    `stop_up`.
 
     Elsewhere: Keras and Lightning save the parameters only when the score improves by the margin;
     here the margin decides when to stop, and the best score is kept whatever its margin. Both count
@@ -143,7 +144,7 @@ def stop_up(rises: Number = 5, strip: Number = 1, monitor: str = "valid_loss", m
         A `StopUp` record.
 
     Raises:
-        ValueError: a number outside its interval, or an unknown mode. TypeError: no number.
+        ValueError: a number outside its interval, or an unknown mode. TypeError: an argument is not a number.
 
     Example:
         >>> rule = stop_up(2)
@@ -153,7 +154,7 @@ def stop_up(rises: Number = 5, strip: Number = 1, monitor: str = "valid_loss", m
         >>> bool(stop)
         True
 
-    Source: Prechelt 1998, "Early stopping – but when?", the class UP; row S4-02 of the notes.
+    Source: Prechelt 1998, "Early stopping – but when?", the class UP.
 
     Elsewhere: Keras, Lightning and torch-ignite have `patience` only.
     """

@@ -1,7 +1,7 @@
 """Evaluation: a model's outputs on a whole data set, and what they are worth.
 
 The outputs are made in chunks of bounded size, and loss and metric are taken of all of them at once,
-so scores that are no means over examples (R²) are right too. Nothing of training is in them: no
+so scores that are not means over examples (R²) are right too. Nothing of training is in them: no
 dropout, no augmentation, no penalty.
 """
 

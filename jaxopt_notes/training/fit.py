@@ -121,7 +121,7 @@ def fit(
         >>> result.params["kernel"].round(2)
         Array([[2.]], dtype=float32)
 
-    Source: rows S0-01, S3-43 and S4-09 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, algorithms 7.1 and 8.1.
 
     Elsewhere: Keras's `Model.fit` calls back into the host for each batch; here the host is asked
     only between epochs, so a step costs no round trip.
@@ -169,7 +169,7 @@ def _bar(epochs: int, progress: bool | None) -> Any:
         if progress:
             raise
         return _NoBar()
-    # tqdm's own disable=None hides the bar where the error stream is no terminal.
+    # tqdm's own disable=None hides the bar where the error stream is not a terminal.
     return tqdm(total=epochs, unit="epoch", disable=None if progress is None else not progress)
 
 

@@ -2,7 +2,7 @@
 
 Optimizers that need more than a gradient find it in the further arguments of their `update`, under optax's
 names: `value`, the objective at the parameters; `grad`, its gradient; `value_fn`, the objective as a function
-of the parameters, with this batch and this draw of noise. Who does not look at them pays nothing for them.
+of the parameters, with this batch and this draw of noise. Optimizers that ignore them pay nothing.
 If the optimizer holds a loss scale, what is differentiated is the objective times that scale.
 """
 
@@ -75,7 +75,7 @@ def train_step(
         >>> bool(second < first)
         True
 
-    Source: rows S0-01, S0-02, S3-22 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 8.1.3.
     """
     x, y = batch
     if trainer.augmentation is not None:

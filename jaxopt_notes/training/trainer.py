@@ -30,7 +30,7 @@ from jaxopt_notes.training.evaluation import count
 
 
 class Functions(NamedTuple):
-    """A model that is no pytree, as the two functions of the layer protocol."""
+    """A model that is not a pytree, as the two functions of the layer protocol."""
 
     init: Any
     apply: Any
@@ -72,7 +72,7 @@ class Trainer:
         >>> print(state.best_params["kernel"].round(2), history["loss"].shape)
         [[2.]] (30,)
 
-    Source: rows S0-01, S0-02, S0-25, S3-22…S3-24, S3-43 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 8.1.3 and algorithm 7.1.
 
     Elsewhere: Keras adds penalties to the validation loss as well. A short last batch is
     filled with samples from the epoch's beginning; they count nothing, but batch normalization sees them.

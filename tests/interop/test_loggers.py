@@ -87,7 +87,7 @@ def test_a_curve_called_score_is_not_the_score(writer, tmp_path, monkeypatch):
     scalars, _ = read_board(tmp_path / "00000-0")
     assert scalars["score"] == [(1, 3.0), (2, 2.0)]
     assert [value for _, value in scalars["sweep/score"]] == [0.25]
-    assert len(scalars) == 2  # what is no number an epoch is left out
+    assert len(scalars) == 2  # what is not a number an epoch is left out
 
 
 @pytest.mark.full

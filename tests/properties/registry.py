@@ -59,7 +59,7 @@ def call(*args: Any, **kwargs: Any) -> Call:
 
 
 # Arguments for the factories that cannot do without, and for other structures ("name-what") of any.
-# Horizons are no whole numbers: no step at which a curve is evaluated is then a jump or a corner.
+# Horizons are not whole numbers: no step at which a curve is evaluated is then a jump or a corner.
 EXAMPLES: dict[str, dict[str, Call]] = {
     "optimizers": {
         "sgd-momentum": call(momentum=0.9),

@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_named(tmp_path, params):
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "other.npz", params)
     path.write_bytes(b"no archive")
-    with pytest.raises(ValueError, match=r"p.npz is no .npz file"):
+    with pytest.raises(ValueError, match=r"p.npz is not an .npz file"):
         load(path, params)
 
 

@@ -74,7 +74,7 @@ def as_transform(transform: Any) -> Any:
     """The transform itself if it is a record; functions of another library held as structure."""
     if not (callable(getattr(transform, "init", None)) and callable(getattr(transform, "update", None))):
         raise TypeError(
-            f"{transform!r} is no gradient transform: expected an object with init(params) and "
+            f"{transform!r} is not a gradient transform: expected an object with init(params) and "
             "update(updates, state, params), such as adam()."
         )
     has_bare_functions = any(

@@ -3,7 +3,7 @@
 A good step length is about the distance from the start to the solution, over the gradients met. D-Adaptation,
 Prodigy, DoG and DoWG estimate that distance while they train: from a copy of the starting point, and from
 sums over the whole tree. Every sum here is one number, in float32 at least, made in one pass that writes
-nothing; leaves that are no floating point, and missing gradients, do not count.
+nothing; leaves that are not floating point, and missing gradients, do not count.
 """
 
 import functools

@@ -23,7 +23,7 @@ def evaluation_params(optimizer: Any, params: Tree, state: Any) -> Tree:
         >>> evaluation_params(sgd(0.1), 1.0, sgd(0.1).init(1.0))
         1.0
 
-    Source: rows S2-33, S1-63 of the notes.
+    Source: Sutskever et al. 2013, section 2.
 
     Elsewhere: `optax.contrib.schedule_free_eval_params`, for that optimizer alone.
     """

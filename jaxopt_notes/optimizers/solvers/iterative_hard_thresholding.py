@@ -31,7 +31,7 @@ def iterative_hard_thresholding(learning_rate: Rate = 1.0, k: Number = 10) -> Pr
         >>> print(x + updates)
         [ 0. -3.  0.]
 
-    Source: Blumensath & Davies 2009, algorithm 1; row S0-19 of the notes. For a penalty λ‖θ‖₀ in place of
+    Source: Blumensath & Davies 2009, algorithm 1. For a penalty λ‖θ‖₀ in place of
     k: `proximal_gradient` with `hard_threshold` at √(2ηλ).
 
     Elsewhere: neither torch nor optax has it.

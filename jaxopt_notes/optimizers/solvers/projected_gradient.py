@@ -53,7 +53,7 @@ def projected_gradient(
         >>> print(x + updates)
         [0. 1.]
 
-    Source: Boyd & Vandenberghe 2004; row S0-13 of the notes.
+    Source: Boyd & Vandenberghe 2004.
 
     Elsewhere: with optax, `optax.projections` are applied to the parameters by hand after each step.
     """

@@ -1,6 +1,6 @@
 """Proximal gradient descent: a gradient step on the loss, then a proximal step on the penalty.
 
-A penalty with a corner, as L1 at 0, is no business of the gradient: gradient descent oscillates around
+A penalty with a corner, as L1 at 0, is not a matter for the gradient: gradient descent oscillates around
 the corner and makes no exact zeros. Here the gradient is that of the loss *without* the penalty, and
 the penalty is minimized exactly, near the point that the gradient step leads to. Projections are the
 case of a penalty that is infinite outside of a set; see `projected_gradient`.
@@ -44,7 +44,7 @@ def proximal_step(penalty: Any, params: Tree, step: jax.Array) -> Tree:
         >>> proximal_step(l2(1.0, mask=None), jnp.array([4.0]), jnp.array(1.0))
         Array([2.], dtype=float32)
 
-    Source: Parikh & Boyd 2014, section 6; rows S4-31, S0-19, S0-20 of the notes.
+    Source: Parikh & Boyd 2014, section 6.
     """
     return penalty(params, step)
 
@@ -168,7 +168,7 @@ def proximal_gradient(
         >>> print(x + updates)
         [1.5 0. ]
 
-    Source: Beck & Teboulle 2009, equations 1.4 and 4.1–4.3; rows S4-31, S4-30, S3-35, S0-20 of the notes.
+    Source: Beck & Teboulle 2009, equations 1.4 and 4.1–4.3.
 
     Elsewhere: neither torch nor optax has it; jaxopt's `ProximalGradient` was a loop of its own.
     """

@@ -45,8 +45,8 @@ def damping_within(jac: jax.Array, r: jax.Array, scale: jax.Array, radius: jax.A
         jac: J [m, n]. r: [m]. scale: D [n], positive.
         radius: > 0; `inf` bounds nothing.
 
-    Source: Moré 1978, "The Levenberg-Marquardt algorithm: implementation and theory", section 5: Newton's
-    method on 1/‖D·d(λ)‖ = 1/radius, which is concave in λ: from the left it never overshoots.
+    Source: Moré 1978, "The Levenberg-Marquardt algorithm: implementation and theory", section 5:
+    Newton's method on 1/‖D·d(λ)‖ = 1/radius, which is concave in λ: from the left it never overshoots.
     """
     u, s, _ = jnp.linalg.svd(jac / scale[None, :], full_matrices=False)
     largest, size = (jnp.where(x > 0, x, jnp.ones_like(x)) for x in (s[0], jnp.max(jnp.abs(r))))

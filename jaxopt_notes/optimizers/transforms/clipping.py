@@ -52,7 +52,8 @@ def clip_by_value(max_delta: Number = 1.0) -> ClipByValue:
         >>> clip_by_value(1.0).update(jnp.array([-3.0, 0.5]), ())[0]
         Array([-1. ,  0.5], dtype=float32)
 
-    Source: row S3-47 of the notes, where "max" must read "min".
+    Source: Goodfellow, Bengio & Courville 2016, section 10.11.1. The study notes write max where min is
+    meant.
 
     Elsewhere: `optax.clip`, `torch.nn.utils.clip_grad_value_`; both pass NaN through.
     """
@@ -108,7 +109,7 @@ def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNo
         >>> clip_by_norm(1.0).update({"a": jnp.array([3.0, 4.0]), "b": jnp.array([0.5])}, ())[0]
         {'a': Array([0.6, 0.8], dtype=float32), 'b': Array([0.5], dtype=float32)}
 
-    Source: Pascanu et al. 2013, algorithm 1; rows S3-47, S3-48 of the notes.
+    Source: Pascanu et al. 2013, algorithm 1.
 
     Elsewhere: `optax.clip_by_block_rms` is the nearest; torch has none.
     """
@@ -154,7 +155,7 @@ def clip_by_global_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> C
         >>> clip_by_global_norm(1.0).update({"a": jnp.array([3.0]), "b": jnp.array([4.0])}, ())[0]
         {'a': Array([0.6], dtype=float32), 'b': Array([0.8], dtype=float32)}
 
-    Source: Pascanu et al. 2013; rows S0-40, S3-47, S3-48 of the notes.
+    Source: Pascanu et al. 2013.
 
     Elsewhere: `optax.clip_by_global_norm` and `torch.nn.utils.clip_grad_norm_` (which divides by
     ‖g‖ + 1e-6). In both the norm overflows at 1e19 and one infinite entry makes every entry NaN.

@@ -84,7 +84,7 @@ def add_noise(eta: Number = 0.01, gamma: Number = 0.55, seed: Number = 0) -> Add
         >>> transform.update(jnp.array([1.0]), transform.init(None))[0]
         Array([1.], dtype=float32)
 
-    Source: Neelakantan et al. 2015 (η of 0.01, 0.3 or 1, γ 0.55); row S3-25 of the notes: the noisy
+    Source: Neelakantan et al. 2015 (η of 0.01, 0.3 or 1, γ 0.55): the noisy
     gradient is unbiased, so gradient descent with it is stochastic gradient descent.
 
     Elsewhere: `optax.add_noise` has the variance η/t^γ with t = 1 at the first update, the same.

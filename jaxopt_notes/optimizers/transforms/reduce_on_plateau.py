@@ -60,7 +60,7 @@ def reduce_on_plateau(rule: Plateau | None = None) -> ReduceOnPlateau:
         -1.0
         -0.5
 
-    Source: row S4-26 of the notes.
+    Source: torch's `ReduceLROnPlateau`.
 
     Elsewhere: `optax.contrib.reduce_on_plateau`, with `accumulation_size` to average the values; its
     comparison is wrong for negative losses.

@@ -79,7 +79,7 @@ def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: Any = Non
         1.0
         1.5
 
-    Source: Polyak 1964; rows S2-27…S2-31 of the notes.
+    Source: Polyak 1964.
 
     Elsewhere: `optax.trace`.
     """
@@ -154,7 +154,7 @@ def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: Any = None) ->
         1.0
         3.0
 
-    Source: Kingma & Ba 2015, section 3; row S2-49 of the notes.
+    Source: Kingma & Ba 2015, section 3.
 
     Elsewhere: `optax.ema`.
     """
@@ -220,7 +220,7 @@ def correct_bias(decay: Number = 0.9) -> CorrectBias:
         1.0
         1.0
 
-    Source: Kingma & Ba 2015, section 3; row S2-49 of the notes.
+    Source: Kingma & Ba 2015, section 3.
 
     Elsewhere: `optax.tree.bias_correction`, a function of the step.
     """

@@ -82,7 +82,7 @@ def add_l2(weight_decay: Rate = 1e-4, mask: Any = "weights_only") -> AddL2:
         >>> print(f"{updates[0]:.2f}")
         0.60
 
-    Source: rows S0-12, S0-16, S4-33 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 7.1.1.
 
     Elsewhere: `optax.add_decayed_weights` (all leaves by default); torch's `weight_decay` in every
     optimizer but AdamW.
@@ -141,7 +141,7 @@ def weight_decay(
         >>> print(f"{updates[0]:.2f}")
         0.40
 
-    Source: Loshchilov & Hutter 2019; rows S0-12, S0-16, S0-17, S4-34 of the notes.
+    Source: Loshchilov & Hutter 2019.
 
     Elsewhere: optax puts `add_decayed_weights` before the rate, so that its η multiplies λ.
     """
@@ -201,7 +201,7 @@ def multiplicative_decay(factor: Number = 0.9999, mask: Any = "weights_only") ->
         >>> print(f"{1.0 + updates[0]:.2f}")
         0.45
 
-    Source: rows S3-33, S3-34 of the notes. After `sgd(η)` it is gradient descent of rate cη on the
+    Source: Hanson & Pratt 1988. After `sgd(η)` it is gradient descent of rate cη on the
     loss plus ½λ‖θ‖² with λ = (1 − c)/(cη); the notes' (1 − c)/2·‖θ‖² is right for η = 1 only, and for
     the decay taken before the step.
 

@@ -62,7 +62,7 @@ def zero_nonfinite() -> ZeroNonfinite:
         >>> print(updates, state.zeroed_steps, state.last_zeroed)
         [0. 1.] 1 1
 
-    Source: row S3-48 of the notes.
+    Source: Pascanu et al. 2013.
 
     Elsewhere: `optax.zero_nans`, which leaves infinite entries and remembers which leaves had a NaN.
     """

@@ -133,8 +133,8 @@ def accumulate_gradients(optimizer: Any, every_k: Rate = 4) -> AccumulateGradien
         [0.]
         [-2.]
 
-    Source: row S3-27 of the notes. A micro-batch under `skip_nonfinite` that is not finite is left out
-    of the mean, and another takes its place.
+    Source: Goyal et al. 2017, section 2.1. A micro-batch under `skip_nonfinite` that is not finite is
+    left out of the mean, and another takes its place.
 
     Elsewhere: `optax.MultiSteps`, its accumulator in float32 also for float64 gradients; it hands on the
     `value` of the last micro-batch, and none to a record (`to_optax` makes it do so). torch adds gradients

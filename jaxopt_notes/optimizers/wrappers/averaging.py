@@ -117,7 +117,7 @@ def ema_params(optimizer: Any, decay: Number = 0.999, *, debias: bool = True) ->
         >>> print(f"{optimizer.evaluation_params(params, state):.4f}")  # (0.5·1 + 1·2)/1.5
         -1.6667
 
-    Source: row S1-70 of the notes (d = 0.995); the correction as in Kingma & Ba 2015, section 3.
+    Source: Polyak & Juditsky 1992; the correction as in Kingma & Ba 2015, section 3.
 
     Elsewhere: torch's `AveragedModel` with `get_ema_multi_avg_fn` starts at the first parameters given;
     `optax.ema` is an average of updates, here `ema`.
@@ -174,7 +174,7 @@ def polyak_average(optimizer: Any, start: Number = 1) -> AverageParams:
         >>> print(optimizer.evaluation_params(params, state))
         -1.5
 
-    Source: Polyak & Juditsky 1992; row S1-70 of the notes.
+    Source: Polyak & Juditsky 1992.
 
     Elsewhere: torch's `AveragedModel` and its ASGD.
     """
@@ -215,7 +215,7 @@ def swa(optimizer: Any, start: Number = 1, every: Number = 1) -> AverageParams:
         >>> print(optimizer.evaluation_params(params, state))
         -2.0
 
-    Source: Izmailov et al. 2018, algorithm 1; row S1-70 of the notes.
+    Source: Izmailov et al. 2018, algorithm 1.
 
     Elsewhere: torch's `swa_utils`, where the loop decides when to average.
     """

@@ -147,7 +147,8 @@ def hypergradient(
         0.700 0.300
         0.730 0.081
 
-    Source: Baydin et al. 2018, equations 5 and 8 (SGD-HD is this around sgd(1.0), Adam-HD around adam(1.0)).
+    Source: Baydin et al. 2018, equations 5 and 8 (SGD-HD is this around sgd(1.0), Adam-HD around
+    adam(1.0)).
 
     Elsewhere: optax and torch have none.
     """

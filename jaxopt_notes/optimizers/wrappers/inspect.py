@@ -105,7 +105,7 @@ def inspect(optimizer: Any) -> Inspect:
         >>> print(state.learning_rate, state.grad_norm, state.update_norm, state.param_norm)
         0.5 5.0 2.5 2.0
 
-    Source: row S1-57 of the notes: ‖u‖/‖θ‖ of about 1e-3 is healthy.
+    Source: the lectures CS231n, "Ratio of weights:updates": ‖u‖/‖θ‖ of about 1e-3 is healthy.
 
     Elsewhere: `optax.inject_hyperparams` puts rates into the state, `optax.measure_with_ema` and
     `optax.snapshot` other numbers.

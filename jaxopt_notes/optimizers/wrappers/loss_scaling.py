@@ -138,13 +138,13 @@ def static_loss_scale(optimizer: Any, scale: Number = 2.0**15) -> StaticLossScal
         >>> w = jnp.array(1.0, jnp.float16)
         >>> state = optimizer.init(w)
         >>> small = lambda w: jnp.float16(1e-4) * (jnp.float16(1e-4) * w)
-        >>> float(jax.grad(small)(w))  # 1e-8 is no number of float16
+        >>> float(jax.grad(small)(w))  # 1e-8 is not a number of float16
         0.0
         >>> scaled = jax.grad(lambda w: optimizer.scale_loss(small(w), state))(w)
         >>> print(f"{float(scaled) / 2**15:.2e}")
         1.00e-08
 
-    Source: Micikevicius et al. 2018, section 3.2; rows S0-33, S0-37 of the notes.
+    Source: Micikevicius et al. 2018, section 3.2.
 
     Elsewhere: `jmp.StaticLossScale`; torch's `GradScaler` is dynamic.
     """
@@ -221,7 +221,7 @@ def dynamic_loss_scale(
         [-1.] 4.0
         [-1.] 8.0
 
-    Source: Micikevicius et al. 2018; rows S0-33, S0-37 of the notes.
+    Source: Micikevicius et al. 2018.
 
     Elsewhere: torch's `GradScaler` (init_scale 2¹⁶), `jmp.DynamicLossScale`; the same rule.
     """

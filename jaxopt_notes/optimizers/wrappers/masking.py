@@ -115,7 +115,7 @@ def masked(optimizer: Any, mask: Any = "weights_only", *, outside: str = "zero")
         >>> print(updates["w"], updates["b"])
         -0.5 0.0
 
-    Source: row S1-79 (freezing) and S4-37 of the notes.
+    Source: Yosinski et al. 2014.
 
     Elsewhere: `optax.masked` passes the raw gradient outside the mask, which a training loop then
     *adds* to the parameters.

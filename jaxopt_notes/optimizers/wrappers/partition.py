@@ -44,7 +44,8 @@ def partition(transforms: Mapping[str, Any], labels: Any) -> Chain:
         >>> print(updates["w"], updates["b"])
         -0.5 0.0
 
-    Source: rows S1-79 of the notes: a head on top of frozen layers, fine-tuning at a tenth of the rate.
+    Source: Howard & Ruder 2018, section 3.2: a head on top of frozen layers, fine-tuning at a tenth of
+    the rate.
 
     Elsewhere: `optax.partition` (`multi_transform`), the same arguments; torch's parameter groups.
     """
@@ -111,7 +112,7 @@ def freeze(mask: Any = None) -> Freeze:
         >>> freeze({"w": False, "b": True}).update({"w": jnp.ones(1), "b": jnp.ones(1)}, ())[0]
         {'b': Array([0.], dtype=float32), 'w': Array([1.], dtype=float32)}
 
-    Source: row S1-79 of the notes.
+    Source: Yosinski et al. 2014.
 
     Elsewhere: `optax.transforms.freeze`, and `optax.set_to_zero` for all leaves; `requires_grad_(False)` in
     torch.
@@ -183,7 +184,7 @@ def layerwise_rates(rates: Mapping[str, Number] | None = None, default: Number =
         >>> print({name: float(u) for name, u in fine_tuning.update(updates, ())[0].items()})
         {'body': 0.10000000149011612, 'head': 1.0}
 
-    Source: row S1-79 of the notes (fine-tuning at a tenth of the rate).
+    Source: Howard & Ruder 2018, section 3.2 (fine-tuning at a tenth of the rate).
 
     Elsewhere: a rate for each group of torch's parameter groups or of `optax.partition`.
     """

@@ -155,7 +155,7 @@ def schedule_free(optimizer: Any, b1: Number = 0.9, weight_power: Number = 2.0) 
         >>> print(state.z, f"{optimizer.evaluation_params(y, state):.2f} {y:.2f}")
         -2.0 -1.50 -1.55
 
-    Source: Defazio et al. 2024, equations 1–3 and section 4; row S1-70 of the notes for averaging.
+    Source: Defazio et al. 2024, equations 1–3 and section 4 for averaging.
 
     Elsewhere: `optax.contrib.schedule_free` has to be told the rate of its base optimizer a second time, and
     asks a schedule for it one step too early: at step 1 for the first update.

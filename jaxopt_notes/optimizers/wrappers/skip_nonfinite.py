@@ -90,7 +90,7 @@ def skip_nonfinite(optimizer: Any) -> SkipNonfinite:
         >>> print(updates, int(state.skipped), int(state.inner.count))
         [0. 0.] 1 0
 
-    Source: row S3-48 of the notes.
+    Source: Micikevicius et al. 2018, section 3.2.
 
     Elsewhere: `optax.apply_if_finite` looks at the updates instead of the gradients and gives in
     after a number of failures in a row.

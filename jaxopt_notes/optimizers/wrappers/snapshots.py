@@ -137,7 +137,7 @@ def snapshots(optimizer: Any, decay_steps: Number = 100, number: int = 5, t_mul:
         >>> optimizer.members(params, state)
         (Array([-4., -6.], dtype=float32), Array([ True,  True], dtype=bool))
 
-    Source: Huang et al. 2017, section 3; Loshchilov & Hutter 2017 for the cycles; row S4-23 of the notes.
+    Source: Huang et al. 2017, section 3; Loshchilov & Hutter 2017 for the cycles.
 
     Elsewhere: neither torch nor optax has it (`optax.snapshot` keeps updates for a look at them).
     """

@@ -47,7 +47,8 @@ def choice(values: Sequence[Number]) -> Choice:
         >>> choice([0.9, 0.99, 0.999]).grid(2)
         Array([0.9  , 0.99 , 0.999], dtype=float32)
 
-    Source: rows S1-40 and S1-43 of the notes (batch = [4, …, 256] changes structure: `static_choice`).
+    Source: Goodfellow, Bengio & Courville 2016, section 11.4.3 (batch = [4, …, 256] changes structure:
+    `static_choice`).
 
     Elsewhere: optuna's suggest_categorical, Ray Tune's choice: both for any object.
     """
@@ -98,7 +99,7 @@ def static_choice(values: Sequence[Hashable]) -> StaticChoice:
         >>> [width.values[i] for i in width.grid(1)]
         [64, 128]
 
-    Source: row S1-40 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 11.4.3.
 
     Elsewhere: optuna and Ray Tune do not tell data from structure; neither compiles.
     """

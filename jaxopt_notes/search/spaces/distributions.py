@@ -62,7 +62,7 @@ def uniform(low: Number, high: Number) -> Uniform:
         >>> uniform(0.0, 0.5).grid(3)
         Array([0.  , 0.25, 0.5 ], dtype=float32)
 
-    Source: row S1-43 of the notes.
+    Source: Bergstra & Bengio 2012; Goodfellow, Bengio & Courville 2016, section 11.4.4.
 
     Elsewhere: the same in optuna (suggest_float) and Ray Tune; scipy.stats.uniform takes low and width.
     """
@@ -99,7 +99,7 @@ def log_uniform(low: Number, high: Number) -> LogUniform:
         >>> [f"{x:g}" for x in log_uniform(1e-4, 1.0).grid(5)]
         ['0.0001', '0.001', '0.01', '0.1', '1']
 
-    Source: row S1-55 of the notes.
+    Source: Bergstra & Bengio 2012; Goodfellow, Bengio & Courville 2016, section 11.4.4.
 
     Elsewhere: optuna's suggest_float(log=True), scipy.stats.loguniform; Ray Tune's loguniform.
     """
@@ -146,7 +146,7 @@ def normal(mean: Number, stddev: Number | None = None) -> Normal:
         >>> normal(1.0, 2.0).grid(1)
         Array([1.], dtype=float32)
 
-    Source: row S1-43 of the notes.
+    Source: Bergstra & Bengio 2012; Goodfellow, Bengio & Courville 2016, section 11.4.4.
 
     Elsewhere: Ray Tune's randn; optuna has none.
     """
@@ -201,7 +201,7 @@ def integers(low: Number, high: Number) -> Integers:
         >>> integers(2, 5).grid(10)
         Array([2, 3, 4], dtype=int32)
 
-    Source: row S1-43 of the notes.
+    Source: Bergstra & Bengio 2012; Goodfellow, Bengio & Courville 2016, section 11.4.4.
 
     Elsewhere: numpy, JAX and Ray Tune leave `high` out too; optuna's suggest_int includes it.
     """

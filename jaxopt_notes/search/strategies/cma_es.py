@@ -226,8 +226,8 @@ def cma_es(
         >>> bool(scores.min() < 1e-3)
         True
 
-    Source: Hansen 2016 (arXiv:1604.00772), with negative weights for the covariance; row S1-51 of the
-    notes: it stops on convergence or on an exhausted budget.
+    Source: Hansen 2016 (arXiv:1604.00772), with negative weights for the covariance: it stops on
+    convergence or on an exhausted budget.
 
     Elsewhere: pycma and optuna's CmaEsSampler; both treat walls otherwise (a smooth transformation, and
     resampling). Restarts there double the population; here the size is fixed.

@@ -191,7 +191,7 @@ def coarse_to_fine(
         >>> print(*strategy.warnings(state))
         rate: the best values are at the lower end, 0, of its range: search beyond it.
 
-    Source: rows S1-52…S1-54 of the notes (the lectures CS231n).
+    Source: the lectures CS231n, "Hyperparameter optimization".
 
     Elsewhere: none of optuna, Ray Tune and scikit-learn zooms; there it is done by hand between studies.
     """

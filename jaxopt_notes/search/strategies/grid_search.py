@@ -92,7 +92,7 @@ def grid_search(points: int | dict[str, int] = 3) -> GridSearch:
         >>> configs["rate"], configs["size"]
         (Array([0., 0., 0., 1., 1., 1.], dtype=float32), Array([ 4,  8, 16,  4,  8, 16], dtype=int32))
 
-    Source: rows S1-40, S1-42, S1-44 of the notes.
+    Source: Goodfellow, Bengio & Courville 2016, section 11.4.3.
 
     Elsewhere: scikit-learn's ParameterGrid and optuna's GridSampler take lists of values and no
     ranges. When few of many dimensions matter, `random_search` tries more values of each.

@@ -43,7 +43,7 @@ def hyperband(max_epochs: int = 27, eta: int = 3, min_epochs: int = 1) -> Succes
 
     Returns:
         A `SuccessiveHalving` strategy with these brackets one after the other; each rung is one batch.
-        R·η^(i−s) is rounded down where R is no power of η.
+        R·η^(i−s) is rounded down where R is not a power of η.
 
     Raises:
         ValueError: a number below its least. TypeError: an argument is not a whole number.

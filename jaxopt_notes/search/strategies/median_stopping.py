@@ -101,7 +101,7 @@ def median_rule(curves: jax.Array, at: jax.Array, grace: int, finished: jax.Arra
 
     Returns:
         A bool for each run [runs]. A run whose latest score is not finite stops at once. While there
-        is no finished run, no other does.
+        is not a finished run, no other does.
 
     Example:
         >>> curves = jnp.array([[4.0, 2.0], [8.0, 6.0], [6.0, jnp.nan], [4.0, jnp.nan]])

@@ -207,7 +207,8 @@ def population_based_training(
         [1 1 1 1] [-1 -1 -1 -1]
         [2 2 2 2] [0 1 1 3]
 
-    Source: Jaderberg et al. 2017, algorithm 1 and section 4.1 (truncation 20 %, tournament, perturbation).
+    Source: Jaderberg et al. 2017, algorithm 1 and section 4.1 (truncation 20 %, tournament,
+    perturbation).
 
     Elsewhere: Ray Tune's PopulationBasedTraining multiplies by 0.8 or 1.2 outside any range, and resamples
     with probability 0.25; optuna has none.

@@ -67,7 +67,7 @@ def random_search(n: int) -> RandomSearch:
         >>> configs["rate"].shape, strategy.remaining(state)
         ((4,), 0)
 
-    Source: Bergstra & Bengio 2012; rows S1-43…S1-45 and S1-47 of the notes.
+    Source: Bergstra & Bengio 2012.
 
     Elsewhere: scikit-learn's ParameterSampler, optuna's RandomSampler: one at a time, on the host.
     """

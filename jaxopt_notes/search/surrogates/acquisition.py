@@ -4,8 +4,8 @@ Each is a plain function of the mean and the standard deviation of f at a point,
 and of a number that trades exploration against exploitation. Scores are minimized: an improvement is a
 value below the best; of an acquisition the largest value wins. They work elementwise on arrays of one shape.
 
-The mean alone is no acquisition function: the point where E f is best is where much is known already
-(row S1-50 of the notes says "maximize the expectation of f"; what is maximized is the expected
+The mean alone is not an acquisition function: the point where E f is best is where much is known already
+(the study notes say "maximize the expectation of f"; what is maximized is the expected
 *improvement*).
 """
 
@@ -33,7 +33,7 @@ def expected_improvement(mean: jax.Array, std: jax.Array, best: jax.Array, xi: N
         >>> print(f"{expected_improvement(jnp.array(0.0), jnp.array(1.0), jnp.array(0.0)):.4f}")
         0.3989
 
-    Source: Jones, Schonlau & Welch 1998, equation 15; rows S1-48, S1-50 of the notes.
+    Source: Jones, Schonlau & Welch 1998, equation 15.
 
     Elsewhere: BoTorch's ExpectedImprovement, for maximization unless told otherwise.
     """
@@ -85,7 +85,7 @@ def probability_of_improvement(
         >>> print(f"{probability_of_improvement(jnp.array(0.0), jnp.array(1.0), jnp.array(0.0), 0.0):.1f}")
         0.5
 
-    Source: Kushner 1964; row S1-50 of the notes.
+    Source: Kushner 1964.
 
     Elsewhere: BoTorch's ProbabilityOfImprovement, without ξ.
     """
@@ -107,7 +107,7 @@ def upper_confidence_bound(mean: jax.Array, std: jax.Array, best: jax.Array, bet
         >>> upper_confidence_bound(jnp.array(3.0), jnp.array(1.0), jnp.array(0.0))
         Array(-1., dtype=float32)
 
-    Source: Cox & John 1992; Srinivas et al. 2010, where β² is called β; row S1-48 of the notes.
+    Source: Cox & John 1992; Srinivas et al. 2010, where β² is called β.
 
     Elsewhere: BoTorch's UpperConfidenceBound takes β², and maximizes.
     """

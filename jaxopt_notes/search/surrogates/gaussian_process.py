@@ -85,7 +85,7 @@ def gaussian_process(
         >>> print(f"{mean[0]:.3f} {std[0]:.3f}")
         2.000 0.000
 
-    Source: Rasmussen & Williams 2006, chapters 2, 4.2 and 5; rows S1-48, S1-49 of the notes.
+    Source: Rasmussen & Williams 2006, chapters 2, 4.2 and 5.
 
     Elsewhere: scikit-learn's GaussianProcessRegressor (ConstantKernel · Matern + alpha) is the same on the
     host; its WhiteKernel adds the noise to the predicted variance too. GPyTorch, tinygp.

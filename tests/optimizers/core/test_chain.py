@@ -72,7 +72,7 @@ def test_functions_of_another_library_take_what_they_ask_for():
 
 
 def test_what_is_wrong_is_named():
-    with pytest.raises(TypeError, match=r"is no gradient transform: expected an object with init"):
+    with pytest.raises(TypeError, match=r"is not a gradient transform: expected an object with init"):
         chain(sgd(), jnp.sin)
     optimizer = chain(sgd(), adam())
     state = chain(sgd()).init(jnp.ones(2))

@@ -20,7 +20,7 @@ from tests.optimizers.runs import loss_of
 
 LOW = ("bfloat16", "packed", "8bit")
 HOLDERS = [name for name, factory in OPTIMIZERS.items() if hasattr(factory(), "state_dtype")]
-# Parameters in a state and covariances of gradients are no moments of gradients: kept exactly.
+# Parameters in a state and covariances of gradients are not moments of gradients: kept exactly.
 EXACT = ("start", "z", "left", "right", "left_basis", "right_basis")
 NOISY = {("dadapt_adam", "8bit"): 0.1}  # its rate has grown a millionfold within these steps: it oscillates
 OF_MATRICES = ("muon", "soap")  # beside a gradient of low rank there is rounding alone, which they scale up

@@ -33,7 +33,7 @@ def test_the_last_ones_are_kept_the_oldest_first():
 @pytest.mark.notes("S4-23")
 @pytest.mark.parametrize("t_mul", [1.0, 1.5, 2.0])
 def test_cycles_end_where_those_of_sgdr_do(t_mul):
-    """At the last step before the rate jumps up, also where cycles are no whole numbers of steps."""
+    """At the last step before the rate jumps up, also where cycles are not whole numbers of steps."""
     rate = sgdr(1.0, 3, t_mul)
     values = np.array([rate(step) for step in range(41)])
     ends = np.nonzero(np.diff(values) > 1e-3)[0] + 1  # the first step of a new cycle: so many were made
