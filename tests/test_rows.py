@@ -118,3 +118,7 @@ def test_an_unknown_row_fails_the_command(monkeypatch, capsys, repository):
     monkeypatch.setattr(rows, "coverage", lambda: read(repository))
     assert rows.main([]) == 1
     assert "S9-99" in capsys.readouterr().err
+
+
+def test_the_page_for_readers_is_up_to_date():
+    assert rows.PAGE.read_text(encoding="utf-8") == rows.page(rows.coverage()), "python -m tests.rows --write"
