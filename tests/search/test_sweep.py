@@ -154,4 +154,9 @@ def test_every_draw_has_a_key_of_its_own(monkeypatch):
     monkeypatch.setattr(importlib.import_module("jaxopt_notes.search.sweep"), "Rounds", Noted)
     with pytest.raises(Stop):
         run(seeds=3)
-    assert len({tuple(jax.random.key_data(key).tolist()) for key in found}) == 7
+    seeds, others = found[:3], found[3:]
+    children = [
+        child for key in others for child in jax.random.split(key, 3)
+    ]  # what a strategy may make of it
+    keys = [tuple(jax.random.key_data(key).tolist()) for key in [*seeds, *others, *children]]
+    assert len(set(keys)) == 3 + 4 + 12
