@@ -7,17 +7,18 @@ data, so a number that a peer changes from step to step (torch's ε in RAdam) is
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
 import jaxopt_notes.optimizers as ours
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from tests.interop import peers
+from tests.interop.peers import ALL, assert_different, assert_same
+from tests.interop.peers import falling_rate as schedule
 from tests.optimizers.runs import follow, random_grads
 
 STEPS = 200
-ALL = None  # the mask of the peers, who decay every leaf
 
 
 def start():
@@ -25,22 +26,17 @@ def start():
     return {"kernel": rng.normal(size=(3, 2)), "bias": rng.normal(size=(3,))}
 
 
-def schedule(step):
-    """A rate that falls from 0.05 by 1% a step."""
-    return 0.05 * 0.99 ** jnp.asarray(step, jnp.result_type(float))
-
-
 def our_path(optimizer):
     return follow(optimizer, start(), random_grads(STEPS))[0]
 
 
-def assert_same(found, expected):
-    for name, path in found.items():
-        np.testing.assert_allclose(path, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+def optax_path(transform):
+    return peers.optax_path(transform, start(), random_grads(STEPS))[0]
 
 
-def assert_different(found, expected, least=1e-3):
-    assert max(abs(np.asarray(path) - expected[name]).max() for name, path in found.items()) > least
+def torch_path(torch, name, falling=False, **arguments):
+    rate = schedule if falling else None
+    return peers.torch_path(torch, name, start(), random_grads(STEPS), rate, **arguments)
 
 
 # optax
@@ -51,18 +47,6 @@ def optax(x64):
     optax = pytest.importorskip("optax")
     pytest.importorskip("optax.contrib")
     return optax
-
-
-def optax_path(transform):
-    def step(carry, g):
-        params, state = carry
-        updates, state = transform.update(g, state, params)
-        params = apply_updates(params, updates)
-        return (params, state), params
-
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        run = jax.jit(lambda params, grads: lax.scan(step, (params, transform.init(params)), grads)[1])
-        return run(start(), random_grads(STEPS))
 
 
 OTHER = {"b1": 0.8, "b2": 0.99, "eps": 1e-4}
@@ -158,23 +142,6 @@ def torch(x64):
     torch.set_default_dtype(torch.float64)
     yield torch
     torch.set_default_dtype(usual)
-
-
-def torch_path(torch, name, falling=False, **arguments):
-    """The path of a torch optimizer on the same gradients."""
-    leaves = {name: torch.nn.Parameter(torch.tensor(p)) for name, p in start().items()}
-    optimizer = getattr(torch.optim, name)(leaves.values(), **arguments)
-    grads = random_grads(STEPS)
-    path = {name: [] for name in leaves}
-    for step in range(STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = float(schedule(step)) if falling else group["lr"]
-        for name, leaf in leaves.items():
-            leaf.grad = torch.tensor(grads[name][step])
-        optimizer.step()
-        for name, leaf in leaves.items():
-            path[name].append(leaf.detach().numpy().copy())
-    return {name: np.stack(points) for name, points in path.items()}
 
 
 BETAS = {"betas": (0.8, 0.99), "eps": 1e-4}

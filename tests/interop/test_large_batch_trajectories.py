@@ -1,34 +1,17 @@
 """Large-batch, sign and memory-saving optimizers beside those of optax and torch: the same to 1e-9 over
 200 steps in float64, or with the stated difference in definition counted in."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 import jaxopt_notes.optimizers as ours
-from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from tests.interop import peers
+from tests.interop.peers import ALL, assert_different
+from tests.interop.peers import falling_rate as schedule
 from tests.optimizers.runs import follow
 
 STEPS = 200
-ALL = None  # the mask of the peers, who decay every leaf
 SHAPES = {"kernel": (4, 3), "deep": (3, 2, 2), "bias": (3,)}
-
-
-@pytest.fixture
-def optax(x64):
-    return pytest.importorskip("optax")
-
-
-@pytest.fixture
-def torch(x64):
-    return pytest.importorskip("torch")
-
-
-def schedule(step):
-    """A rate that falls from 0.05 by 1% a step."""
-    return 0.05 * 0.99 ** jnp.asarray(step, jnp.result_type(float))
 
 
 def random_params():
@@ -46,37 +29,15 @@ def our_path(optimizer):
 
 
 def optax_path(transform):
-    def step(carry, g):
-        params, state = carry
-        updates, state = transform.update(g, state, params)
-        params = apply_updates(params, updates)
-        return (params, state), params
-
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax mixes both
-        run = jax.jit(lambda params, grads: lax.scan(step, (params, transform.init(params)), grads)[1])
-        return run(random_params(), random_grads())
+    return peers.optax_path(transform, random_params(), random_grads())[0]
 
 
 def torch_path(torch, name, **arguments):
-    leaves = {name: torch.nn.Parameter(torch.tensor(p)) for name, p in random_params().items()}
-    optimizer = getattr(torch.optim, name)(leaves.values(), **arguments)
-    grads, path = random_grads(), {name: [] for name in leaves}
-    for step in range(STEPS):
-        for name, leaf in leaves.items():
-            leaf.grad = torch.tensor(grads[name][step])
-        optimizer.step()
-        for name, leaf in leaves.items():
-            path[name].append(leaf.detach().numpy().copy())
-    return {name: np.stack(points) for name, points in path.items()}
+    return peers.torch_path(torch, name, random_params(), random_grads(), **arguments)
 
 
 def assert_same(found, expected, names=SHAPES, rtol=1e-9):
-    for name in names:
-        np.testing.assert_allclose(found[name], expected[name], rtol=rtol, atol=rtol / 1000, err_msg=name)
-
-
-def assert_different(found, expected, least=1e-3):
-    assert max(abs(np.asarray(path) - expected[name]).max() for name, path in found.items()) > least
+    peers.assert_same(found, expected, rtol, rtol / 1000, names)
 
 
 SAME_ARGUMENTS = [

@@ -10,22 +10,13 @@ from jax import lax
 import jaxopt_notes.optimizers as ours
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, newton_schulz
+from tests.interop import peers
 
 STEPS = 200
 SHAPES = {"kernel": (4, 3), "wide": (2, 5), "bias": (3,)}
 CURVATURES = {
     name: np.linspace(0.5, 3.0, int(np.prod(shape))).reshape(shape) for name, shape in SHAPES.items()
 }
-
-
-@pytest.fixture
-def optax(x64):
-    return pytest.importorskip("optax")
-
-
-@pytest.fixture
-def torch(x64):
-    return pytest.importorskip("torch")
 
 
 def start():
@@ -60,17 +51,16 @@ def path(optimizer, params=None, state=None, extra=lambda value, params, slope: 
         return jax.jit(lambda s: lax.scan(step, (params, state), s)[1])(noise() if steps is None else steps)
 
 
-def at(tree, t):
-    return jax.tree.map(lambda x: x[t], tree)
-
-
 def assert_same(found, expected, rtol=1e-9):
-    for name in SHAPES:
-        np.testing.assert_allclose(found[name], expected[name], rtol=rtol, atol=rtol / 10, err_msg=name)
+    peers.assert_same(found, expected, rtol, rtol / 10, SHAPES)
 
 
 def assert_different(found, expected, least=1e-4):
-    assert max(abs(np.asarray(found[name]) - expected[name]).max() for name in SHAPES) > least
+    peers.assert_different({name: found[name] for name in SHAPES}, expected, least)
+
+
+def at(tree, t):
+    return jax.tree.map(lambda x: x[t], tree)
 
 
 # Muon

@@ -3,22 +3,16 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import lax
 
 import jaxopt_notes.optimizers as ours
-from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from tests.interop import peers
+from tests.interop.peers import ALL, assert_different
+from tests.interop.peers import falling_rate as schedule
 from tests.optimizers.runs import follow, random_grads, random_params
 
 STEPS = 100
-ALL = None  # the mask of the peers, who decay every leaf
-
-
-def schedule(step):
-    """A rate that falls from 0.05 by 3% a step."""
-    return 0.05 * 0.97 ** jnp.asarray(step, jnp.result_type(float))
 
 
 def our_path(optimizer):
@@ -26,33 +20,20 @@ def our_path(optimizer):
     return path
 
 
+def optax_path(transform, grads=None):
+    grads = random_grads(STEPS) if grads is None else grads
+    return peers.optax_path(transform, random_params(), grads)[0]
+
+
+def torch_path(torch, name, clip=None, schedule=None, **arguments):
+    return peers.torch_path(torch, name, random_params(), random_grads(STEPS), schedule, clip, **arguments)
+
+
 def assert_same(found, expected, rtol=1e-10):
-    for name, path in found.items():
-        np.testing.assert_allclose(path, expected[name], rtol=rtol, atol=1e-12, err_msg=name)
-
-
-def assert_different(found, expected, least=1e-3):
-    assert max(abs(np.asarray(path) - expected[name]).max() for name, path in found.items()) > least
+    peers.assert_same(found, expected, rtol)
 
 
 # optax
-
-
-@pytest.fixture
-def optax():
-    return pytest.importorskip("optax")
-
-
-def optax_path(transform, grads=None):
-    def step(carry, g):
-        params, state = carry
-        updates, state = transform.update(g, state, params)
-        params = apply_updates(params, updates)
-        return (params, state), params
-
-    with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
-        run = jax.jit(lambda params, grads: lax.scan(step, (params, transform.init(params)), grads)[1])
-        return run(random_params(), random_grads(STEPS) if grads is None else grads)
 
 
 SAME_ARGUMENTS = [
@@ -147,30 +128,6 @@ def test_optax_apply_if_finite(optax, x64):
 
 
 # torch
-
-
-@pytest.fixture
-def torch():
-    return pytest.importorskip("torch")
-
-
-def torch_path(torch, name, clip=None, schedule=None, **arguments):
-    """The path of a torch optimizer on the same gradients."""
-    leaves = {name: torch.nn.Parameter(torch.tensor(p)) for name, p in random_params().items()}
-    optimizer = getattr(torch.optim, name)(leaves.values(), **arguments)
-    grads = random_grads(STEPS)
-    path = {name: [] for name in leaves}
-    for step in range(STEPS):
-        for group in optimizer.param_groups:
-            group["lr"] = group["lr"] if schedule is None else float(schedule(step))
-        for name, leaf in leaves.items():
-            leaf.grad = torch.tensor(grads[name][step])
-        if clip is not None:
-            clip(leaves.values())
-        optimizer.step()
-        for name, leaf in leaves.items():
-            path[name].append(leaf.detach().numpy().copy())
-    return {name: np.stack(points) for name, points in path.items()}
 
 
 decayed = functools.partial(ours.add_l2, mask=ALL)

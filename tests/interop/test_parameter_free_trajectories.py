@@ -13,11 +13,6 @@ from tests.optimizers.runs import random_grads, random_params
 STEPS = 200
 
 
-@pytest.fixture
-def optax(x64):
-    return pytest.importorskip("optax")
-
-
 def our_path(optimizer):
     """A bowl with noisy gradients: the parameters and the states after each step. Estimates have a limit."""
 

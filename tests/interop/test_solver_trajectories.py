@@ -10,11 +10,7 @@ import jaxopt_notes.optimizers as ours
 from jaxopt_notes import projections
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.problems import rosenbrock
-
-
-@pytest.fixture
-def optax(x64):
-    return pytest.importorskip("optax")
+from tests.interop import peers
 
 
 def tree():
@@ -45,8 +41,7 @@ def path(optimizer, loss, start, steps):
 
 
 def assert_same(found, expected):
-    for name, points in found.items():
-        np.testing.assert_allclose(points, expected[name], rtol=1e-9, atol=1e-9, err_msg=name)
+    peers.assert_same(found, expected, atol=1e-9)
 
 
 @pytest.mark.full

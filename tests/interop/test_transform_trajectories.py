@@ -7,21 +7,12 @@ import pytest
 from jax import lax
 
 import jaxopt_notes.optimizers as ours
-from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.schedules.plateau import plateau
+from tests.interop import peers
+from tests.interop.peers import assert_same
 from tests.optimizers.runs import follow, random_grads, random_params
 
 STEPS = 200
-
-
-@pytest.fixture
-def optax(x64):
-    return pytest.importorskip("optax")
-
-
-@pytest.fixture
-def torch(x64):
-    return pytest.importorskip("torch")
 
 
 def our_path(optimizer):
@@ -29,20 +20,7 @@ def our_path(optimizer):
 
 
 def optax_path(transform):
-    def step(carry, g):
-        params, state = carry
-        updates, state = transform.update(g, state, params)
-        params = apply_updates(params, updates)
-        return (params, state), (params, state)
-
-    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        run = jax.jit(lambda params, grads: lax.scan(step, (params, transform.init(params)), grads)[1])
-        return run(random_params(), random_grads(STEPS))
-
-
-def assert_same(found, expected):
-    for name, path in found.items():
-        np.testing.assert_allclose(path, expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+    return peers.optax_path(transform, random_params(), random_grads(STEPS))
 
 
 BEFORE_ADAM = [
