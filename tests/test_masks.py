@@ -260,3 +260,15 @@ def test_map_params_of_optax_finds_the_parameters_in_a_masked_state():
         counts = [x for x in jax.tree.leaves(found) if x.dtype == jnp.int32]
         assert not any(np.any(count) for count in counts)
         assert jax.tree.structure(found) == jax.tree.structure(state)
+
+
+def test_marks_are_equal_where_their_source_and_their_label_are():
+    """They are structure of records: two labels of one tree must not share a program."""
+    labels = {"w": "a", "b": "b"}
+    a, b = (Marks.of(label, labels, ("a", "b")) for label in ("a", "b"))
+    assert a == Marks.of("a", dict(labels), ("a", "b"))
+    assert hash(a) == hash(Marks.of("a", dict(labels), ("a", "b")))
+    assert a != b
+    assert as_mask({"w": True, "b": False}) == as_mask({"b": False, "w": True})
+    assert as_mask({"w": True, "b": False}) != as_mask({"w": True, "c": False})
+    assert as_mask([True, False]) != as_mask((True, False))

@@ -158,7 +158,7 @@ def test_numbers_may_be_arrays_or_tracers_in_the_adapter():
 
 
 def test_the_adapter_refuses_what_is_no_transform_and_says_when_optax_is_missing(monkeypatch):
-    with pytest.raises(TypeError, match="no gradient transform"):
+    with pytest.raises(TypeError, match="not a gradient transform"):
         to_optax(0.1)
     monkeypatch.setitem(sys.modules, "optax", None)
     with pytest.raises(ModuleNotFoundError, match="pip install optax"):

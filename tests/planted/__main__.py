@@ -9,7 +9,7 @@ Tests run in an order that finds a killer soon: the file that mirrors the module
 docstring examples; then the other tests of the folder; then the properties, comparisons with peers and
 tests of the whole that name what the module defines. The copies share the tree's cache of compiled
 programs, so that only what a fault changes is compiled again. Every test that caught a fault is run once
-more without any: one that fails there too has caught nothing.
+more without any: one that fails there too has caught nothing, and the run goes on without it.
 
 The exit status is 1 if fewer than 95% of the faults are caught, or fewer than 90% in a subpackage.
 """
@@ -73,8 +73,8 @@ def _public_names(source: str) -> list[str]:
     return [node.name for node in nodes if not node.name.startswith("_")]
 
 
-def run_fault(tree: pathlib.Path, fault: Fault) -> Result:
-    """Plant, test, and put the file back."""
+def run_fault(tree: pathlib.Path, fault: Fault, broken: Sequence[str] = ()) -> Result:
+    """Plant, test, and put the file back. Broken tests, which fail without any fault, are left out."""
     began, path = time.perf_counter(), tree / fault.file
     source = path.read_text(encoding="utf-8")
     of_files = stages(tree, fault)
@@ -85,7 +85,7 @@ def run_fault(tree: pathlib.Path, fault: Fault) -> Result:
         path.write_text(fault.planted(source), encoding="utf-8")
         for command in commands:
             if command and outcome == "survived":
-                outcome, killer = run_tests(tree, command)
+                outcome, killer = run_tests(tree, [*command, *(f"--deselect={name}" for name in broken)])
     finally:
         path.write_text(source, encoding="utf-8")
     return fault, outcome, killer, time.perf_counter() - began
@@ -141,34 +141,41 @@ def copies(number: int) -> Iterator[queue.Queue]:
 def run_all(chosen: Sequence[Fault], jobs: int, report: pathlib.Path) -> list[Result]:
     """All results, in the order of the list; each is printed and written as soon as it is known."""
     found: dict[str, Result] = {}
+    broken: list[str] = []
+    pending = list(chosen)
     with copies(jobs) as trees, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
 
         def run(fault: Fault) -> Result:
             tree = trees.get()
             try:
-                return run_fault(tree, fault)
+                return run_fault(tree, fault, broken)
             finally:
                 trees.put(tree)
 
-        tasks = [pool.submit(run, fault) for fault in chosen]
         try:
-            for task in concurrent.futures.as_completed(tasks):
-                fault, outcome, killer, seconds = found[task.result()[0].id] = task.result()
-                print(f"{outcome:9} {seconds:6.1f} s  {fault.id}  {killer}", flush=True)
-                write([found[fault.id] for fault in chosen if fault.id in found], report)
+            while pending:
+                for task in concurrent.futures.as_completed([pool.submit(run, fault) for fault in pending]):
+                    fault, outcome, killer, seconds = found[task.result()[0].id] = task.result()
+                    print(f"{outcome:9} {seconds:6.1f} s  {fault.id}  {killer}", flush=True)
+                    write([found[fault.id] for fault in chosen if fault.id in found], report)
+                tree = trees.get()
+                new = failing(tree, sorted({found[fault.id][2] for fault in pending}))
+                trees.put(tree)
+                for name in new:
+                    print(f"fails without any fault: {name}", flush=True)
+                broken += new
+                pending = [fault for fault in pending if found[fault.id][2] in new]
         finally:
             pool.shutdown(cancel_futures=True)
-        results = [found[fault.id] for fault in chosen]
-        killers = sorted({killer for _, outcome, killer, _ in results if outcome == "killed"})
-        tests = [killer for killer in killers if "::" in killer]
-        for killer in tests if tests and run_tests(tree := trees.get(), tests)[0] == "killed" else ():
-            if run_tests(tree, [killer])[0] == "killed":
-                results = [
-                    (fault, "unsound" if by == killer else outcome, by, seconds)
-                    for fault, outcome, by, seconds in results
-                ]
-    write(results, report)
-    return results
+    return [found[fault.id] for fault in chosen]
+
+
+def failing(tree: pathlib.Path, tests: Sequence[str]) -> list[str]:
+    """Which of these tests fail without any fault."""
+    tests = [name for name in tests if "::" in name]
+    if not tests or run_tests(tree, tests)[0] == "survived":
+        return []
+    return [name for name in tests if run_tests(tree, [name])[0] == "killed"]
 
 
 def write(results: Sequence[Result], report: pathlib.Path) -> None:

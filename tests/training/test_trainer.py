@@ -422,7 +422,7 @@ def test_a_trainer_is_data(key):
     [
         ({"batch_size": 0}, r"Trainer\(batch_size\) is 0"),
         ({"model": 3}, r"Trainer\(model\) is 3, expected an object with init and apply"),
-        ({"optimizer": "adam"}, r"no gradient transform"),
+        ({"optimizer": "adam"}, r"not a gradient transform"),
         ({"loss": "mse"}, r"Trainer\(loss\) is 'mse', expected a function"),
         (
             {"loss": lambda o, y: jnp.mean((o - y) ** 2)},

@@ -79,6 +79,9 @@ def test_eight_bits_keep_signs_and_small_squares():
     found = decode(encode((x**2 * 1e-9,), slot.leaves, jnp.uint32(1)))[0]
     assert (found[:4] > 0).all()
     assert not found[4:].any()
+    tiny = jnp.concatenate([jnp.ones(1), jnp.full(255, 1e-14), jnp.zeros(BLOCK * 20)])
+    (slot,) = moments(tiny, (2,), "8bit")
+    assert (decode(encode((tiny,), slot.leaves, jnp.uint32(1)))[0][:256] > 0).all()
 
 
 def test_random_bits_are_uniform_and_differ_by_position_and_seed():

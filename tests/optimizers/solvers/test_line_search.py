@@ -101,5 +101,5 @@ def test_without_the_loss_it_says_so():
             optimizer.update(x, optimizer.init(x), x)
     with pytest.raises(ValueError, match="initial_guess_strategy"):
         line_search(sgd(1.0), initial_guess_strategy="double")
-    with pytest.raises(TypeError, match="no gradient transform"):
+    with pytest.raises(TypeError, match="not a gradient transform"):
         line_search(0.1)

@@ -112,5 +112,5 @@ def test_errors_name_everything():
         hypergradient(sgd(1.0), -1.0)
     with pytest.raises(ValueError, match=r"hypergradient\(rule\) is 'wild'"):
         hypergradient(sgd(1.0), rule="wild")
-    with pytest.raises(TypeError, match="no gradient transform"):
+    with pytest.raises(TypeError, match="not a gradient transform"):
         hypergradient(0.1)

@@ -92,5 +92,5 @@ def test_missing_gradients_stay_missing():
 def test_wrong_words_are_named():
     with pytest.raises(ValueError, match=r"masked\(outside\) is 'one', expected one of 'zero', 'raw'"):
         masked(sgd(), outside="one")
-    with pytest.raises(TypeError, match="no gradient transform"):
+    with pytest.raises(TypeError, match="not a gradient transform"):
         masked(lambda g: g)
