@@ -98,7 +98,7 @@ def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
         (["sweep", "--batch-size", "-1"], "--batch-size is -1"),
         (["--bogus"], "unrecognized arguments: --bogus"),
         (["--epochs", "ten"], "invalid int value: 'ten'"),
-        (["--optimizer", "adamm"], "expected one of 'sgd'"),
+        (["--optimizer", "adamm"], "expected one of 'adabelief', 'adadelta'"),
         (["--space", "dropout=uniform(0.9, 0.1)"], "expected low <= high"),
         (["--space", "learning_rate=log_uniform(0, 1)"], "log_uniform"),
         (["--space", "width=uniform(1, 2)"], "with a name of b1, b2"),

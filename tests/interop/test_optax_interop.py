@@ -157,7 +157,7 @@ def test_numbers_may_be_arrays_or_tracers_in_the_adapter():
     np.testing.assert_allclose(jax.jit(jax.vmap(last))(rates), np.stack(expected), rtol=1e-9)
 
 
-def test_the_adapter_refuses_what_is_no_transform_and_says_when_optax_is_missing(monkeypatch):
+def test_the_adapter_refuses_what_is_not_a_transform_and_says_when_optax_is_missing(monkeypatch):
     with pytest.raises(TypeError, match="not a gradient transform"):
         to_optax(0.1)
     monkeypatch.setitem(sys.modules, "optax", None)

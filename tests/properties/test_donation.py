@@ -6,7 +6,7 @@ import pytest
 
 from tests.properties.registry import inputs, params, space, subjects
 
-STATEFUL = ("optimizers", "transforms", "wrappers", "aggregations", "layers", "strategies")
+STATEFUL = ("optimizers", "transforms", "wrappers", "aggregations", "solvers", "layers", "strategies")
 
 
 def fresh(subject, record):
