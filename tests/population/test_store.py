@@ -160,7 +160,7 @@ def test_another_run_is_refused_with_the_difference(tmp_path):
     with pytest.raises(ValueError, match=r"holds another run; what differs: epochs was 3 and is 4\. Name"):
         Store(tmp_path, SETTINGS | {"epochs": "4"})
     (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ValueError, match="no record of a run"):
+    with pytest.raises(ValueError, match="not a record of a run"):
         Store(tmp_path, SETTINGS)
 
 
