@@ -36,6 +36,7 @@ from tests.planted import ROOT, Fault, faults
 
 Result = tuple[Fault, str, str, float]  # the fault, "killed", "survived", …, the first killer, seconds
 ALL, EACH = 0.95, 0.90  # what must be caught, of all and in each subpackage
+RUNNING: set[int] = set()  # process groups, which end with this one
 LIMIT = 1800  # seconds a stage may take; a fault that makes a loop endless is caught by it
 
 
@@ -103,14 +104,14 @@ def run_tests(tree: pathlib.Path, arguments: Sequence[str]) -> tuple[str, str]:
         command, cwd=tree, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         start_new_session=True,
     ) as process:  # fmt: skip
+        RUNNING.add(process.pid)
         try:
             output, _ = process.communicate(timeout=LIMIT)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return "killed", f"more than {LIMIT} s"
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+        finally:
+            RUNNING.discard(process.pid)
     if process.returncode in (0, 5):  # 5: no test was selected
         return "survived", ""
     failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
@@ -165,8 +166,11 @@ def run_all(chosen: Sequence[Fault], jobs: int, report: pathlib.Path) -> list[Re
                     print(f"fails without any fault: {name}", flush=True)
                 broken += new
                 pending = [fault for fault in pending if found[fault.id][2] in new]
-        finally:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for group in tuple(RUNNING):
+                os.killpg(group, signal.SIGKILL)
+            raise
     return [found[fault.id] for fault in chosen]
 
 
@@ -234,6 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         print("\n".join(f"{fault.id:32} {fault.file}: {fault.fault}" for fault in chosen))
         return 0
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     results = run_all(chosen, options.jobs, options.output)
     print(f"\n{table(results)}\n\nwritten to {options.output}")
     for fault, outcome, killer, _ in results:
