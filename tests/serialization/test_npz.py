@@ -100,7 +100,7 @@ def test_parts_in_the_same_place_and_claims_that_cannot_be(tmp_path):
         twice: "v.npy is there twice",
         archive({"v.npy": V}, compression=zipfile.ZIP_BZIP2): "compressed in a way",
         archive({"v.npy": V, "kinds.json": b"[1]"}): "list of kinds",
-        archive({"kinds.json": b"{"}): "no .npz file",
+        archive({"kinds.json": b"{"}): "not an .npz file",
     }.items():
         path.write_bytes(bad)
         with pytest.raises(ValueError, match=message):
