@@ -28,7 +28,7 @@ def read_axis(text: str) -> Any:
 
     Example:
         >>> read_axis("uniform(0, high=0.5)"), read_axis("1e-3")
-        (Uniform(low=0, high=0.5), 0.001)
+        (Uniform(low=0.0, high=0.5), 0.001)
     """
     try:
         node = ast.parse(text.strip(), mode="eval").body
