@@ -83,6 +83,7 @@ def test_a_record_with_a_mask_and_one_with_iterates_stand_in_a_partition():
     assert_equal(optax.partition(ours, LABELS), optax.partition(theirs, LABELS))
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_is_itself_in_a_chain_of_optax(name):
     """Those that need the loss as well through the adapter: optax hands it on to its own kind only."""

@@ -69,8 +69,13 @@ def run_population(key):
     return out["w"], jax.random.key_data(out["key"])
 
 
+QUICK = ("jax_debug_nans", "jax_disable_jit")
+
+
 @pytest.mark.parametrize("run", [run_fit, run_sweep, run_population])
-@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.full) for name in FLAGS]
+)
 def test_a_flag_changes_nothing(name, run, key, flag):
     want = run(key)
     flag(name, FLAGS[name])

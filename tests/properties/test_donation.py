@@ -31,6 +31,7 @@ def buffers(tree):
     return found
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("subject", subjects(*STATEFUL), ids=str)
 def test_a_fresh_state_can_be_donated(subject):
     as_array = lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf  # noqa: E731

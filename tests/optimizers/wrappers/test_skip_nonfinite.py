@@ -36,9 +36,10 @@ def gradients(bad, at):
     return grads
 
 
+@pytest.mark.full
 @pytest.mark.notes("S3-48")
 @pytest.mark.parametrize("name", INNER)
-def test_bad_steps_might_as_well_not_have_been(name):
+def test_a_run_with_bad_steps_is_the_run_without_them(name):
     """Parameters and state after steps 0…11 without 3 and 4 are those of a run that never saw them."""
     grads = gradients(np.inf, [3])
     grads["bias"][4, 0] = np.nan

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxopt_notes.search.surrogates.fitting import FITTED, fit_scores, standardize
 from jaxopt_notes.search.surrogates.gaussian_process import (
@@ -36,6 +37,7 @@ def test_nothing_known_and_nothing_different_are_zeros():
     np.testing.assert_array_equal(standardize(jnp.full(3, jnp.inf), jnp.zeros(3, bool))[0], jnp.zeros(3))
 
 
+@pytest.mark.full
 def test_the_fit_looks_at_a_few_scores_of_many(x64):
     """Of 500 scores 128, evenly: the process that they make likely has learnt what matters."""
     x = jnp.asarray(np.random.default_rng(0).random((600, 2)))
