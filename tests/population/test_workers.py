@@ -103,3 +103,19 @@ def test_an_interrupted_delivery_is_made_once_more():
     with pytest.raises(KeyboardInterrupt):
         run_chunks(lambda chunk: chunk, [7], 1, deliver)
     assert attempts == [7, 7]
+
+
+def test_the_first_error_is_raised_and_not_a_later_one():
+    failed = threading.Event()
+
+    def both_fail(chunk):
+        if chunk == 0:
+            failed.set()
+            raise ValueError("the first")
+        failed.wait(5)
+        time.sleep(0.1)  # until the first has been seen
+        raise KeyError("a later one")
+
+    _, run = collect(both_fail, range(2))
+    with pytest.raises(ValueError, match="the first"):
+        run()

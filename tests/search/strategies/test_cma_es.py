@@ -191,6 +191,28 @@ def test_the_diverged_are_last_and_poison_nothing(x64, key):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
 
+def test_it_has_converged_when_its_widest_axis_is_below_the_tolerance(key):
+    """σ·√(max C) of a wide and a narrow axis; then nothing remains, unless it starts anew."""
+    state = cma_es(12, 6, sigma=0.1).init(key, cube(2))
+    state = state._replace(covariance=jnp.diag(jnp.array([9.0, 0.01])))
+    for tolerance, converged in ((0.0, False), (0.29, False), (0.31, True)):
+        assert cma_es(12, 6, tolerance=tolerance).converged(state) == converged
+        assert cma_es(12, 6, tolerance=tolerance).remaining(state) == (0 if converged else 6)
+        assert cma_es(12, 6, tolerance=tolerance, restart=True).remaining(state) == 6
+
+
+def test_a_restart_begins_with_a_fresh_distribution(key):
+    strategy = cma_es(12, 6, sigma=0.1, tolerance=1.0, restart=True)
+    state = strategy.init(key, cube(2))
+    narrow = state._replace(covariance=1e-8 * jnp.eye(2), path_c=jnp.ones(2), generation=jnp.asarray(7))
+    _, fresh = strategy.ask(narrow, key, 6)
+    np.testing.assert_array_equal(fresh.covariance, np.eye(2))
+    np.testing.assert_allclose(fresh.sigma, 0.1)
+    assert fresh.generation == 0
+    assert (fresh.mean != narrow.mean).all()
+    assert not fresh.path_c.any()
+
+
 @pytest.mark.full
 @pytest.mark.notes("S1-51")
 def test_it_ends_on_convergence_or_when_the_budget_is_spent(key):
