@@ -175,14 +175,13 @@ def on_cpu():
 
 
 @pytest.fixture
-def compiled_as_for_users(on_cpu, monkeypatch, request):
+def compiled_as_for_users(on_cpu, monkeypatch):
     """What is compiled explicitly has the code that users' programs have: for tests that read it."""
-    if not request.config.option.full:
-        options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
-        if OLD_GENERATOR:
-            options["xla_cpu_use_fusion_emitters"] = True
-        compile_ = functools.partialmethod(jax.stages.Lowered.compile, compiler_options=options)
-        monkeypatch.setattr(jax.stages.Lowered, "compile", compile_)
+    options = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
+    if OLD_GENERATOR:
+        options["xla_cpu_use_fusion_emitters"] = True
+    compile_ = functools.partialmethod(jax.stages.Lowered.compile, compiler_options=options)
+    monkeypatch.setattr(jax.stages.Lowered, "compile", compile_)
 
 
 @pytest.fixture
