@@ -106,14 +106,13 @@ def test_an_interrupted_delivery_is_made_once_more():
 
 
 def test_the_first_error_is_raised_and_not_a_later_one():
-    failed = threading.Event()
+    together = threading.Barrier(2, timeout=5)
 
     def both_fail(chunk):
+        together.wait()  # what has not begun when the first fails is never called
         if chunk == 0:
-            failed.set()
             raise ValueError("the first")
-        failed.wait(5)
-        time.sleep(0.1)  # until the first has been seen
+        time.sleep(0.1)  # until it has been seen
         raise KeyError("a later one")
 
     _, run = collect(both_fail, range(2))
