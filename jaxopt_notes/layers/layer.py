@@ -13,6 +13,9 @@ So a model is data. `jax.vmap` over the records gives a batch of models that dif
 rate, over `params` a batch of models that differ in their weights, over `key` a batch of seeds; and
 `serial` makes one layer of several, which nests.
 
+A layer may know more arguments of `init` and `apply`: arrays, such as the `mask` of a sequence. Containers
+pass them down to the layers that name them.
+
 Dtypes: a layer computes and answers in the dtype of its input, sums in at least float32, and makes
 its parameters in at least float32. Casting the input to bfloat16 is thus all that mixed precision
 takes. Integers (pixels, say) are read as the default floating dtype.

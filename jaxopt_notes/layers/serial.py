@@ -3,7 +3,7 @@
 Child i finds its parameters under `layers_i`, as in Flax's `Sequential`, so weights move between the
 two by path; children without parameters have no entry, and likewise in the state. Child i draws from
 `fold_in(key, i)`: appending a layer leaves the draws of the others alone. A serial layer is a layer, so
-it nests.
+it nests. `children` has the mechanism that all containers share.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,11 @@ from typing import Any
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.layers.activation import activation
+from jaxopt_notes.layers.children import Running, Starting, as_layer
 from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.record import record
+
+__all__ = ["Serial", "serial"]
 
 
 @record
@@ -23,32 +25,28 @@ class Serial:
 
     layers: tuple
 
-    def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
-        params: dict[str, Tree] = {}
-        state: dict[str, Tree] = {}
-        for i, layer in enumerate(self.layers):
-            own, kept = layer.init(jax.random.fold_in(key, i), x)
-            x, _ = jax.eval_shape(lambda own, kept, x, layer=layer: layer.apply(own, kept, x), own, kept, x)
-            params |= _entry(i, own)
-            state |= _entry(i, kept)
-        return params, state or ()
+    def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
+        child = Starting(key, extra)
+        for i, layer in enumerate(self.layers[:-1]):
+            x = child.through(f"layers_{i}", layer, x)
+        if self.layers:
+            child(f"layers_{len(self.layers) - 1}", self.layers[-1], x)
+        return child.params, child.state
 
     def apply(
-        self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
+        self,
+        params: Tree,
+        state: Tree,
+        x: jax.Array,
+        *,
+        key: jax.Array | None = None,
+        train: bool = False,
+        **extra: Any,
     ) -> tuple[jax.Array, Tree]:
-        before = dict(state) if state else {}
-        after: dict[str, Tree] = {}
+        child = Running(params, state, key, train, extra)
         for i, layer in enumerate(self.layers):
-            own_key = None if key is None else jax.random.fold_in(key, i)
-            own, kept = params.get(f"layers_{i}", {}), before.get(f"layers_{i}", ())
-            x, kept = layer.apply(own, kept, x, key=own_key, train=train)
-            after |= _entry(i, kept)
-        return x, after or ()
-
-
-def _entry(i: int, tree: Tree) -> dict:
-    """What child i adds to the dict of its parent: nothing if it has nothing."""
-    return {f"layers_{i}": tree} if jax.tree.leaves(tree) else {}
+            x = child(f"layers_{i}", layer, x)
+        return x, child.state
 
 
 def serial(*layers: Layer | Callable[[jax.Array], jax.Array]) -> Serial:
@@ -61,7 +59,8 @@ def serial(*layers: Layer | Callable[[jax.Array], jax.Array]) -> Serial:
 
     Returns:
         A `Serial` record; params {"layers_0": …, "layers_2": …} of the children that have any, the
-        state likewise, `()` if no child has one.
+        state likewise, `()` if no child has one. Arguments of `apply` beyond `key` and `train`, such as a
+        `mask`, reach the children that name them.
 
     Raises:
         TypeError: something that is neither a layer nor a function.
@@ -76,15 +75,4 @@ def serial(*layers: Layer | Callable[[jax.Array], jax.Array]) -> Serial:
 
     Elsewhere: Flax's `Sequential` names its children alike; torch's numbers them "0", "2".
     """
-    return Serial(tuple(_as_layer(i, layer) for i, layer in enumerate(layers)))
-
-
-def _as_layer(i: int, layer: Any) -> Layer:
-    if isinstance(layer, Layer):
-        return layer
-    if callable(layer):
-        return activation(layer)
-    raise TypeError(
-        f"serial(layers[{i}]) is {layer!r}, expected a layer (a record with init and apply) or a function: "
-        "write serial(dense(16), jax.nn.relu, dense(3)), not a list."
-    )
+    return Serial(tuple(as_layer(f"serial(layers[{i}])", layer) for i, layer in enumerate(layers)))

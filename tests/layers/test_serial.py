@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.layers import batch_norm, dense, dropout, flatten, serial
+from jaxopt_notes.record import record
 
 
 def test_names_and_state(key):
@@ -65,3 +66,28 @@ def test_two_layers_of_one_shape_begin_apart_and_two_dropouts_drop_apart(key):
     twice = serial(dropout(0.5), dropout(0.5))
     kept = twice.apply({}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
     assert abs(kept.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)  # a quarter gets through both
+
+
+@record
+class Masked:
+    """Keeps what a mask tells it to keep, and has a parameter of the mask's shape."""
+
+    def init(self, key, x, mask):
+        return {"scale": jnp.ones(mask.shape)}, ()
+
+    def apply(self, params, state, x, *, key=None, train=False, mask):
+        return params["scale"] * mask * x, state
+
+
+def test_other_arguments_reach_the_layers_that_name_them(key):
+    """Through containers, and past layers that do not know them; a shape is enough to start from."""
+    model = serial(dense(3), serial(jnp.tanh, Masked()), dense(2))
+    x, mask = jax.random.normal(key, (4, 3)), jnp.array([[1.0], [0.0], [1.0], [0.0]])
+    described = jax.ShapeDtypeStruct(mask.shape, mask.dtype)
+    params, state = model.init(key, x, mask=described, other=described)
+    assert params["layers_1"]["layers_1"]["scale"].shape == (4, 1)
+    y, _ = model.apply(params, state, x, mask=mask, other=mask)
+    hidden = mask * jnp.tanh(dense(3).apply(params["layers_0"], (), x)[0])
+    np.testing.assert_allclose(y, dense(2).apply(params["layers_2"], (), hidden)[0], rtol=1e-6)
+    with pytest.raises(TypeError, match="mask"):
+        model.apply(params, state, x)
