@@ -5,73 +5,24 @@ draw from each `jax.vmap(lambda init, key: init(key, shape))(batch, keys)`. They
 own initializers do, such as Flax's `kernel_init`.
 """
 
-from jaxopt_notes.initializers.constant import Constant, constant, ones, zeros
-from jaxopt_notes.initializers.fans import fans
-from jaxopt_notes.initializers.he import He, he_normal, he_uniform
-from jaxopt_notes.initializers.initializer import check_initializer
-from jaxopt_notes.initializers.normal import Normal, normal
-from jaxopt_notes.initializers.orthogonal import Orthogonal, orthogonal
-from jaxopt_notes.initializers.pretrained import from_pretrained
-from jaxopt_notes.initializers.recommended import recommended
-from jaxopt_notes.initializers.truncated_normal import TruncatedNormal, truncated_normal
-from jaxopt_notes.initializers.uniform import Uniform, uniform
-from jaxopt_notes.initializers.variance_scaling import (
-    VarianceScaling,
-    fan_in_uniform,
-    lecun_normal,
-    lecun_uniform,
-    variance_scaling,
-)
-from jaxopt_notes.initializers.xavier import Xavier, xavier_normal, xavier_uniform
+# ruff: noqa: F403
 
-INITIALIZERS = {
-    factory.__name__: factory
-    for factory in (
-        zeros,
-        ones,
-        constant,
-        normal,
-        uniform,
-        truncated_normal,
-        variance_scaling,
-        lecun_normal,
-        lecun_uniform,
-        fan_in_uniform,
-        xavier_normal,
-        xavier_uniform,
-        he_normal,
-        he_uniform,
-        orthogonal,
-    )
-}
+# One line for each file: the names in its `__all__` are public, and the factories are in `INITIALIZERS`.
+from jaxopt_notes.initializers.constant import *
+from jaxopt_notes.initializers.fans import *
+from jaxopt_notes.initializers.he import *
+from jaxopt_notes.initializers.initializer import *
+from jaxopt_notes.initializers.normal import *
+from jaxopt_notes.initializers.orthogonal import *
+from jaxopt_notes.initializers.pretrained import *
+from jaxopt_notes.initializers.recommended import *
+from jaxopt_notes.initializers.truncated_normal import *
+from jaxopt_notes.initializers.uniform import *
+from jaxopt_notes.initializers.variance_scaling import *
+from jaxopt_notes.initializers.xavier import *
+from jaxopt_notes.registry import public_names as _public_names
+from jaxopt_notes.registry import returning as _returning
 
-__all__ = [
-    "INITIALIZERS",
-    "Constant",
-    "He",
-    "Normal",
-    "Orthogonal",
-    "TruncatedNormal",
-    "Uniform",
-    "VarianceScaling",
-    "Xavier",
-    "check_initializer",
-    "constant",
-    "fan_in_uniform",
-    "fans",
-    "from_pretrained",
-    "he_normal",
-    "he_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-    "normal",
-    "ones",
-    "orthogonal",
-    "recommended",
-    "truncated_normal",
-    "uniform",
-    "variance_scaling",
-    "xavier_normal",
-    "xavier_uniform",
-    "zeros",
-]
+INITIALIZERS = _returning(globals(), "__call__")
+
+__all__ = ["INITIALIZERS", *_public_names(__name__, globals())]

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
+__all__ = ["Constant", "constant", "ones", "zeros"]
+
 
 @record
 class Constant:

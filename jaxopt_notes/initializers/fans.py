@@ -8,6 +8,8 @@ property of the shape alone, so they are computed in Python, before any populati
 import math
 from collections.abc import Sequence
 
+__all__ = ["fans"]
+
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
     """Fan-in and fan-out of a kernel.

@@ -15,6 +15,8 @@ from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.variance_scaling import MODES, VarianceScaling
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
+__all__ = ["He", "he_normal", "he_uniform"]
+
 
 @record
 class He:

@@ -4,6 +4,8 @@ from typing import Any
 
 from jaxopt_notes.record import as_leaf
 
+__all__ = ["check_initializer"]
+
 
 def check_initializer(where: str, init: Any) -> Any:
     """An initializer fit to be a leaf of a layer.

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, cast_like
 from jaxopt_notes.masks import path_name
 
+__all__ = ["from_pretrained"]
+
 
 def from_pretrained(params: Tree, source: Tree, select: Callable[[str], bool] | None = None) -> Tree:
     """Parameters whose selected leaves come from another network, by path.

@@ -7,6 +7,8 @@ from jaxopt_notes.initializers.he import he_normal
 from jaxopt_notes.initializers.variance_scaling import lecun_normal
 from jaxopt_notes.initializers.xavier import xavier_normal
 
+__all__ = ["recommended"]
+
 _XAVIER = ("identity", "tanh", "softsign", "soft_sign", "softmax", "log_softmax")
 _HE = ("relu", "elu", "gelu", "silu", "swish", "softplus")
 _BY_NAME: dict[str, Callable] = {

@@ -10,6 +10,8 @@ import numpy as np
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
+__all__ = ["TruncatedNormal", "truncated_normal"]
+
 # Standard deviation of a standard normal cut off at ±2: √(1 − 4·φ(2)/(2·Φ(2) − 1)).
 STDDEV_WITHIN_TWO = 0.8796256610342398
 

@@ -10,6 +10,8 @@ import numpy as np
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, concrete, record
 
+__all__ = ["Uniform", "uniform"]
+
 
 @record
 class Uniform:

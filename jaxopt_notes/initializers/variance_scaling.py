@@ -19,6 +19,8 @@ from jaxopt_notes.initializers.truncated_normal import TruncatedNormal
 from jaxopt_notes.initializers.uniform import Uniform
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
+__all__ = ["VarianceScaling", "fan_in_uniform", "lecun_normal", "lecun_uniform", "variance_scaling"]
+
 MODES = ("fan_in", "fan_out", "fan_avg")
 
 # A distribution of mean 0 and the given standard deviation; that of U(−b, b) is b/√3.

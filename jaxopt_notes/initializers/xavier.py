@@ -17,6 +17,8 @@ from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.variance_scaling import VarianceScaling
 from jaxopt_notes.record import Number, check_number, record, static
 
+__all__ = ["Xavier", "xavier_normal", "xavier_uniform"]
+
 
 @record
 class Xavier:

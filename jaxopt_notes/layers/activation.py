@@ -10,6 +10,8 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.layer import WithoutParameters, floating
 from jaxopt_notes.record import as_leaf, check_choice, record
 
+__all__ = ["Activation", "activation"]
+
 
 @record
 class Activation(WithoutParameters):

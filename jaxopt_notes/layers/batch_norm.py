@@ -14,6 +14,8 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_number, record, static
 
+__all__ = ["BatchNorm", "batch_norm", "moments", "normalize"]
+
 
 @record
 class BatchNorm:

@@ -14,6 +14,8 @@ from jaxopt_notes.layers.pooling import max_pool
 from jaxopt_notes.layers.serial import Serial, serial
 from jaxopt_notes.record import Number
 
+__all__ = ["cnn"]
+
 
 def cnn(
     channels: Sequence[int],

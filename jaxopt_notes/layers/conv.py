@@ -35,6 +35,8 @@ from jaxopt_notes.layers.layer import (
 )
 from jaxopt_notes.record import check_choice, check_count, record, static
 
+__all__ = ["Conv", "conv", "conv2d", "conv2d_im2col", "conv2d_native"]
+
 Pads = Sequence[tuple[int, int]]
 
 

@@ -15,6 +15,8 @@ from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
 from jaxopt_notes.record import check_count, record, static
 
+__all__ = ["Dense", "affine", "dense"]
+
 
 @record
 class Dense:

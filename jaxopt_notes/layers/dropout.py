@@ -13,6 +13,8 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, floating
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
+__all__ = ["Dropout", "dropout", "dropout_mask"]
+
 
 @record
 class Dropout(WithoutParameters):

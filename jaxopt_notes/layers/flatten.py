@@ -8,6 +8,8 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.layer import WithoutParameters
 from jaxopt_notes.record import record
 
+__all__ = ["Flatten", "flatten"]
+
 
 @record
 class Flatten(WithoutParameters):

@@ -32,6 +32,8 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.record import check_count
 
+__all__ = ["Layer"]
+
 Shaped = Any  # an array or a jax.ShapeDtypeStruct
 
 

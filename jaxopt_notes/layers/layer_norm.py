@@ -12,6 +12,8 @@ from jaxopt_notes.layers.batch_norm import moments, normalize
 from jaxopt_notes.layers.layer import Shaped, check_features, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_number, record
 
+__all__ = ["LayerNorm", "layer_norm"]
+
 
 @record
 class LayerNorm:

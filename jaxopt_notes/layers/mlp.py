@@ -14,6 +14,8 @@ from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.layers.serial import Serial, serial
 from jaxopt_notes.record import Number, check_choice, check_count
 
+__all__ = ["mlp"]
+
 
 def mlp(
     sizes: Sequence[int],

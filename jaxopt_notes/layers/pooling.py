@@ -21,6 +21,8 @@ from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, check_images, floating, pair, window_pads
 from jaxopt_notes.record import check_choice, record, static
 
+__all__ = ["AveragePool", "MaxPool", "average_pool", "max_pool"]
+
 
 @record
 class MaxPool(WithoutParameters):

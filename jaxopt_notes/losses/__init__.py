@@ -25,35 +25,17 @@ A closure or `functools.partial` would freeze the number into the program; do no
 `LOSSES` lists every loss by name.
 """
 
-from jaxopt_notes.losses.absolute_error import mean_absolute_error
-from jaxopt_notes.losses.cross_entropy import (
-    sequence_cross_entropy,
-    sigmoid_binary_cross_entropy,
-    softmax_cross_entropy,
-)
-from jaxopt_notes.losses.huber import huber
+# ruff: noqa: F403
+
+# One line for each file of losses: the names in its `__all__` are public, and in `LOSSES`.
+from jaxopt_notes.losses.absolute_error import *
+from jaxopt_notes.losses.cross_entropy import *
+from jaxopt_notes.losses.huber import *
 from jaxopt_notes.losses.reduction import empirical_risk, weighted_mean
-from jaxopt_notes.losses.squared_error import half_mean_squared_error, mean_squared_error
+from jaxopt_notes.losses.squared_error import *
+from jaxopt_notes.registry import public_names as _public_names
 
-LOSSES = {
-    "softmax_cross_entropy": softmax_cross_entropy,
-    "sigmoid_binary_cross_entropy": sigmoid_binary_cross_entropy,
-    "sequence_cross_entropy": sequence_cross_entropy,
-    "mean_squared_error": mean_squared_error,
-    "half_mean_squared_error": half_mean_squared_error,
-    "mean_absolute_error": mean_absolute_error,
-    "huber": huber,
-}
+_REDUCTIONS = [empirical_risk.__name__, weighted_mean.__name__]
+LOSSES = {name: globals()[name] for name in _public_names(__name__, globals()) if name not in _REDUCTIONS}
 
-__all__ = [
-    "LOSSES",
-    "empirical_risk",
-    "half_mean_squared_error",
-    "huber",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "sequence_cross_entropy",
-    "sigmoid_binary_cross_entropy",
-    "softmax_cross_entropy",
-    "weighted_mean",
-]
+__all__ = ["LOSSES", *_public_names(__name__, globals())]

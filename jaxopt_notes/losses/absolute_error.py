@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 
+__all__ = ["mean_absolute_error"]
+
 
 def mean_absolute_error(outputs: Any, targets: Any) -> jax.Array:
     """Absolute error, averaged over the features of each example.

@@ -21,6 +21,8 @@ from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.numerics import log_softmax
 from jaxopt_notes.record import Number, check_number
 
+__all__ = ["sequence_cross_entropy", "sigmoid_binary_cross_entropy", "softmax_cross_entropy"]
+
 _SMOOTHING = "0 switches smoothing off, the usual value is 0.1"
 
 

@@ -9,6 +9,8 @@ from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 from jaxopt_notes.record import Number, check_number
 
+__all__ = ["huber"]
+
 
 def huber(outputs: Any, targets: Any, *, delta: Number = 1.0) -> jax.Array:
     """Huber's loss, averaged over the features of each example.

@@ -15,6 +15,8 @@ from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs
 from jaxopt_notes.numerics import power_of_two, safe_divide
 
+__all__ = ["empirical_risk", "weighted_mean"]
+
 
 def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
     """The mean of values per example, weighted by sample.

@@ -10,6 +10,8 @@ import jax
 
 from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 
+__all__ = ["half_mean_squared_error", "mean_squared_error"]
+
 
 def mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
     """Squared error, averaged over the features of each example.

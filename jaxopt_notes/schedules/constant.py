@@ -10,6 +10,8 @@ from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import as_time
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Constant", "constant"]
+
 
 @record
 class Constant(Schedule):

@@ -9,6 +9,8 @@ from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import fraction, numbers, power
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Cosine", "cosine"]
+
 
 @record
 class Cosine(Schedule):

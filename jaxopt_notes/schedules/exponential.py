@@ -9,6 +9,8 @@ from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.horizon import horizons, numbers, power, since, whole_horizons
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Exponential", "exponential"]
+
 
 @record
 class Exponential(Schedule):

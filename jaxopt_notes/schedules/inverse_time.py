@@ -12,6 +12,8 @@ from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.horizon import horizons, numbers, whole_horizons
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["InverseTime", "inverse_time"]
+
 
 @record
 class InverseTime(Schedule):

@@ -11,6 +11,8 @@ from jaxopt_notes.schedules.horizon import as_time, reached, since
 from jaxopt_notes.schedules.piecewise import check_boundaries
 from jaxopt_notes.schedules.schedule import Rate, Schedule, check_rate, rate_at
 
+__all__ = ["Join", "join"]
+
 
 @record
 class Join(Schedule):

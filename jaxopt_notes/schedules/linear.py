@@ -3,6 +3,8 @@
 from jaxopt_notes.record import Number
 from jaxopt_notes.schedules.polynomial import Polynomial, polynomial
 
+__all__ = ["linear"]
+
 
 def linear(
     init_value: Number, end_value: Number, transition_steps: Number, transition_begin: Number = 0

@@ -11,6 +11,8 @@ from jaxopt_notes.record import Number, check_number, check_seed, record
 from jaxopt_notes.schedules.horizon import Time, as_time, fraction, in_double, number_of, numbers
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["LinearCosine", "NoisyLinearCosine", "linear_cosine", "noisy_linear_cosine"]
+
 
 @record
 class LinearCosine(Schedule):

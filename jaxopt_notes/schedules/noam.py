@@ -9,6 +9,8 @@ from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import numbers
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Noam", "noam"]
+
 
 @record
 class Noam(Schedule):

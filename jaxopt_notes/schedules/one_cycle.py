@@ -10,6 +10,8 @@ from jaxopt_notes.schedules.cosine import half_cosine
 from jaxopt_notes.schedules.horizon import fraction, numbers
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["OneCycle", "one_cycle"]
+
 
 @record
 class OneCycle(Schedule):

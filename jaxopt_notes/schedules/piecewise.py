@@ -12,6 +12,8 @@ from jaxopt_notes.record import Number, check_number, concrete, record
 from jaxopt_notes.schedules.horizon import as_time, numbers, reached
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Piecewise", "piecewise"]
+
 
 @record
 class Piecewise(Schedule):

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
+__all__ = ["Plateau", "plateau"]
+
 
 class PlateauState(NamedTuple):
     """The factor of the rate, the best cost so far, and for how many more values not to look or wait."""

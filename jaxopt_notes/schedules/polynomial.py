@@ -9,6 +9,8 @@ from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.horizon import fraction, numbers, periods, power, since
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Polynomial", "polynomial"]
+
 
 @record
 class Polynomial(Schedule):

@@ -8,6 +8,8 @@ from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import as_leaf, check_number
 from jaxopt_notes.schedules.horizon import Time, number_of
 
+__all__ = ["Rate", "check_rate", "rate_at"]
+
 Rate = Any  # a number, or a callable step -> number
 
 

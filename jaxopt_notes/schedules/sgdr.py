@@ -26,6 +26,8 @@ from jaxopt_notes.schedules.horizon import (
 )
 from jaxopt_notes.schedules.schedule import Schedule
 
+__all__ = ["Sgdr", "sgdr"]
+
 
 @record
 class Sgdr(Schedule):

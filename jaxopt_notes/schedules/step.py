@@ -3,6 +3,8 @@
 from jaxopt_notes.record import Number
 from jaxopt_notes.schedules.exponential import Exponential, exponential
 
+__all__ = ["step"]
+
 
 def step(init_value: Number, transition_steps: Number, decay_rate: Number = 0.5) -> Exponential:
     """Step decay: halved (or cut to a tenth) every few steps.

@@ -9,6 +9,8 @@ from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.horizon import fraction, numbers, reached, since
 from jaxopt_notes.schedules.schedule import Rate, Schedule, check_rate, rate_at
 
+__all__ = ["Warmup", "warmup"]
+
 
 @record
 class Warmup(Schedule):

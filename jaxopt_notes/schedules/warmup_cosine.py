@@ -4,6 +4,8 @@ from jaxopt_notes.record import Number
 from jaxopt_notes.schedules.cosine import cosine
 from jaxopt_notes.schedules.warmup import Warmup, warmup
 
+__all__ = ["warmup_cosine"]
+
 
 def warmup_cosine(
     init_value: Number,

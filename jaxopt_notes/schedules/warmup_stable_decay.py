@@ -4,6 +4,8 @@ from jaxopt_notes.record import Number
 from jaxopt_notes.schedules.join import Join, join
 from jaxopt_notes.schedules.linear import linear
 
+__all__ = ["warmup_stable_decay"]
+
 
 def warmup_stable_decay(
     peak_value: Number,

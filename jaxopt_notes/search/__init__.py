@@ -9,14 +9,10 @@ the three with a `Trainer` and returns `Results`.
 
 # ruff: noqa: F403
 
-import inspect
-import typing
-from collections.abc import Callable
-from typing import Any
-
 from jaxopt_notes.population.execution import Report
 from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.population.program_cache import Programs
+from jaxopt_notes.registry import public_names, returning
 from jaxopt_notes.search.importance import edge_warnings, importance
 from jaxopt_notes.search.loggers import csv_logger
 from jaxopt_notes.search.results import Results
@@ -55,24 +51,11 @@ from jaxopt_notes.search.strategies.cma_es import *
 from jaxopt_notes.search.strategies.hypergradient_search import *
 # isort: on
 
-_FROM_STRATEGIES = [
-    name for name, thing in list(globals().items())
-    if getattr(thing, "__module__", "").startswith(f"{__name__}.strategies.")
-]  # fmt: skip
-
-
-def _is_asked(thing: Any) -> bool:
-    made = typing.get_type_hints(thing).get("return") if inspect.isfunction(thing) else None
-    return inspect.isclass(made) and hasattr(made, "ask")
-
-
-STRATEGIES: dict[str, Callable[..., Any]] = {
-    name: globals()[name] for name in _FROM_STRATEGIES if _is_asked(globals()[name])
-}
+STRATEGIES = returning(globals(), "ask", "tell")
 
 __all__ = [
     "STRATEGIES", "Choice", "Conditional", "Distribution", "Integers", "LogUniform", "Normal", "Programs",
     "Report", "Results", "StaticChoice", "Uniform", "choice", "conditional", "csv_logger", "dimensions",
     "edge_warnings", "fill", "importance", "integers", "log_uniform", "normal", "population_map",
-    "static_choice", "sweep", "uniform", *_FROM_STRATEGIES,
+    "static_choice", "sweep", "uniform", *public_names(f"{__name__}.strategies", globals()),
 ]  # fmt: skip

@@ -93,7 +93,7 @@ def run_fault(tree: pathlib.Path, fault: Fault, broken: Sequence[str] = ()) -> R
 
 
 def run_tests(tree: pathlib.Path, arguments: Sequence[str]) -> tuple[str, str]:
-    """ "killed" and the first test that failed, or "survived"."""
+    """ "killed" and the first test that failed, "survived", or "stopped" and the signal that did."""
     one_process = ["-n0"] if importlib.util.find_spec("xdist") else []
     command = [
         sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider",
@@ -114,6 +114,8 @@ def run_tests(tree: pathlib.Path, arguments: Sequence[str]) -> tuple[str, str]:
             RUNNING.discard(process.pid)
     if process.returncode in (0, 5):  # 5: no test was selected
         return "survived", ""
+    if process.returncode < 0:  # by the system, or by whoever runs this: nothing is known of the fault
+        return "stopped", f"by signal {-process.returncode}"
     failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
     return "killed", failed[1] if failed else output.strip().splitlines()[-1]
 

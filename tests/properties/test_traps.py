@@ -34,7 +34,10 @@ def in_bfloat16(number):
 
 
 def test_numbers_of_any_dtype_are_float32(subject):
-    """A rate of `np.float64` widens nothing; one of bfloat16 does what its value does in float32."""
+    """A rate of `np.float64` widens nothing; one of bfloat16 does what its value does in float32.
+
+    Under x64 bias corrections are float64's: 1 − 0.999 of float32 is off by 1.3e-5.
+    """
     tree = params(jnp.float32)
     record, wide = subject.build(), jax.tree.map(np.float64, subject.build())
     single = jax.jit(lambda tree: step(subject, record, tree, record.init(tree)))(tree)
@@ -44,7 +47,7 @@ def test_numbers_of_any_dtype_are_float32(subject):
             found = jax.jit(lambda tree, state: step(subject, wide, tree, state))(tree, state)
             assert types(found) == types((tree, state))
             for a, b in zip(*map(jax.tree.leaves, plain((found, single))), strict=True):
-                np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+                np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-7)
 
     def twice(record):
         single = jax.tree.map(lambda number: number.astype(jnp.float32), record)
@@ -111,4 +114,4 @@ def test_the_derivative_of_a_run_is_finite_where_entries_are_at_their_best(trans
     assert jnp.isfinite(value)
     for path, leaf in jax.tree.leaves_with_path(slopes):
         assert jnp.isfinite(leaf).all(), jax.tree_util.keystr(path)
-    assert slopes[1]["kernel"][0, 0] != 0
+    assert jnp.any(slopes[1]["kernel"][:, 0] != 0)  # a rate of 1 leads straight to where a curvature is 1

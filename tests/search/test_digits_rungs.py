@@ -130,15 +130,21 @@ def test_halving_reaches_random_searchs_best_at_a_quarter_of_the_cost():
         assert found[name][0] <= 1.2 * best
 
 
-def test_a_sweep_reaches_random_searchs_best_at_a_quarter_of_the_cost(key):
-    """The same with nothing simulated: runs that are stopped, kept and continued by `sweep`."""
+def test_a_sweep_reaches_random_searchs_best_at_a_quarter_of_the_cost():
+    """The same with nothing simulated: runs that are stopped, kept and continued by `sweep`; medians."""
     best = {}
     for name in ("random_search", "successive_halving"):
-        results = jn.sweep(build, SPACE, data(), STRATEGIES[name], epochs=EPOCHS, key=key, progress=False)
-        best[name] = results.best["valid_loss"]
-    epochs, parent = results.columns["epochs"], results.columns["parent"]
-    trained = np.sum(epochs - np.where(parent >= 0, epochs[parent], 0))
-    assert trained <= 64 * EPOCHS / 4
+        results = [
+            jn.sweep(
+                build, SPACE, data(), STRATEGIES[name], epochs=EPOCHS, key=jax.random.key(k), progress=False
+            )
+            for k in range(5)
+        ]
+        best[name] = np.median([found.best["valid_loss"] for found in results])
+    for found in results:
+        epochs, parent = found.columns["epochs"], found.columns["parent"]
+        trained = np.sum(epochs - np.where(parent >= 0, epochs[parent], 0))
+        assert trained <= 64 * EPOCHS / 4
     assert best["successive_halving"] <= best["random_search"]
 
 

@@ -103,6 +103,7 @@ class Zoom:
         slope = jnp.vdot(grad, direction)
         zero, unknown = jnp.zeros((), kind), jnp.full((), jnp.inf, kind)
 
+        noise = 4 * jnp.finfo(kind).eps * jnp.abs(value)  # a fall of less is none, if the slope got steeper
         rounding = zero
         if self.approx_dec_rtol is not None:
             rounding = as_hyperparameter(self.approx_dec_rtol).astype(kind) * jnp.abs(value)
@@ -130,7 +131,8 @@ class Zoom:
             found = Found(step, new_value, new_grad, count + 1, decrease_error, curvature_error)
             enough = decrease_error <= tol
             good = enough & (curvature_error <= tol)
-            better = enough & (~s.bracketed | (new.value < s.safe.value))
+            seen = (value - new.value > noise) | (jnp.abs(new.slope) <= jnp.abs(slope))
+            better = enough & seen & (~s.bracketed | (new.value < s.safe.value))
 
             # A step too short to be seen in the value says by its slope that it is.
             unseen = ~s.bracketed & (new.value == s.low.value) & (new.slope <= c2 * slope)
