@@ -36,15 +36,19 @@ def path_name(path: tuple) -> str:
 
 
 def weights_only(params: Tree) -> Tree:
-    """Mask of what is usually decayed: True for leaves of rank ≥ 2 that are no normalization `scale`.
+    """Mask of what is usually decayed: True for leaves of rank ≥ 2 that are no `scale` and no `bias`.
 
-    Biases and normalization parameters are left alone.
+    Biases and normalization parameters are left alone, also where many stand stacked (`repeat`).
 
     Example:
         >>> weights_only({"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)})
         {'bias': False, 'kernel': True}
     """
-    return where_path(lambda name, leaf: jnp.ndim(leaf) >= 2 and name.split("/")[-1] != "scale")(params)
+
+    def is_weight(name: str, leaf: Any) -> bool:
+        return jnp.ndim(leaf) >= 2 and name.split("/")[-1] not in ("scale", "bias")
+
+    return where_path(is_weight)(params)
 
 
 def matrices(params: Tree) -> Tree:

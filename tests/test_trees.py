@@ -359,7 +359,11 @@ def test_weights_only():
     params = {
         "layers_0": {"kernel": jnp.ones((3, 3, 1, 4)), "bias": jnp.ones(4)},
         "layers_1": {"scale": jnp.ones(4), "bias": jnp.ones(4)},
-        "layers_2": {"scale": jnp.ones((4, 4)), "kernel": jax.ShapeDtypeStruct((4, 2), jnp.float32)},
+        "layers_2": {
+            "scale": jnp.ones((4, 4)),
+            "bias": jnp.ones((4, 4)),
+            "kernel": jax.ShapeDtypeStruct((4, 2), jnp.float32),
+        },
         "rescale": jnp.ones((2, 2)),
         "temperature": 1.0,
         "none": None,
@@ -367,7 +371,7 @@ def test_weights_only():
     assert weights_only(params) == {
         "layers_0": {"kernel": True, "bias": False},
         "layers_1": {"scale": False, "bias": False},
-        "layers_2": {"scale": False, "kernel": True},
+        "layers_2": {"scale": False, "bias": False, "kernel": True},
         "rescale": True,
         "temperature": False,
         "none": None,

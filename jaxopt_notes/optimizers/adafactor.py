@@ -186,7 +186,7 @@ def adafactor(
         eps_scale: ε₂ ≥ 0, the least rms(θ), by which weights that start at zero can grow.
         relative_step: False for ρ = η.
         factored: False keeps the whole moment of every leaf.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the means, of whole moments and of the momentum, see `moments`.
 

@@ -130,7 +130,7 @@ def adamaxw(
         b2: decay of the maximum, in [0, 1).
         eps: added to |g|, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: the precision of m and u; `None` for that of the parameters and at least float32.
 

@@ -118,7 +118,7 @@ def adan(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule, as a proximal step: parameters shrink by 1/(1 + ηλ).
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the averages and of the last gradient, see `moments`.
 

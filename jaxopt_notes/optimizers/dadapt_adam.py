@@ -122,7 +122,7 @@ def dadapt_adam(
         eps: ≥ 0, outside the root.
         d0: the first estimate of the distance, in the largest coordinate, > 0 and surely too small.
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         bias_correction: whether γ is multiplied by √(1 − b2ᵗ)/(1 − b1ᵗ), as in Adam.
         state_dtype: precision of m, v and s, as in `adam`.

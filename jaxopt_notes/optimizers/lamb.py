@@ -100,7 +100,7 @@ def lamb(
         eps: added outside the root, ≥ 0.
         eps_root: added inside the root, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule. It turns the step and does not lengthen it.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools. The ratio is taken of every leaf.
         state_dtype: precision of the moments, see `moments`.
 

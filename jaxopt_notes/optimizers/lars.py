@@ -97,7 +97,7 @@ def lars(
         eps: added to the denominator, ≥ 0.
         weight_decay: λ ≥ 0, a number or a schedule.
         nesterov: the parameters held are the look-ahead point, as in `nesterov`.
-        mask: which leaves are adapted and decayed: "weights_only" (rank ≥ 2, no normalization scale),
+        mask: which leaves are adapted and decayed: "weights_only" (rank ≥ 2, no scale or bias),
             `None` for all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the velocity, see `moments`.
 

@@ -87,7 +87,7 @@ def lion(
         b2: decay of the average, in (0, 1). b1 = b2 is `signum`.
         weight_decay: λ ≥ 0, a number or a schedule, decoupled; three to ten times AdamW's, since η is
             that much smaller.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of the average, see `moments`.
 

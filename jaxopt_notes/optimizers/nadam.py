@@ -183,7 +183,7 @@ def nadamw(
         eps_root: added inside the root, ≥ 0.
         momentum_decay: ψ ≥ 0; `inf` is a constant momentum.
         weight_decay: λ ≥ 0, a number or a schedule. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: the precision of the moments; `None` for that of the parameters and at least float32.
 

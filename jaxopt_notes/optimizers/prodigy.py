@@ -127,7 +127,7 @@ def prodigy(
         d0: the first estimate of the distance, > 0 and surely too small.
         d_coef: a factor of all estimates, > 0; the thing to tune if there is any: ½ to 2.
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         bias_correction: whether γ is multiplied by √(1 − b2ᵗ)/(1 − b1ᵗ), as in Adam.
         safeguard_warmup: leave γ out of s, so that a warm-up does not raise the estimate.

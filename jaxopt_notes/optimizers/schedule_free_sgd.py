@@ -42,7 +42,7 @@ def schedule_free_sgd(
         learning_rate: γ ≥ 0, a number or a warm-up; it does not have to fall.
         b1, weight_power: β and p, as in `schedule_free`.
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
 
     Returns:

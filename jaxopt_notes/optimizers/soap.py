@@ -155,7 +155,7 @@ def soap(
         precondition_frequency: k ≥ 1, rounded to a whole number; may be traced. The eigenvectors are
             exact the first time, and then follow by one step of orthogonal iteration each.
         max_precondition_dim: a side longer than this keeps its basis I, and has no state. With 0 it is Adam.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of M and V, see `moments`.
 

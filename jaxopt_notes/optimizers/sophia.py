@@ -140,7 +140,7 @@ def sophia(
         clip_threshold: c in (0, inf].
         update_interval: k ≥ 1, rounded to a whole number; may be traced.
         seed: a whole number, for the estimates.
-        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no normalization scale), `None` for
+        mask: which leaves are decayed: "weights_only" (rank ≥ 2, no scale or bias), `None` for
             all, a function of the parameters, or a tree of bools.
         state_dtype: precision of m and h, see `moments`.
 

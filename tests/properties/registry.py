@@ -20,7 +20,7 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jaxopt_notes.activations import tanh
-from jaxopt_notes.layers import batch_norm, dense, dropout
+from jaxopt_notes.layers import batch_norm, dense, dropout, serial
 from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
 from jaxopt_notes.penalties import elastic_net, l1
 from jaxopt_notes.projections import project_l2_ball
@@ -155,6 +155,14 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "conv": call(2),
         "dense": call(2),
         "dropout-vanilla": call(mode="vanilla"),
+        "branch": call(dense(2), tanh, dropout(0.4)),
+        "branch-sum": call(dense(3), tanh, merge="sum"),
+        "parallel": call(dense(2), serial(tanh, dropout(0.4)), merge="concatenate"),
+        "remat": call(serial(dense(2), dropout(0.4), batch_norm())),
+        "repeat": call(serial(dense(3), dropout(0.4), batch_norm()), 2),
+        "residual": call(serial(dense(2), dropout(0.4)), dense(2)),
+        "residual-plain": call(dense(3)),
+        "shared": call(serial(dense(2), dropout(0.4)), "name"),
         "mlp": call([3, 2], "tanh", dropout=0.4, batch_norm=True),
         "mlp-after": call([3, 2], "tanh", dropout=0.4, batch_norm="after"),
         "serial": call(dense(3), batch_norm(), tanh, dropout(0.4)),
@@ -185,6 +193,7 @@ RANDOM = ("add_noise", "noisy_sgd")
 OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as solvers do
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
+OF_SEVERAL = ("parallel",)
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
 
 
@@ -328,9 +337,11 @@ def draw(subject: Subject, initializer: Any) -> Any:
     return initializer(jax.random.key(0), (4, 3), jnp.result_type(float))
 
 
-def inputs(subject: Subject, dtype: Any = float) -> jax.Array:
+def inputs(subject: Subject, dtype: Any = float) -> Any:
+    """A batch: an array, or a tuple of them."""
     shape = (3, 4, 4, 2) if subject.name in OF_IMAGES else (4, 3)
-    return jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.result_type(dtype))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.result_type(dtype))
+    return (x, x[:, ::-1]) if subject.name in OF_SEVERAL else x
 
 
 def forward(subject: Subject, layer: Any) -> Any:

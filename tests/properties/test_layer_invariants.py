@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jaxopt_notes.dtypes import is_float
 from jaxopt_notes.layers import Layer
 from jaxopt_notes.masks import path_name
 from tests.properties.registry import cases, inputs, types
@@ -21,9 +22,17 @@ class Case:
         self.layer, self.x, self.key = subject.build(), inputs(subject), jax.random.key(3)
         self.subject = subject
         self.params, self.state = self.layer.init(self.key, self.x)
+        self.of_tokens = not all(map(is_float, jax.tree.leaves(self.x)))
 
     def evaluate(self, params, x):
         return self.layer.apply(params, self.state, x)[0]
+
+
+def with_dtype(x, dtype):
+    """The shapes of a batch in another dtype, but for tokens."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype if is_float(leaf) else leaf.dtype), x
+    )
 
 
 @pytest.fixture(scope="module", params=cases("layers"), ids=str)
@@ -65,23 +74,27 @@ def test_dtypes(case, dtype):
 
     wide = "float64" if dtype == "float64" else "float32"
     with jax.enable_x64(dtype == "float64"):
-        x = jax.ShapeDtypeStruct(case.x.shape, dtype)
-        of_floats = jax.ShapeDtypeStruct(x.shape, wide if dtype == "int32" else dtype)
+        x = with_dtype(case.x, dtype)
+        of_floats = with_dtype(case.x, wide if dtype == "int32" else dtype)
         params, state = jax.eval_shape(case.layer.init, case.key, of_floats)
         after, y = jax.eval_shape(train, params, state, x, case.key)
         evaluated, kept = jax.eval_shape(case.layer.apply, params, state, x)
         assert types(after) == types(kept) == types(state)
-        assert y.shape[1] == x.shape[0]
+        assert y.shape[1] == jax.tree.leaves(x)[0].shape[0]
         assert types(evaluated) == types(jax.ShapeDtypeStruct(y.shape[1:], y.dtype))
-        assert y.dtype in ((wide, dtype) if dtype == "int32" else (dtype,))
+        expected = (wide,) if case.of_tokens else (wide, dtype) if dtype == "int32" else (dtype,)
+        assert y.dtype in expected
         assert not y.weak_type
         assert all(leaf.dtype == wide for leaf in jax.tree.leaves((params, state)))
 
 
 def test_in_evaluation_examples_are_alone_and_the_state_is_kept(case):
+    def batch_of(one):
+        return jax.tree.map(lambda leaf: leaf[None], one)
+
     @jax.jit
     def both(x):
-        one_by_one = jax.vmap(lambda one: case.evaluate(case.params, one[None])[0])(x)
+        one_by_one = jax.vmap(lambda one: case.evaluate(case.params, batch_of(one))[0])(x)
         return case.layer.apply(case.params, case.state, x), one_by_one
 
     (together, state), alone = both(case.x)
@@ -115,9 +128,10 @@ def test_gradients_are_those_of_finite_differences(case, x64):
 
     @jax.jit
     def loss(at):
-        return jnp.sum(jnp.sin(case.layer.apply(at[1], state, at[0], key=case.key, train=True)[0]))
+        inputs = x if case.of_tokens else at[0]
+        return jnp.sum(jnp.sin(case.layer.apply(at[1], state, inputs, key=case.key, train=True)[0]))
 
-    at = (x, params)
+    at = (() if case.of_tokens else x, params)
     way = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=leaf.dtype)).reshape(leaf.shape), at)
     _, forward = jax.jvp(loss, (at,), (way,))
     reverse = sum(jax.tree.leaves(jax.tree.map(jnp.vdot, jax.jit(jax.grad(loss))(at), way)))
@@ -128,12 +142,14 @@ def test_gradients_are_those_of_finite_differences(case, x64):
 @pytest.mark.full
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
 def test_outputs_and_gradients_are_finite_in_every_precision(case, dtype):
+    x = jax.tree.map(lambda leaf: leaf.astype(dtype) if is_float(leaf) else leaf, case.x)
+
     def loss(params):
-        y, after = case.layer.apply(params, case.state, case.x.astype(dtype), key=case.key, train=True)
+        y, after = case.layer.apply(params, case.state, x, key=case.key, train=True)
         return jnp.sum(y.astype(jnp.float32) ** 2), (y, after)
 
     grads, (y, after) = jax.jit(jax.grad(loss, has_aux=True))(case.params)
-    assert y.dtype == dtype
+    assert y.dtype == (jnp.float32 if case.of_tokens else dtype)
     assert types((grads, after)) == types((case.params, case.state))
     chex.assert_tree_all_finite((y, after, grads))
 
@@ -147,8 +163,11 @@ def test_inputs_without_any_variation_have_finite_gradients(case):
             y, state = case.layer.apply(params, case.state, x, key=case.key, train=True)
             return jnp.sum(y * jnp.cos(jnp.arange(1.0, y.size + 1)).reshape(y.shape)), (y, state)
 
-        return jax.grad(total, argnums=(0, 1), has_aux=True)(case.params, x)
+        return jax.grad(total, argnums=0 if case.of_tokens else (0, 1), has_aux=True)(case.params, x)
+
+    def constant(value):
+        return jax.tree.map(lambda leaf: jnp.full_like(leaf, value), case.x)
 
     for value in (0.0, 0.5):
-        for path, leaf in jax.tree.leaves_with_path(gradient(jnp.full_like(case.x, value))):
+        for path, leaf in jax.tree.leaves_with_path(gradient(constant(value))):
             assert jnp.isfinite(leaf).all(), (value, jax.tree_util.keystr(path))

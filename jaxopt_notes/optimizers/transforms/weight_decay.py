@@ -66,7 +66,7 @@ def add_l2(weight_decay: Rate = 1e-4, mask: Any = "weights_only") -> AddL2:
 
     Arguments:
         weight_decay: λ ≥ 0, a number or a schedule.
-        mask: which leaves: "weights_only" (rank ≥ 2, no normalization scale), `None` for all, a
+        mask: which leaves: "weights_only" (rank ≥ 2, no scale or bias), `None` for all, a
             function of the parameters, or a tree of bools.
 
     Returns:
@@ -122,7 +122,7 @@ def weight_decay(
         weight_decay: λ ≥ 0, a number or a schedule.
         learning_rate: η ≥ 0, a number or a schedule; 1 for a decay that no rate multiplies, the
             optimizer's own rate for the decay of AdamW. Without gradients t steps leave (1 − ηλ)ᵗ·θ.
-        mask: which leaves: "weights_only" (rank ≥ 2, no normalization scale), `None` for all, a
+        mask: which leaves: "weights_only" (rank ≥ 2, no scale or bias), `None` for all, a
             function of the parameters, or a tree of bools.
 
     Returns:
@@ -185,7 +185,7 @@ def multiplicative_decay(factor: Number = 0.9999, mask: Any = "weights_only") ->
 
     Arguments:
         factor: c in [0, 1].
-        mask: which leaves: "weights_only" (rank ≥ 2, no normalization scale), `None` for all, a
+        mask: which leaves: "weights_only" (rank ≥ 2, no scale or bias), `None` for all, a
             function of the parameters, or a tree of bools.
 
     Returns:

@@ -96,7 +96,7 @@ def masked(optimizer: Any, mask: Any = "weights_only", *, outside: str = "zero")
 
     Arguments:
         optimizer: any optimizer or chain.
-        mask: "weights_only" (rank ≥ 2, no normalization scale), a function of the parameters, a tree
+        mask: "weights_only" (rank ≥ 2, no scale or bias), a function of the parameters, a tree
             of bools, or `None` for all.
         outside: what leaves where the mask is False: "zero", or "raw" for the gradient as it came,
             to be taken care of by a later part of a chain.
