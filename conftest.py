@@ -6,6 +6,7 @@ out of the quick tier, unless it is named by its node id.
 
 import collections
 import contextlib
+import dataclasses
 import functools
 import gc
 import hashlib
@@ -39,7 +40,10 @@ def pytest_addoption(parser):
     parser.addoption(
         "--full", action="store_true", help="all tests, with the code generation that users have"
     )
-    parser.addoption("--costs", action="store_true", help="the tests that take most CPU seconds")
+    parser.addoption(
+        "--costs", type=int, nargs="?", const=100, default=0, metavar="N",
+        help="the N tests (100) that take most CPU seconds, and how many programs they lower",
+    )  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -114,30 +118,53 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if not item.get_closest_marker("full")]
 
 
-# CPU seconds: unlike durations, they tell what a test costs also on a machine that is busy
+# CPU seconds: unlike durations, they tell what a test costs also on a machine that is busy. Most of them are
+# for programs, a few milliseconds for each to trace, lower and compile, however small.
 
 
-seen = time.process_time()
+@dataclasses.dataclass
+class Meter:
+    seconds: float = 0.0
+    programs: int = 0
+
+    def read(self):
+        return Meter(time.process_time(), self.programs)
+
+
+meter = Meter()
+seen = meter.read()
+
+
+def pytest_sessionstart():
+    def count(event, duration, **_):
+        meter.programs += event.endswith("jaxpr_to_mlir_module_duration")
+
+    jax.monitoring.register_event_duration_secs_listener(count)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     global seen
     report = yield
-    report.cpu_seconds, seen = time.process_time() - seen, time.process_time()
+    now = meter.read()
+    report.cost = now.seconds - seen.seconds, now.programs - seen.programs
+    seen = now
     return report
 
 
 def pytest_terminal_summary(terminalreporter, config):
     if not config.option.costs:
         return
-    costs = collections.Counter()
+    costs = collections.defaultdict(lambda: (0.0, 0))
     for report in itertools.chain.from_iterable(terminalreporter.stats.values()):
-        if hasattr(report, "cpu_seconds"):
-            costs[report.nodeid.split("[")[0]] += report.cpu_seconds
-    terminalreporter.section(f"{costs.total():.0f} CPU seconds in tests")
-    for name, seconds in costs.most_common(100):
-        terminalreporter.write_line(f"{seconds:7.1f} {name}")
+        if hasattr(report, "cost"):
+            seconds, programs = costs[name := report.nodeid.split("[")[0]]
+            costs[name] = seconds + report.cost[0], programs + report.cost[1]
+    seconds, programs = (sum(column) for column in zip(*costs.values(), strict=True))
+    terminalreporter.section(f"{seconds:.0f} CPU seconds and {programs} programs in tests")
+    most = sorted(costs.items(), key=lambda item: item[1], reverse=True)
+    for name, (seconds, programs) in most[: config.option.costs]:
+        terminalreporter.write_line(f"{seconds:7.1f} {programs:6} {name}")
 
 
 # Memory
