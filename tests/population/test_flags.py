@@ -123,6 +123,7 @@ def test_what_is_not_finite_is_still_found(name, bad, key, flag):
         jn.successive_halving(4),
         jn.cma_es(4),
         jn.population_based_training(4),
+        jn.median_stopping(4, max_epochs=3, wave=2),
     ],
     ids=lambda strategy: type(strategy).__name__,
 )

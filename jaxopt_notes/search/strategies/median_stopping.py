@@ -56,10 +56,9 @@ class MedianStopping:
             True, mode="drop", wrap_negative_indices=False
         )  # fmt: skip
         last = len(self._epochs()) - 1
-        curves = self.curves(state)
-        alive = (number < state.told) & ~continued & (state.rung < last) & ~median_rule(
-            curves, state.rung, self.grace, jnp.isfinite(curves[:, -1])
-        )  # fmt: skip
+        finished = (state.rung == last) & has_score(state.scores)
+        stopped = median_rule(self.curves(state), state.rung, self.grace, finished)
+        alive = (number < state.told) & ~continued & (state.rung < last) & ~stopped
         least = jnp.min(jnp.where(alive, state.rung, last))
         going = alive & (state.rung == least)  # after batches in part: those that are behind come first
         fresh = jnp.sum(state.rung == 0, dtype=number.dtype)
@@ -75,12 +74,11 @@ class MedianStopping:
         """The scores of the run that each trial belongs to, until that trial [capacity, looks]."""
         looks = len(self._epochs())
         number = jnp.arange(len(state.rung), dtype=state.rung.dtype)
-        curves, at = jnp.full((len(number), looks), jnp.nan, state.scores.dtype), number
-        scores = jnp.where(has_score(state.scores), state.scores, jnp.inf)  # as `median_rule` knows them
+        curves, at = jnp.zeros((len(number), looks), state.scores.dtype), number
         for _ in range(looks):
             there = at >= 0
             column = jnp.where(there, state.rung[at], looks)
-            curves = curves.at[number, column].set(scores[at], mode="drop", wrap_negative_indices=False)
+            curves = curves.at[number, column].set(state.scores[at], mode="drop", wrap_negative_indices=False)
             at = jnp.where(there, state.parent[at], -1)
         return curves
 
@@ -94,30 +92,37 @@ def median_rule(curves: jax.Array, at: jax.Array, grace: int, finished: jax.Arra
     """Which runs stop: their best score is above the median of the finished ones' mean scores so far.
 
     Arguments:
-        curves: scores, the smaller the better [runs, looks]; NaN where there is none yet.
-        at: the look that each run has reached, from 0 [runs].
+        curves: scores, the smaller the better [runs, looks].
+        at: the look that each run has reached, from 0; later scores are not looked at [runs].
         grace: looks at which no run is stopped, except for divergence.
         finished: the runs that are compared with [runs].
 
     Returns:
-        A bool for each run [runs]. A run whose latest score is not finite stops at once. While there
-        is not a finished run, no other does.
+        A bool for each run [runs]. A run whose latest score is not finite, or the largest number there is,
+        stops at once. While there is not a finished run, no other does.
 
     Example:
-        >>> curves = jnp.array([[4.0, 2.0], [8.0, 6.0], [6.0, jnp.nan], [4.0, jnp.nan]])
+        >>> curves = jnp.array([[4.0, 2.0], [8.0, 6.0], [6.0, 0.0], [4.0, 0.0]])
         >>> median_rule(curves, jnp.array([1, 1, 0, 0]), 0, jnp.array([True, True, False, False]))
         Array([False,  True, False, False], dtype=bool)
     """
     looks = curves.shape[1]
-    count = jnp.arange(1, looks + 1, dtype=curves.dtype)
-    means = jnp.cumsum(jnp.where(jnp.isnan(curves), jnp.inf, curves), axis=1) / count[None, :]
-    medians = jnp.nanmedian(jnp.where(finished[:, None], means, jnp.nan), axis=0)
-    reached = jnp.arange(looks)[None, :] <= at[:, None]
-    best = jnp.min(jnp.where(reached & jnp.isfinite(curves), curves, jnp.inf), axis=1)
+    number, most = jnp.arange(looks), jnp.finfo(curves.dtype).max
+    good = curves < most  # else it diverged; what stands in for it is finite, for `jax_debug_infs`
+    sums = jnp.cumsum(jnp.where(good, curves, most / (2 * looks)), axis=1)
+    medians = masked_median(sums / (number + 1).astype(curves.dtype)[None, :], finished)
+    best = jnp.min(jnp.where((number[None, :] <= at[:, None]) & good, curves, most), axis=1)
     place = jnp.clip(at, 0, looks - 1)
-    latest = jnp.take_along_axis(curves, place[:, None], axis=1)[:, 0]
+    diverged = ~jnp.take_along_axis(good, place[:, None], axis=1)[:, 0]
     judged = (at >= grace) & jnp.any(finished)
-    return ~jnp.isfinite(latest) | (judged & (best > medians[place]))
+    return diverged | (judged & (best > medians[place]))
+
+
+def masked_median(x: jax.Array, rows: jax.Array) -> jax.Array:
+    """The median of each column of x [n, m] over some rows [n]; the largest number if there are none."""
+    n = jnp.sum(rows)
+    ordered = jnp.sort(jnp.where(rows[:, None], x, jnp.finfo(x.dtype).max), axis=0)
+    return ordered[jnp.maximum(n - 1, 0) // 2] / 2 + ordered[n // 2] / 2
 
 
 def median_stopping(

@@ -1,4 +1,4 @@
-"""A new rule is a file and a registry line: added to a copy of the package, it is found everywhere."""
+"""A rule or a layer is a file and a registry line: added to a copy of the package, it is found everywhere."""
 
 import os
 import pathlib
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[1]
 RULE = '''"""Gradient descent by cube roots."""
 
 from typing import Any
@@ -54,10 +54,45 @@ def cube_root_sgd(learning_rate: Rate = 1e-2) -> CubeRootSGD:
     """
     return CubeRootSGD(check_rate("cube_root_sgd(learning_rate)", learning_rate))
 '''
-LINE = (
+RULE_LINE = (
     "from jaxopt_notes.optimizers.cube_root_sgd import CubeRootSGD as CubeRootSGD, "
-    "cube_root_sgd as cube_root_sgd  # rate 0.07\n"
+    "cube_root_sgd as cube_root_sgd  # rate 0.07"
 )
+LAYER_LINE = "from jaxopt_notes.layers.reverse import *"
+LAYER = '''"""Units in the reverse order."""
+
+import jax
+
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.layers.layer import WithoutParameters
+from jaxopt_notes.record import record
+
+__all__ = ["Reverse", "reverse"]
+
+
+@record
+class Reverse(WithoutParameters):
+    """See `reverse`."""
+
+    def apply(
+        self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[jax.Array, Tree]:
+        return x[..., ::-1], state
+
+
+def reverse() -> Reverse:
+    """Units in the reverse order.
+
+        yᵢ = xₙ₋ᵢ
+
+    Example:
+        >>> reverse()
+        Reverse()
+
+    Source: made up for this test.
+    """
+    return Reverse()
+'''
 CHECK = """
 import contextlib, io
 import jaxopt_notes as jn
@@ -87,21 +122,30 @@ from benchmarks.optimizer_table import overview, section
 row = overview({"cube_root_sgd": jn.cube_root_sgd}, ())
 assert "| [cube_root_sgd](#cube_root_sgd) |" in row
 assert "θ ← θ − η·∛g" in section("cube_root_sgd", jn.optimizers.OPTIMIZERS["cube_root_sgd"], ())
+
+assert jn.reverse() and {"reverse", "Reverse"} <= set(jn.layers.__all__)
+assert jn.layers.LAYERS["reverse"] is jn.reverse
+assert any(s.label == "reverse" for s in subjects("layers"))
 print("found everywhere")
 """
 
 
-def test_a_rule_is_one_file_and_one_registry_line(tmp_path):
+def register(package, file, source, line, marker):
+    """Write a new file of a package, and its line before the marker in `__init__.py`."""
+    (package / file).write_text(source, encoding="utf-8")
+    registry = package / "__init__.py"
+    before, found, after = registry.read_text(encoding="utf-8").partition(marker)
+    assert found
+    registry.write_text(f"{before}{line}\n{found}{after}", encoding="utf-8")
+
+
+def test_a_rule_and_a_layer_are_one_file_and_one_line_each(tmp_path):
     leave_out = shutil.ignore_patterns("__pycache__", "results", "*.pyc")
     for name in ("jaxopt_notes", "tests", "benchmarks"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=leave_out)
-    folder = tmp_path / "jaxopt_notes" / "optimizers"
-    (folder / "cube_root_sgd.py").write_text(RULE, encoding="utf-8")
-    registry = folder / "__init__.py"
-    source = registry.read_text(encoding="utf-8")
-    before, marker, after = source.partition("\nOPTIMIZERS: _Registry =")
-    assert marker
-    registry.write_text(before + LINE + marker + after, encoding="utf-8")
+    package = tmp_path / "jaxopt_notes"
+    register(package / "optimizers", "cube_root_sgd.py", RULE, RULE_LINE, "\nOPTIMIZERS: _Registry =")
+    register(package / "layers", "reverse.py", LAYER, LAYER_LINE, "\nLAYERS =")
     code = f"FOLDER = {str(tmp_path)!r}" + CHECK
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(
