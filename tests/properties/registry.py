@@ -20,7 +20,7 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jaxopt_notes.activations import tanh
-from jaxopt_notes.layers import batch_norm, dense, dropout, serial
+from jaxopt_notes.layers import batch_norm, dense, dropout, rnn, serial
 from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
 from jaxopt_notes.penalties import elastic_net, l1
 from jaxopt_notes.projections import project_l2_ball
@@ -155,6 +155,11 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "conv": call(2),
         "dense": call(2),
         "dropout-vanilla": call(mode="vanilla"),
+        "bidirectional": call(rnn(2)),
+        "gru": call(2),
+        "lstm": call(2),
+        "rnn": call(2),
+        "rnn-last": call(2, return_sequences=False, reverse=True),
         "branch": call(dense(2), tanh, dropout(0.4)),
         "branch-sum": call(dense(3), tanh, merge="sum"),
         "parallel": call(dense(2), serial(tanh, dropout(0.4)), merge="concatenate"),
@@ -194,6 +199,7 @@ OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as s
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
 OF_SEVERAL = ("parallel",)
+OF_SEQUENCES = ("bidirectional", "gru", "lstm", "rnn")
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
 
 
@@ -339,7 +345,9 @@ def draw(subject: Subject, initializer: Any) -> Any:
 
 def inputs(subject: Subject, dtype: Any = float) -> Any:
     """A batch: an array, or a tuple of them."""
-    shape = (3, 4, 4, 2) if subject.name in OF_IMAGES else (4, 3)
+    shape = (
+        (3, 4, 4, 2) if subject.name in OF_IMAGES else (2, 4, 3) if subject.name in OF_SEQUENCES else (4, 3)
+    )
     x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.result_type(dtype))
     return (x, x[:, ::-1]) if subject.name in OF_SEVERAL else x
 
