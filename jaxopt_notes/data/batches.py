@@ -12,7 +12,8 @@ samples where they are, on the device.
 
 When n is not a multiple of the batch size, the last batch is filled up with samples of weight 0. So it
 counts by its size, and each sample counts once an epoch. The filling are samples from the beginning of
-the epoch, so what a layer computes of the whole batch, as batch norm does, is of m samples there too.
+the epoch, so it is data like all other; what a layer computes of the whole batch, as batch norm does, leaves
+it out where the loop says so (`mask_batch`), as a `Trainer` does.
 """
 
 import math

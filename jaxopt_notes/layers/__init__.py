@@ -4,7 +4,9 @@
 
 # One line for each layer: the names in its file's `__all__` are public, and its factory is in `LAYERS`.
 from jaxopt_notes.layers.activation import *
+from jaxopt_notes.layers.batch_mask import *
 from jaxopt_notes.layers.batch_norm import *
+from jaxopt_notes.layers.batch_renorm import *
 from jaxopt_notes.layers.bidirectional import *
 from jaxopt_notes.layers.branch import *
 from jaxopt_notes.layers.capture import *
@@ -13,16 +15,20 @@ from jaxopt_notes.layers.conv import *
 from jaxopt_notes.layers.dense import *
 from jaxopt_notes.layers.dropout import *
 from jaxopt_notes.layers.flatten import *
+from jaxopt_notes.layers.group_norm import *
 from jaxopt_notes.layers.gru import *
 from jaxopt_notes.layers.layer import *
 from jaxopt_notes.layers.layer_norm import *
+from jaxopt_notes.layers.local_response_norm import *
 from jaxopt_notes.layers.lstm import *
 from jaxopt_notes.layers.mlp import *
+from jaxopt_notes.layers.normalization import *
 from jaxopt_notes.layers.pooling import *
 from jaxopt_notes.layers.recurrent import *
 from jaxopt_notes.layers.remat import *
 from jaxopt_notes.layers.repeat import *
 from jaxopt_notes.layers.residual import *
+from jaxopt_notes.layers.rms_norm import *
 from jaxopt_notes.layers.rnn import *
 from jaxopt_notes.layers.serial import *
 from jaxopt_notes.layers.shared import *

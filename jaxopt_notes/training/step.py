@@ -4,6 +4,9 @@ Optimizers that need more than a gradient find it in the further arguments of th
 names: `value`, the objective at the parameters; `grad`, its gradient; `value_fn`, the objective as a function
 of the parameters, with this batch and this draw of noise. Optimizers that ignore them pay nothing.
 If the optimizer holds a loss scale, what is differentiated is the objective times that scale.
+
+Examples of weight 0 only fill a batch: they have no part in the loss, and layers whose statistics are of the
+whole batch are told to leave them out (`mask_batch`).
 """
 
 from typing import Any, NamedTuple
@@ -12,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.layers.batch_mask import mask_batch
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.wrappers.loss_scaling import scale_loss
@@ -81,8 +85,10 @@ def train_step(
     if trainer.augmentation is not None:
         x = trainer.augmentation(augmentation_key, x)
 
+    model = mask_batch(trainer.model, weights != 0)
+
     def objective(params: Tree) -> tuple:
-        outputs, model_state = trainer.model.apply(params, learner.model_state, x, key=key, train=True)
+        outputs, model_state = model.apply(params, learner.model_state, x, key=key, train=True)
         values = trainer.loss(outputs, y)
         if jnp.ndim(values) == 0:
             raise ValueError(

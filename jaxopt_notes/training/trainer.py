@@ -75,7 +75,7 @@ class Trainer:
     Source: Goodfellow, Bengio & Courville 2016, section 8.1.3 and algorithm 7.1.
 
     Elsewhere: Keras adds penalties to the validation loss as well. A short last batch is
-    filled with samples from the epoch's beginning; they count nothing, but batch normalization sees them.
+    filled with samples from the epoch's beginning; they count nothing, in batch normalization neither.
     """
 
     model: Any

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.layers import batch_norm, conv, dense, mlp, serial
+from jaxopt_notes.initializers import zeros
+from jaxopt_notes.layers import batch_norm, conv, dense, fold_batch_norm, mlp, serial
 
 
 def run(layer, x, params=None, state=None, train=True):
@@ -174,7 +175,7 @@ def test_folded_layer_is_evaluation(make, shape, use_bias, x64):
         tree["layers_1"] = {name: jnp.asarray(rng.uniform(0.5, 2, 4)) for name in tree["layers_1"]}
     if use_bias:
         params["layers_0"]["bias"] = jnp.asarray(rng.normal(size=4))
-    folded = norm.fold(params["layers_1"], state["layers_1"], params["layers_0"])
+    folded = fold_batch_norm(params["layers_0"], params["layers_1"], state["layers_1"], norm.eps)
     assert set(folded) == {"kernel", "bias"}
     want = model.apply(params, state, x)[0]
     np.testing.assert_allclose(make(4).apply(folded, (), x)[0], want, rtol=1e-11, atol=1e-12)
@@ -235,3 +236,79 @@ def test_a_single_value_says_nothing_of_the_variance():
     np.testing.assert_array_equal(state["var"], [1, 1])
     _, state = batch_norm(momentum=0.5, unbiased=False).apply(params, state, x, train=True)
     np.testing.assert_array_equal(state["var"], [0.5, 0.5])
+
+
+@pytest.mark.notes("S4-61")
+def test_folding_without_scale_and_bias_at_another_eps(x64):
+    kernel, mean, var = jnp.array([[2.0, 3.0]]), jnp.array([1.0, -1.0]), jnp.array([3.75, 0.75])
+    folded = fold_batch_norm({"kernel": kernel}, {}, {"mean": mean, "var": var}, 0.25)
+    np.testing.assert_allclose(folded["kernel"], [[1, 3]], rtol=1e-12)
+    np.testing.assert_allclose(folded["bias"], [-0.5, 1], rtol=1e-12)
+
+
+def test_features_on_other_axes(x64):
+    """On the first axis after the batch; and on two, which each have statistics of their own."""
+    x = np.random.default_rng(0).normal(size=(5, 3, 4, 2))
+    for axis, over in ((1, (0, 2, 3)), ((-1, -3), (0, 2))):
+        layer = batch_norm(momentum=0.0, axis=axis)
+        params, state = layer.init(None, jnp.asarray(x))
+        shape = np.squeeze(x.mean(over)).shape
+        scale = np.random.default_rng(1).normal(size=shape)
+        y, state = layer.apply({**params, "scale": jnp.asarray(scale)}, state, jnp.asarray(x), train=True)
+        wide = np.expand_dims(scale, over)
+        hat = (x - x.mean(over, keepdims=True)) / np.sqrt(x.var(over, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(y, wide * hat, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(state["mean"], x.mean(over), rtol=1e-10)
+        np.testing.assert_allclose(state["var"], x.var(over, ddof=1), rtol=1e-10)
+        evaluated, _ = layer.apply(params, state, jnp.asarray(x))
+        running = np.expand_dims(x.var(over, ddof=1), over)
+        np.testing.assert_allclose(
+            evaluated, (x - x.mean(over, keepdims=True)) / np.sqrt(running + 1e-5), rtol=1e-10, atol=1e-12
+        )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_synchronized_over_a_named_axis_is_one_large_batch(masked, x64):
+    """Values, gradients and statistics of two halves, which may be filled up to one length."""
+    x = np.random.default_rng(0).normal(size=(2, 4, 3)) * [[[1.0]], [[3.0]]] + [[[0.0]], [[2.0]]]
+    mask = np.array([[1, 1, 1, 1], [1, 0, 1, 0]], bool) if masked else np.ones((2, 4), bool)
+    params = {"scale": jnp.array([1.0, 2.0, 3.0]), "bias": jnp.zeros(3)}
+
+    def loss(layer, x, count):
+        layer = dataclasses.replace(layer, mask=count if masked else None)
+        y, state = layer.apply(params, layer.init(None, x)[1], x, train=True)
+        return jnp.sum(jnp.where(count[:, None], jnp.sin(y), 0.0)), (y, state)
+
+    halves = jax.vmap(jax.grad(loss, 1, has_aux=True), (None, 0, 0), axis_name="devices")
+    dx, (y, state) = halves(batch_norm(axis_name="devices"), jnp.asarray(x), jnp.asarray(mask))
+    flat = jnp.asarray(x[mask])
+    want_dx, (want_y, want) = jax.grad(loss, 1, has_aux=True)(
+        dataclasses.replace(batch_norm(), mask=None), flat, jnp.ones(len(flat), bool)
+    )
+    np.testing.assert_allclose(y[mask], want_y, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(dx[mask], want_dx, rtol=1e-9, atol=1e-12)
+    for name in ("mean", "var"):
+        np.testing.assert_allclose(state[name], [want[name]] * 2, rtol=1e-12)
+
+
+def test_starting_values_and_a_branch_that_starts_as_zero(key):
+    """Zero-γ: what a residual branch ends with adds nothing at first, and still receives a gradient."""
+    x = jax.random.normal(key, (6, 3))
+    layer = batch_norm(scale_init=zeros())
+    params, state = layer.init(key, x)
+    np.testing.assert_array_equal(layer.apply(params, state, x, train=True)[0], jnp.zeros((6, 3)))
+    gradient = jax.grad(lambda p: jnp.sum(x * layer.apply(p, state, x, train=True)[0]))(params)["scale"]
+    assert (jnp.abs(gradient) > 0.1).all()
+    assert set(batch_norm(use_scale=False).init(key, x)[0]) == {"bias"}
+
+
+def test_axes_that_cannot_be_are_refused():
+    for axis in (0, (), (1, -1), (1, 1), 1.5):
+        with pytest.raises(ValueError, match=r"batch_norm\(axis\) is"):
+            batch_norm(axis=axis)
+    layer = batch_norm()
+    params, state = layer.init(None, jnp.ones((2, 3)))
+    with pytest.raises(
+        ValueError, match=r"has shape \(2, 1\), its mean was made for \(3,\) features on axis -1"
+    ):
+        layer.apply(params, state, jnp.ones((2, 1)))

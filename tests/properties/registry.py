@@ -154,6 +154,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "cnn-normalized": call([2], [2], batch_norm=True),
         "conv": call(2),
         "dense": call(2),
+        "batch_norm-plain": call(use_scale=False, use_bias=False),
         "dropout-vanilla": call(mode="vanilla"),
         "bidirectional": call(rnn(2)),
         "gru": call(2),
@@ -168,6 +169,10 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "residual": call(serial(dense(2), dropout(0.4)), dense(2)),
         "residual-plain": call(dense(3)),
         "shared": call(serial(dense(2), dropout(0.4)), "name"),
+        "batch_renorm": call(
+            1.01, 0.01
+        ),  # beyond the bounds: within, gradients are not those of the function
+        "group_norm": call(2),
         "mlp": call([3, 2], "tanh", dropout=0.4, batch_norm=True),
         "mlp-after": call([3, 2], "tanh", dropout=0.4, batch_norm="after"),
         "serial": call(dense(3), batch_norm(), tanh, dropout(0.4)),
@@ -197,7 +202,7 @@ ROUNDING_PARAMETERS = ("master_weights", "kahan")  # their updates end at half-p
 RANDOM = ("add_noise", "noisy_sgd")
 OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as solvers do
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
-OF_IMAGES = ("average_pool", "cnn", "conv", "max_pool")
+OF_IMAGES = ("average_pool", "cnn", "conv", "group_norm", "instance_norm", "max_pool")
 OF_SEVERAL = ("parallel",)
 OF_SEQUENCES = ("bidirectional", "gru", "lstm", "rnn")
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")

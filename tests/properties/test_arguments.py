@@ -40,8 +40,8 @@ def test_every_argument_reaches_the_record(subject):
         for changed in others(value) if isinstance(value, bool | int | float) else ():
             with contextlib.suppress(ValueError):  # refused, and not ignored
                 after = made(name, changed)
-                if name in fields:  # as it is, or a length for both sides of a window
-                    found.append(getattr(after, name) in (changed, (changed, changed)))
+                if name in fields:  # as it is, one of several, or a length for both sides
+                    found.append(getattr(after, name) in (changed, (changed,), (changed, changed)))
                 else:  # it makes others, or is that of a part
                     found.append(jax.tree.flatten(after) != jax.tree.flatten(before))
         assert any(found) or not found, name
