@@ -5,6 +5,7 @@
 # One line for each layer: the names in its file's `__all__` are public, and its factory is in `LAYERS`.
 from jaxopt_notes.layers.activation import *
 from jaxopt_notes.layers.batch_mask import *
+from jaxopt_notes.layers.attention import *
 from jaxopt_notes.layers.batch_norm import *
 from jaxopt_notes.layers.batch_renorm import *
 from jaxopt_notes.layers.bidirectional import *
@@ -14,6 +15,7 @@ from jaxopt_notes.layers.cnn import *
 from jaxopt_notes.layers.conv import *
 from jaxopt_notes.layers.dense import *
 from jaxopt_notes.layers.dropout import *
+from jaxopt_notes.layers.embedding import *
 from jaxopt_notes.layers.flatten import *
 from jaxopt_notes.layers.group_norm import *
 from jaxopt_notes.layers.gru import *
@@ -24,14 +26,17 @@ from jaxopt_notes.layers.lstm import *
 from jaxopt_notes.layers.mlp import *
 from jaxopt_notes.layers.normalization import *
 from jaxopt_notes.layers.pooling import *
+from jaxopt_notes.layers.positions import *
 from jaxopt_notes.layers.recurrent import *
 from jaxopt_notes.layers.remat import *
 from jaxopt_notes.layers.repeat import *
 from jaxopt_notes.layers.residual import *
 from jaxopt_notes.layers.rms_norm import *
 from jaxopt_notes.layers.rnn import *
+from jaxopt_notes.layers.sequence_pool import *
 from jaxopt_notes.layers.serial import *
 from jaxopt_notes.layers.shared import *
+from jaxopt_notes.layers.transformer import *
 from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 

@@ -20,7 +20,7 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jaxopt_notes.activations import tanh
-from jaxopt_notes.layers import batch_norm, dense, dropout, rnn, serial
+from jaxopt_notes.layers import batch_norm, dense, dropout, embedding, rnn, serial
 from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
 from jaxopt_notes.penalties import elastic_net, l1
 from jaxopt_notes.projections import project_l2_ball
@@ -157,6 +157,14 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "batch_norm-plain": call(use_scale=False, use_bias=False),
         "dropout-vanilla": call(mode="vanilla"),
         "bidirectional": call(rnn(2)),
+        "embedding": call(5, 2),
+        "unembedding": call(5),
+        "mask_padding": call(serial(embedding(5, 2), rnn(2))),
+        "learned_positions": call(6),
+        "multi_head_attention": call(4, 2, dropout=0.4),
+        "multi_head_attention-grouped": call(4, 2, kv_heads=1, causal=True, rotary_base=10.0),
+        "transformer_block": call(4, 2, 3, dropout=0.4, activation="tanh"),
+        "transformer_block-post": call(3, 1, 3, norm="post", causal=True, activation="tanh"),
         "gru": call(2),
         "lstm": call(2),
         "rnn": call(2),
@@ -204,7 +212,11 @@ OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as s
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "group_norm", "instance_norm", "max_pool")
 OF_SEVERAL = ("parallel",)
-OF_SEQUENCES = ("bidirectional", "gru", "lstm", "rnn")
+OF_SEQUENCES = (
+    "bidirectional", "gru", "learned_positions", "lstm", "multi_head_attention", "rnn", "sequence_pool",
+    "sinusoidal_positions", "transformer_block",
+)  # fmt: skip
+OF_TOKENS = ("embedding", "mask_padding")
 OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
 
 
@@ -349,9 +361,15 @@ def draw(subject: Subject, initializer: Any) -> Any:
 
 
 def inputs(subject: Subject, dtype: Any = float) -> Any:
-    """A batch: an array, or a tuple of them."""
+    """A batch: an array, or a tuple of them; tokens are whole numbers, whatever the dtype."""
+    if subject.name in OF_TOKENS:
+        return jnp.array([[3, 0, 2, 4], [1, 1, 0, 0]], jnp.int32)
     shape = (
-        (3, 4, 4, 2) if subject.name in OF_IMAGES else (2, 4, 3) if subject.name in OF_SEQUENCES else (4, 3)
+        (3, 4, 4, 2)
+        if subject.name in OF_IMAGES
+        else (2, 4, 4 if subject.name == "transformer_block" else 3)
+        if subject.name in OF_SEQUENCES
+        else (4, 3)
     )
     x = jnp.asarray(np.random.default_rng(0).normal(size=shape), jnp.result_type(dtype))
     return (x, x[:, ::-1]) if subject.name in OF_SEVERAL else x

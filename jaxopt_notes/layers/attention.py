@@ -1,0 +1,257 @@
+"""Multi-head attention: each step of a sequence asks all others, and takes of their values what answers.
+
+`attention` is the formula, for arrays. It is `jax.nn.dot_product_attention` in float32 and below; in float64,
+which that function rounds to float32 in its softmax, and where weights are dropped, which it cannot do, it
+is the formula written out. `multi_head_attention` makes queries, keys and values by dense layers, whose
+kernels are plain matrices [D, N·H], and joins the heads by another.
+
+Which steps are there is said by a `mask` [B, T], as in recurrent layers; which may look at which by
+`causal`, or step by step by an `attention_mask`. With `cross=True` keys and values are made from a `memory`
+instead: all are arguments of `apply` that containers pass down.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_notes.dtypes import Tree, compute_dtype
+from jaxopt_notes.initializers import lecun_normal, zeros
+from jaxopt_notes.layers.children import Running, Starting
+from jaxopt_notes.layers.dense import dense
+from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
+from jaxopt_notes.layers.layer import Shaped, floating
+from jaxopt_notes.layers.positions import rotary
+from jaxopt_notes.layers.recurrent import check_mask, check_sequence
+from jaxopt_notes.record import Number, check_count, check_number, record, static
+
+__all__ = ["MultiHeadAttention", "attention", "multi_head_attention"]
+
+
+@record
+class MultiHeadAttention:
+    """See `multi_head_attention`."""
+
+    query: Any
+    key: Any
+    value: Any
+    out: Any
+    dropout: Number | None
+    rotary_base: Number | None
+    heads: int = static()
+    kv_heads: int = static()
+    causal: bool = static()
+    cross: bool = static()
+
+    def init(self, key: jax.Array, x: Shaped, memory: Shaped | None = None) -> tuple[Tree, Tree]:
+        check_sequence("multi_head_attention", x)
+        source, child = self._source(x, memory), Starting(key, {})
+        child("query", self.query, x)
+        child("key", self.key, source)
+        child("value", self.value, source)
+        child("out", self.out, jax.ShapeDtypeStruct((*x.shape[:2], self.query.features), x.dtype))
+        return child.params, child.state
+
+    def apply(
+        self,
+        params: Tree,
+        state: Tree,
+        x: jax.Array,
+        *,
+        key: jax.Array | None = None,
+        train: bool = False,
+        mask: jax.Array | None = None,
+        attention_mask: jax.Array | None = None,
+        memory: jax.Array | None = None,
+        memory_mask: jax.Array | None = None,
+    ) -> tuple[jax.Array, Tree]:
+        x = floating(x)
+        check_sequence("multi_head_attention", x)
+        source, child = self._source(x, memory), Running(params, state, key, train, {})
+        q, k, v = (
+            child(name, layer, of).reshape(*of.shape[:2], heads, -1)
+            for name, layer, of, heads in (
+                ("query", self.query, x, self.heads),
+                ("key", self.key, source, self.kv_heads),
+                ("value", self.value, source, self.kv_heads),
+            )
+        )
+        if self.rotary_base is not None:
+            q, k = rotary(q, base=self.rotary_base), rotary(k, base=self.rotary_base)
+        there = memory_mask if self.cross else mask
+        check_mask(there, source.shape[:2])
+        seen = None if there is None else there[:, None, None, :]
+        if attention_mask is not None and not self.cross:
+            seen = attention_mask if seen is None else seen & attention_mask
+        rate = self.dropout if train else None
+        y = attention(q, k, v, seen, causal=self.causal, rate=rate, key=_dropout_key(key, rate))
+        return child("out", self.out, y.reshape(*x.shape[:2], -1)), child.state
+
+    def _source(self, x: Any, memory: Any) -> Any:
+        """What keys and values are made from."""
+        if not self.cross:
+            return x
+        if memory is None:
+            raise ValueError(
+                "multi_head_attention(cross=True) is given no memory, expected the sequence that it "
+                "attends to: model.apply(params, state, x, memory=encoded), and model.init alike."
+            )
+        return memory
+
+
+def _dropout_key(key: jax.Array | None, rate: Number | None) -> jax.Array | None:
+    if rate is None:
+        return None
+    if key is None:
+        raise ValueError(
+            "multi_head_attention(key) is None, expected a key when train=True: give apply "
+            "key=jax.random.fold_in(key, step), a new one at each step, or train=False."
+        )
+    return jax.random.fold_in(key, 4)  # after query, key, value and out
+
+
+def attention(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    mask: jax.Array | None = None,
+    *,
+    causal: bool = False,
+    rate: Number | None = None,
+    key: jax.Array | None = None,
+) -> jax.Array:
+    """Values, averaged with the softmax of how well their keys answer the queries.
+
+        y[t] = Σₛ softmaxₛ(q[t]·k[s]/√H)·v[s]
+
+    The softmax is computed in at least float32. Of N heads of queries and K of keys and values each group
+    of N/K consecutive heads of queries shares one: grouped-query attention. A query that may see nothing
+    gets the plain average of all values.
+
+    Arguments:
+        q: [B, T, N, H]. k, v: [B, S, K, H], where K divides N.
+        mask: bools [B or 1, N or 1, T or 1, S or 1], True where t may see s.
+        causal: whether t sees only s ≤ t.
+        rate: probability with which a weight is dropped, with `key`; `None` drops none.
+        key: for dropping.
+
+    Returns:
+        [B, T, N, H], in the dtype of q.
+
+    Example:
+        >>> q, k = jnp.zeros((1, 2, 1, 1)), jnp.zeros((1, 2, 1, 1))
+        >>> attention(q, k, jnp.array([1.0, 3.0]).reshape(1, 2, 1, 1), causal=True).ravel()
+        Array([1., 2.], dtype=float32)
+
+    Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for grouped queries.
+    """
+    if rate is None and compute_dtype(q) == jnp.float32:
+        full = None if mask is None else jnp.broadcast_to(mask, _weights_shape(q, k))
+        with jax.numpy_dtype_promotion("standard"):  # it mixes dtypes in half precision
+            return jax.nn.dot_product_attention(q, k, v, mask=full, is_causal=causal)
+    batch, steps, heads, size = q.shape
+    kind, groups = compute_dtype(q), k.shape[2]
+    grouped = q.reshape(batch, steps, groups, heads // groups, size)
+    logits = jnp.einsum("btkgh,bskh->bkgts", grouped, k, preferred_element_type=kind) * size**-0.5
+    logits = logits.reshape(_weights_shape(q, k))
+    seen = jnp.tri(steps, k.shape[1], dtype=bool)[None, None] if causal else None
+    if mask is not None:
+        seen = mask if seen is None else seen & mask
+    if seen is not None:
+        logits = jnp.where(seen, logits, jnp.asarray(-0.7 * np.finfo(kind).max, kind))
+    weights = jax.nn.softmax(logits, axis=-1)
+    if rate is not None:
+        assert key is not None
+        kept = dropout_mask(key, rate, weights.shape)
+        weights = jnp.where(kept, weights * inverse_keep(rate).astype(kind), jnp.zeros_like(weights))
+    weights = weights.astype(v.dtype).reshape(batch, groups, heads // groups, steps, k.shape[1])
+    y = jnp.einsum("bkgts,bskh->btkgh", weights, v, preferred_element_type=kind)
+    return y.reshape(q.shape).astype(q.dtype)
+
+
+def _weights_shape(q: jax.Array, k: jax.Array) -> tuple[int, int, int, int]:
+    return q.shape[0], q.shape[2], q.shape[1], k.shape[1]
+
+
+def multi_head_attention(
+    features: int,
+    heads: int,
+    *,
+    kv_heads: int | None = None,
+    causal: bool = False,
+    cross: bool = False,
+    dropout: Number | None = None,
+    rotary_base: Number | None = None,
+    use_bias: bool = True,
+    kernel_init: Any = lecun_normal(),
+    bias_init: Any = zeros(),
+) -> MultiHeadAttention:
+    """Multi-head attention of a sequence to itself, or to another one.
+
+        headₙ = attention(x·Qₙ, z·Kₙ, z·Vₙ)            y = [head₁, …, head_N]·O            z = x or the memory
+
+    Arguments:
+        features: D, the output's, and the size of all heads together.
+        heads: N, which divides D.
+        kv_heads: K, heads of keys and values, which divides N; 1 is multi-query attention. By default N.
+        causal: whether each step sees only those before it and itself.
+        cross: whether keys and values come from a `memory`, which `init` and `apply` are given.
+        dropout: rate at which attention weights are dropped in training; `None` leaves it out, which 0
+            does not.
+        rotary_base: for rotary positions in queries and keys, usually 10000; `None` leaves them out.
+        use_bias, kernel_init, bias_init: of the four dense layers.
+
+    Returns:
+        A `MultiHeadAttention` record, from [B, T, I] to [B, T, D]; params {"query", "key", "value", "out"},
+        each as of `dense`. `apply` takes a `mask` [B, T] of the steps that are there, an `attention_mask`
+        [B or 1, N or 1, T, T], a `memory` [B, S, M] and its `memory_mask` [B, S].
+
+    Raises:
+        TypeError, ValueError: sizes that are not whole numbers ≥ 1 or do not divide; a rate outside [0, 1];
+            in `init` and `apply`, a missing memory, a mask of another shape.
+
+    Example:
+        >>> layer = multi_head_attention(8, 2, causal=True)
+        >>> params, state = layer.init(jax.random.key(0), jnp.ones((2, 5, 8)))
+        >>> layer.apply(params, state, jnp.ones((2, 5, 8)))[0].shape, params["query"]["kernel"].shape
+        ((2, 5, 8), (8, 8))
+
+    Source: Vaswani et al. 2017, section 3.2.
+
+    Elsewhere: Flax has the same names, and kernels [D, N, H]; torch's `MultiheadAttention` keeps the first
+    three in one `in_proj_weight`, transposed, and gives NaN to a query that may see nothing.
+    """
+    features = check_count("multi_head_attention(features)", features, 1)
+    heads = check_count("multi_head_attention(heads)", heads, 1)
+    kv_heads = check_count("multi_head_attention(kv_heads)", heads if kv_heads is None else kv_heads, 1)
+    for name, whole, part in (("heads", features, heads), ("kv_heads", heads, kv_heads)):
+        if whole % part:
+            raise ValueError(
+                f"multi_head_attention({name}) is {part}, expected a divisor of {whole}, the number of "
+                f"{'features' if name == 'heads' else 'heads'}."
+            )
+    if rotary_base is not None:
+        if cross:
+            raise ValueError(
+                "multi_head_attention(rotary_base) needs one sequence, expected None if cross=True."
+            )
+        rotary_base = check_number("multi_head_attention(rotary_base)", rotary_base, "(0, inf)")
+    if dropout is not None:
+        dropout = check_number("multi_head_attention(dropout)", dropout, "[0, 1]")
+
+    def projection(size: int) -> Any:
+        return dense(size, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
+
+    return MultiHeadAttention(
+        projection(features),
+        projection(features // heads * kv_heads),
+        projection(features // heads * kv_heads),
+        projection(features),
+        dropout,
+        rotary_base,
+        heads,
+        kv_heads,
+        causal,
+        cross,
+    )

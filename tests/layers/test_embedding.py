@@ -1,0 +1,92 @@
+"""Embeddings: rows, gradients, tied weights, padding."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.initializers import constant
+from jaxopt_notes.layers import embedding, lstm, mask_padding, sequence_pool, serial, shared, unembedding
+
+
+def test_rows_and_their_gradients(x64):
+    """A token that comes twice has the gradients of both places; out of the vocabulary is NaN."""
+    rows = jnp.arange(8.0).reshape(4, 2)
+    tokens = jnp.array([[3, 1], [1, 4]])
+    weights = jnp.array([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]])
+
+    def loss(params):
+        y = embedding(4, 2).apply(params, (), tokens)[0]
+        return jnp.sum(jnp.where(jnp.isnan(y), 0, y) * weights), y
+
+    grads, y = jax.grad(loss, has_aux=True)({"embedding": rows})
+    np.testing.assert_array_equal(y, [[[6, 7], [2, 3]], [[2, 3], [np.nan, np.nan]]])
+    np.testing.assert_array_equal(grads["embedding"], [[0, 0], [8, 10], [0, 0], [1, 2]])
+
+
+def test_first_values_and_dtypes(key):
+    tokens = jnp.zeros((2, 3), jnp.int32)
+    params, state = embedding(2000, 25).init(key, tokens)
+    assert (state, params["embedding"].shape) == ((), (2000, 25))
+    assert abs(params["embedding"].std() - 0.2) < 4 * 0.2 / np.sqrt(2 * 50_000)
+    half = embedding(5, 2, dtype=jnp.bfloat16, embedding_init=constant(0.5))
+    params, _ = half.init(key, tokens)
+    assert params["embedding"].dtype == jnp.float32
+    y, _ = half.apply(params, (), tokens)
+    assert (y.dtype, y.shape, (y == 0.5).all()) == (jnp.bfloat16, (2, 3, 2), True)
+
+
+def test_tied_weights(x64, key):
+    """One matrix; its gradient is that of looking up and that of multiplying."""
+    model = serial(shared(embedding(4, 3), "tokens"), jnp.tanh, shared(unembedding(4), "tokens"))
+    tokens = jnp.array([2, 0])
+    params, _ = model.init(key, tokens)
+    assert list(params) == ["tokens"]
+    rows = np.asarray(params["tokens"]["embedding"])
+    h = np.tanh(rows[np.array([2, 0])])
+    y = model.apply(params, (), tokens)[0]
+    np.testing.assert_allclose(y, h @ rows.T, rtol=1e-12)
+    grads = jax.grad(lambda params: model.apply(params, (), tokens)[0].sum())(params)["tokens"]["embedding"]
+    by_lookup = np.zeros_like(rows)
+    by_lookup[np.array([2, 0])] = (1 - h**2) * rows.sum(0)
+    np.testing.assert_allclose(grads, by_lookup + h.sum(0), rtol=1e-12)
+
+
+def test_half_precision_logits_are_summed_in_float32():
+    y, _ = unembedding(1).apply({"embedding": jnp.ones((1, 4096))}, (), jnp.ones((1, 4096), jnp.bfloat16))
+    assert (y.dtype, y.item()) == (jnp.bfloat16, 4096)
+
+
+@pytest.mark.parametrize(
+    "last", [lstm(3, return_sequences=False), sequence_pool("mean"), sequence_pool("last")]
+)
+def test_padding_says_nothing(last, key):
+    model = mask_padding(serial(embedding(9, 3), last), padding=7)
+    short = jnp.array([[3, 5, 1]])
+    long = jnp.array([[3, 5, 1, 7, 7], [7, 7, 3, 5, 1], [3, 7, 5, 7, 1]])
+
+    @jax.jit
+    def both(short, long):
+        params, _ = model.init(key, jax.ShapeDtypeStruct((1, 3), jnp.int32))
+        return model.apply(params, (), short)[0], model.apply(params, (), long)[0]
+
+    alone, padded = both(short, long)
+    np.testing.assert_allclose(padded, np.broadcast_to(alone, (3, 3)), rtol=1e-5)
+
+
+def test_sequence_pool():
+    x = jnp.array([[[1.0, -4.0], [3.0, -2.0], [8.0, 9.0]], [[5.0, 5.0]] * 3])
+    mask = jnp.array([[True, True, False], [False] * 3])
+    for kind, expected in (("mean", [2, -3]), ("max", [3, -2]), ("last", [3, -2])):
+        y, _ = sequence_pool(kind).apply({}, (), x, mask=mask)
+        assert y.tolist() == [expected, [0, 0]]
+    assert sequence_pool("last").apply({}, (), x)[0].tolist() == [[8, 9], [5, 5]]
+
+
+def test_errors(key):
+    with pytest.raises(TypeError, match=r"embedding\(x\) is float32\[2\], expected whole numbers"):
+        embedding(3, 2).init(key, jnp.ones(2))
+    with pytest.raises(ValueError, match=r"unembedding\(x\) has shape \(1, 3\).* 2 features"):
+        unembedding(5).apply({"embedding": jnp.ones((5, 2))}, (), jnp.ones((1, 3)))
+    with pytest.raises(ValueError, match=r"sequence_pool\(kind\) is 'sum'"):
+        sequence_pool("sum")
