@@ -4,8 +4,8 @@
 
 # One line for each layer: the names in its file's `__all__` are public, and its factory is in `LAYERS`.
 from jaxopt_notes.layers.activation import *
-from jaxopt_notes.layers.batch_mask import *
 from jaxopt_notes.layers.attention import *
+from jaxopt_notes.layers.batch_mask import *
 from jaxopt_notes.layers.batch_norm import *
 from jaxopt_notes.layers.batch_renorm import *
 from jaxopt_notes.layers.bidirectional import *
