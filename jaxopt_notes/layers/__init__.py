@@ -13,6 +13,7 @@ from jaxopt_notes.layers.branch import *
 from jaxopt_notes.layers.capture import *
 from jaxopt_notes.layers.cnn import *
 from jaxopt_notes.layers.conv import *
+from jaxopt_notes.layers.conv_transpose import *
 from jaxopt_notes.layers.dense import *
 from jaxopt_notes.layers.dropout import *
 from jaxopt_notes.layers.embedding import *

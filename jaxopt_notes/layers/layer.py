@@ -21,6 +21,7 @@ its parameters in at least float32. Casting the input to bfloat16 is thus all th
 takes. Integers (pixels, say) are read as the default floating dtype.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import chex
@@ -29,8 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxopt_notes.dtypes import Tree, is_float
-from jaxopt_notes.record import check_count
+from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
+from jaxopt_notes.record import check_choice, check_count
 
 __all__ = ["Layer"]
 
@@ -88,31 +89,83 @@ def check_features(layer: str, x: Shaped, features: int) -> None:
     )
 
 
-def pair(where: str, value: int | tuple[int, int]) -> tuple[int, int]:
-    """Two counts ≥ 1, for height and width, from one or from two."""
+def add_bias(y: jax.Array, params: Tree) -> jax.Array:
+    """y [..., C] plus the bias [C] among the parameters, if there is one, added in at least float32."""
+    if "bias" not in params:
+        return y
+    wide = y.astype(compute_dtype(y))
+    return (wide + along_last(params["bias"], wide)).astype(y.dtype)
+
+
+SPACE = {1: "[batch, length, channels]", 2: "[batch, height, width, channels]"}
+SPACE |= {3: "[batch, depth, height, width, channels]"}
+
+
+def window_size(where: str, value: int | tuple[int, ...]) -> tuple[int, ...]:
+    """The size of a window in 1, 2 or 3 dimensions; one number is that of a square in images."""
     values = tuple(value) if isinstance(value, tuple | list) else (value, value)
-    if len(values) != 2:
-        raise ValueError(f"{where} is {value!r}, expected one whole number or two: (height, width).")
-    height, width = (check_count(where, v, 1) for v in values)
-    return height, width
+    if not 1 <= len(values) <= 3:
+        raise ValueError(
+            f"{where} is {value!r}, expected one whole number, or one for each of 1 to 3 dimensions."
+        )
+    return tuple(check_count(where, v, 1) for v in values)
+
+
+def per_dimension(where: str, value: int | tuple[int, ...], rank: int, low: int = 1) -> tuple[int, ...]:
+    """Counts, one for each dimension of space, from one for all or from as many."""
+    values = tuple(value) if isinstance(value, tuple | list) else (value,) * rank
+    if len(values) != rank:
+        raise ValueError(
+            f"{where} is {value!r}, expected one whole number, or {rank}: one for each dimension."
+        )
+    return tuple(check_count(where, v, low) for v in values)
+
+
+def check_padding(where: str, padding: Any, rank: int, choices: tuple = ("SAME", "VALID")) -> Any:
+    """A padding by name, or as pairs (before, after) of pixels, one for each dimension of space."""
+    if isinstance(padding, str):
+        return check_choice(where, padding, choices)
+    sides = [padding] * rank if isinstance(padding, int) else padding
+    pads = [(p, p) if isinstance(p, int) else tuple(p) for p in sides]
+    if len(pads) != rank or any(len(p) != 2 for p in pads):
+        names = ", ".join(map(repr, choices))
+        raise ValueError(f"{where} is {padding!r}, expected {names}, or {rank} pairs (before, after).")
+    return tuple((check_count(where, before), check_count(where, after)) for before, after in pads)
+
+
+def check_space(where: str, x: Shaped, rank: int) -> None:
+    """Raise unless x has the rank of a batch of signals in `rank` dimensions."""
+    if len(x.shape) != rank + 2:
+        remedy = ", for instance x.reshape(-1, 8, 8, 1) for 8×8 pixels" if rank == 2 else ""
+        raise ValueError(f"{where} has shape {tuple(x.shape)}, expected {SPACE[rank]}: reshape it{remedy}.")
 
 
 def check_images(where: str, x: Shaped) -> None:
     """Raise unless x has the rank of a batch of images."""
-    if len(x.shape) != 4:
-        raise ValueError(
-            f"{where} has shape {tuple(x.shape)}, expected [batch, height, width, channels]: "
-            "reshape it, for instance x.reshape(-1, 8, 8, 1) for 8×8 pixels."
-        )
+    check_space(where, x, 2)
 
 
 def window_pads(
-    where: str, x: Shaped, window: tuple[int, ...], strides: tuple[int, ...], padding: str
-) -> list[tuple[int, int]]:
-    """Pixels of padding before and after height and width, for a window moved over images."""
-    if padding == "VALID" and any(size < k for size, k in zip(x.shape[1:3], window, strict=True)):
+    where: str,
+    x: Shaped,
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: str | Sequence[tuple[int, int]],
+) -> tuple[tuple[int, int], ...]:
+    """Pixels of padding before and after each dimension of space, for a window moved over x."""
+    size = tuple(x.shape[1:-1])
+    if isinstance(padding, str):
+        pads = (
+            [(0, 0)] * len(size)
+            if padding == "VALID"
+            else lax.padtype_to_pads(size, window, strides, padding)
+        )
+    else:
+        pads = list(padding)
+    full = tuple(n + sum(p) for n, p in zip(size, pads, strict=True))
+    if any(n < k for n, k in zip(full, window, strict=True)):
         raise ValueError(
-            f"{where} is {tuple(window)}, expected at most the image's {tuple(x.shape[1:3])} pixels: "
+            f"{where} is {tuple(window)}, expected at most the image's {full} pixels: "
             'take a smaller window, fewer layers, or padding="SAME".'
         )
-    return lax.padtype_to_pads(x.shape[1:3], window, strides, padding)
+    return tuple((int(before), int(after)) for before, after in pads)

@@ -11,31 +11,44 @@ Of equal largest values the first in row-major order receives the gradient, as w
 """
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
-from jaxopt_notes.layers.layer import WithoutParameters, check_images, floating, pair, window_pads
-from jaxopt_notes.record import check_choice, record, static
+from jaxopt_notes.layers.layer import (
+    WithoutParameters,
+    check_padding,
+    check_space,
+    floating,
+    per_dimension,
+    window_pads,
+    window_size,
+)
+from jaxopt_notes.record import record, static
 
 __all__ = ["AveragePool", "MaxPool", "average_pool", "max_pool"]
+
+
+Pads = Sequence[tuple[int, int]]
 
 
 @record
 class MaxPool(WithoutParameters):
     """See `max_pool`."""
 
-    window: tuple[int, int] = static()
-    strides: tuple[int, int] = static()
-    padding: str = static()
+    window: tuple[int, ...] = static()
+    strides: tuple[int, ...] = static()
+    padding: Any = static()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
-        check_images("max_pool(x)", x)
+        check_space("max_pool(x)", x, len(self.window))
         return pool(floating(x), first_largest, -jnp.inf, self.window, self.strides, self.padding), state
 
 
@@ -43,18 +56,18 @@ class MaxPool(WithoutParameters):
 class AveragePool(WithoutParameters):
     """See `average_pool`."""
 
-    window: tuple[int, int] = static()
-    strides: tuple[int, int] = static()
-    padding: str = static()
+    window: tuple[int, ...] = static()
+    strides: tuple[int, ...] = static()
+    padding: Any = static()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
-        check_images("average_pool(x)", x)
+        check_space("average_pool(x)", x, len(self.window))
         x = floating(x)
         wide = x.astype(compute_dtype(x))
         total = pool(wide, jnp.add, 0, self.window, self.strides, self.padding)
-        return (total / (self.window[0] * self.window[1])).astype(x.dtype), state
+        return (total / math.prod(self.window)).astype(x.dtype), state
 
 
 def first_largest(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -67,15 +80,15 @@ def pool(
     x: jax.Array,
     combine: Callable[[jax.Array, jax.Array], jax.Array],
     fill: float,
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    padding: str,
+    window: tuple[int, ...],
+    strides: tuple[int, ...],
+    padding: str | Pads,
 ) -> jax.Array:
-    """Combine the values of each window of x [B, H, W, C], with `fill` around the image."""
+    """Combine the values of each window of x [B, *size, C], with `fill` around the image."""
     pads = window_pads("pool(window)", x, window, strides, padding)
     if any(map(any, pads)):
         x = jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
-    for axis in (2, 1):
+    for axis in reversed(range(1, x.ndim - 1)):
         x = functools.reduce(combine, _shifts(x, axis, window[axis - 1], strides[axis - 1]))
     return x
 
@@ -91,25 +104,26 @@ def _shifts(x: jax.Array, axis: int, window: int, stride: int) -> list[jax.Array
 
 
 def max_pool(
-    window: int | tuple[int, int] = 2,
-    strides: int | tuple[int, int] | None = None,
-    padding: str = "VALID",
+    window: int | tuple[int, ...] = 2,
+    strides: int | tuple[int, ...] | None = None,
+    padding: str | int | Pads = "VALID",
 ) -> MaxPool:
     """The largest value in each window.
 
         y[b, p, q, c] = max_{i<h, j<w} x[b, s·p + i, t·q + j, c]
 
     Arguments:
-        window: (h, w) in pixels, or one number for both.
-        strides: (s, t) in pixels; by default the window, side by side.
-        padding: "VALID" leaves out pixels that fill no window; "SAME" pads with −∞ to ⌈H/s⌉×⌈W/t⌉ windows.
+        window: (h, w) in pixels, or one number for both; (k,) for signals, three numbers for volumes.
+        strides: (s, t) in pixels, or one number for all; by default the window, side by side.
+        padding: "VALID" leaves out pixels that fill no window; "SAME" pads with −∞ to ⌈H/s⌉×⌈W/t⌉ windows;
+            or pairs (before, after), one for each dimension, or one number for all sides.
 
     Returns:
         A `MaxPool` record, from [B, H, W, C] to [B, H', W', C].
 
     Raises:
-        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding, an input that is
-            not of rank 4.
+        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding, an input of
+            another rank.
 
     Example:
         >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
@@ -123,25 +137,26 @@ def max_pool(
 
 
 def average_pool(
-    window: int | tuple[int, int] = 2,
-    strides: int | tuple[int, int] | None = None,
-    padding: str = "VALID",
+    window: int | tuple[int, ...] = 2,
+    strides: int | tuple[int, ...] | None = None,
+    padding: str | int | Pads = "VALID",
 ) -> AveragePool:
     """The mean value in each window.
 
         y[b, p, q, c] = 1/(h·w)·Σ_{i<h, j<w} x[b, s·p + i, t·q + j, c]
 
     Arguments:
-        window: (h, w) in pixels, or one number for both.
-        strides: (s, t) in pixels; by default the window, side by side.
-        padding: "VALID" leaves out pixels that fill no window; "SAME" pads with zeros, which count.
+        window: (h, w) in pixels, or one number for both; (k,) for signals, three numbers for volumes.
+        strides: (s, t) in pixels, or one number for all; by default the window, side by side.
+        padding: "VALID" leaves out pixels that fill no window; "SAME" pads with zeros, which count;
+            or pairs (before, after), one for each dimension, or one number for all sides.
 
     Returns:
         An `AveragePool` record, from [B, H, W, C] to [B, H', W', C].
 
     Raises:
-        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding, an input that is
-            not of rank 4.
+        TypeError, ValueError: sizes that are not whole numbers ≥ 1, an unknown padding, an input of
+            another rank.
 
     Example:
         >>> x = jnp.arange(16.0).reshape(1, 4, 4, 1)
@@ -154,7 +169,10 @@ def average_pool(
     return AveragePool(*_checked("average_pool", window, strides, padding))
 
 
-def _checked(name: str, window: int | tuple, strides: int | tuple | None, padding: str) -> tuple:
-    window = pair(f"{name}(window)", window)
-    strides = window if strides is None else pair(f"{name}(strides)", strides)
-    return window, strides, check_choice(f"{name}(padding)", padding, ("SAME", "VALID"))
+def _checked(name: str, window: int | tuple, strides: int | tuple | None, padding: Any) -> tuple:
+    window = window_size(f"{name}(window)", window)
+    strides = window if strides is None else per_dimension(f"{name}(strides)", strides, len(window))
+    pads = check_padding(f"{name}(padding)", padding, len(window))
+    if not isinstance(pads, str) and any(max(p) >= k for p, k in zip(pads, window, strict=True)):
+        raise ValueError(f"{name}(padding) is {padding!r}, expected less than the window, {window}.")
+    return window, strides, pads

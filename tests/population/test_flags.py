@@ -1,7 +1,6 @@
 """The flags of JAX that users switch on, one by one, with fit, sweep and population_map."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -70,11 +69,6 @@ def run_population(key):
     return out["w"], jax.random.key_data(out["key"])
 
 
-@functools.cache
-def without_flags(run):
-    return run(jax.random.key(0))
-
-
 QUICK = ("jax_debug_nans", "jax_disable_jit")
 
 
@@ -83,7 +77,7 @@ QUICK = ("jax_debug_nans", "jax_disable_jit")
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.full) for name in FLAGS]
 )
 def test_a_flag_changes_nothing(name, run, key, flag):
-    want = without_flags(run)
+    want = run(key)
     flag(name, FLAGS[name])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), run(key), want)
 

@@ -153,6 +153,9 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "cnn": call([2], [3, 2], dropout=0.4),
         "cnn-normalized": call([2], [2], batch_norm=True),
         "conv": call(2),
+        "conv-dilated": call(2, (2, 3), strides=(2, 1), padding="CIRCULAR", dilation=(1, 2), groups=2),
+        "conv_transpose": call(2, strides=2),
+        "conv_transpose-circular": call(2, padding="CIRCULAR", groups=2),
         "dense": call(2),
         "batch_norm-plain": call(use_scale=False, use_bias=False),
         "dropout-vanilla": call(mode="vanilla"),
@@ -211,6 +214,7 @@ RANDOM = ("add_noise", "noisy_sgd")
 OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as solvers do
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "group_norm", "instance_norm", "max_pool")
+OF_IMAGES += ("conv_transpose", "depthwise_conv")
 OF_SEVERAL = ("parallel",)
 OF_SEQUENCES = (
     "bidirectional", "gru", "learned_positions", "lstm", "multi_head_attention", "rnn", "sequence_pool",
