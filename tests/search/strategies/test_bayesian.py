@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.record import replace
 from jaxopt_notes.search import choice, integers, log_uniform, static_choice, uniform
 from jaxopt_notes.search.black_box_problems import branin, hartmann6
 from jaxopt_notes.search.spaces.conditional import conditional
@@ -248,3 +249,17 @@ def test_what_is_pending_is_believed_to_be_a_deviation_worse_than_its_mean(x64):
     after, best = _doubt(posterior, jnp.array(2.0), 3, point)
     np.testing.assert_allclose(predict(after, point[None])[0], mean + std, rtol=1e-5)
     np.testing.assert_allclose(best, min(2.0, float(mean[0] + std[0])), rtol=1e-6)
+
+
+def test_exploration_leads_away_from_what_is_known(key):
+    """β = 0 asks where the fitted mean is least, a large one where nothing was asked."""
+    strategy = bayesian(5, 1, initial=4, acquisition="upper_confidence_bound", exploration=0.0)
+    configs, state = strategy.ask(strategy.init(key, cube(1)), key, 4)
+    known = np.asarray(configs["x0"])
+    state = strategy.tell(state, configs, (configs["x0"] - 0.5) ** 2)
+    exploits, explores = (
+        float(replace(strategy, exploration=beta).ask(state, key, 1)[0]["x0"][0]) for beta in (0.0, 1e3)
+    )
+    assert abs(exploits - 0.5) < 0.05
+    assert np.abs(explores - known).min() > np.abs(np.linspace(0, 1, 101)[:, None] - known).min(1).max() / 2
+    assert abs(explores - exploits) > 0.1
