@@ -30,12 +30,12 @@ function that `sweep` maps over a search space. Losses, metrics, penalties and a
 functions or records that are called. Nothing is hidden: no global state, no implicit keys.
 
 What is at the top? Every public function of `data`, `initializers`, `layers`, `losses`, `masks`, `metrics`,
-`norms`, `optimizers`, `penalties`, `population`, `schedules`, `search` and `training`, and two classes,
-`Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a schedule) is in
-its subpackage only; but `normal` and `uniform` are the distributions to search over. Records and other
-classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of `activations`, `interop`,
-`plots`, `problems`, `projections` and `studies` keep the subpackage's name in front. Everything loads when it
-is first used, so that the import itself costs next to nothing.
+`models`, `norms`, `optimizers`, `penalties`, `population`, `schedules`, `search` and `training`, and two
+classes, `Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a
+schedule) is in its subpackage only; but `normal` and `uniform` are the distributions to search over. Records
+and other classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of `activations`,
+`interop`, `plots`, `problems`, `projections` and `studies` keep the subpackage's name in front. Everything
+loads when it is first used, so that the import itself costs next to nothing.
 """
 
 import importlib
@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which cannot see what `__get
     from jaxopt_notes.optimizers import *
     from jaxopt_notes.penalties import *
     from jaxopt_notes.layers import *
+    from jaxopt_notes.models import *
     from jaxopt_notes.population import *
     from jaxopt_notes.search import *
     from jaxopt_notes.training import *
@@ -64,8 +65,8 @@ __version__ = "0.1.0"
 # Subpackages whose public functions are at the top too. A name is looked for in this order, which begins with
 # what is loaded fastest.
 _FLAT = (
-    "norms", "masks", "metrics", "losses", "penalties", "data", "schedules", "layers", "initializers",
-    "optimizers", "training", "population", "search",
+    "norms", "masks", "metrics", "losses", "penalties", "data", "schedules", "layers", "models",
+    "initializers", "optimizers", "training", "population", "search",
 )  # fmt: skip
 _NAMESPACES = ("activations", "interop", "plots", "problems", "projections", "studies")
 _CLASSES = ("SealedTestSet", "Trainer")  # at the top like functions: nothing else makes them

@@ -34,6 +34,7 @@ IMPORT_LAYERS = (
         "population",
     },
     {"layers", "optimizers", "data", "problems"},
+    {"models"},
     {"training"},
     {"search"},
     {"studies", "plots", "interop"},
@@ -242,6 +243,7 @@ METHODS = {
     "initializers": "__call__",
     "schedules": "__call__",
     "layers": "apply",
+    "models": "apply",
     "optimizers": "update",
     "search": "ask",
 }
