@@ -127,6 +127,16 @@ def test_stratified_folds_keep_the_proportions(key):
         assert np.all(np.abs(np.bincount(LABELS[validation], minlength=4) - np.bincount(LABELS) / 5) < 1)
 
 
+def test_any_fold_can_have_the_sample_that_a_class_has_over(key):
+    """Four samples of the first class in three folds: over many keys each fold has two of them at times."""
+    labels = np.repeat([0, 1], [4, 8])
+    folds = jax.vmap(lambda key: kfold_indices(key, 12, 3, jnp.asarray(labels)))(jax.random.split(key, 40))
+    counts = (labels[np.asarray(folds.validation)] == 0).sum(-1)  # [keys, folds]
+    assert (counts.sum(1) == 4).all()
+    np.testing.assert_allclose((counts == 2).mean(0), 1 / 3, atol=0.3)
+    assert (counts == 2).any(0).all()
+
+
 def test_a_wrong_number_of_folds_is_named(key):
     with pytest.raises(ValueError, match=r"kfold_indices\(k\) is 6, expected at most n = 5"):
         kfold_indices(key, 5, 6)

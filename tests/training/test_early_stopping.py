@@ -23,7 +23,7 @@ def test_stop_up_stops_after_consecutive_rises():
     assert watch(stop_up(1), [5, 4, 4, 4])[1] is None  # no rise
     assert watch(stop_up(1, mode="max"), [1, 2, 1.5])[1] == 2
     # Strips of two: 4 → 3 → 3.5 are the epochs compared, whatever lies between.
-    assert watch(stop_up(1, strip=2), [9, 4, 9, 3, 1, 3.5])[1] == 5
+    assert watch(stop_up(1, strip=2), [9, 4, 1, 3, 1, 3.5])[1] == 5
 
 
 @pytest.mark.notes("S4-03")
