@@ -15,9 +15,12 @@ from jaxopt_notes.layers.cnn import *
 from jaxopt_notes.layers.conv import *
 from jaxopt_notes.layers.conv_transpose import *
 from jaxopt_notes.layers.dense import *
+from jaxopt_notes.layers.drop_connect import *
+from jaxopt_notes.layers.drop_path import *
 from jaxopt_notes.layers.dropout import *
 from jaxopt_notes.layers.embedding import *
 from jaxopt_notes.layers.flatten import *
+from jaxopt_notes.layers.gaussian_noise import *
 from jaxopt_notes.layers.group_norm import *
 from jaxopt_notes.layers.gru import *
 from jaxopt_notes.layers.layer import *
@@ -25,6 +28,8 @@ from jaxopt_notes.layers.layer_norm import *
 from jaxopt_notes.layers.local_response_norm import *
 from jaxopt_notes.layers.lstm import *
 from jaxopt_notes.layers.mlp import *
+from jaxopt_notes.layers.monte_carlo import *
+from jaxopt_notes.layers.noise import *
 from jaxopt_notes.layers.normalization import *
 from jaxopt_notes.layers.pooling import *
 from jaxopt_notes.layers.positions import *
@@ -37,7 +42,11 @@ from jaxopt_notes.layers.rnn import *
 from jaxopt_notes.layers.sequence_pool import *
 from jaxopt_notes.layers.serial import *
 from jaxopt_notes.layers.shared import *
+from jaxopt_notes.layers.spatial_dropout import *
+from jaxopt_notes.layers.spectral_norm import *
 from jaxopt_notes.layers.transformer import *
+from jaxopt_notes.layers.weight_norm import *
+from jaxopt_notes.layers.weight_standardization import *
 from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 

@@ -4,6 +4,8 @@ The rate is the probability of dropping, a number that may be traced: a batch of
 gradient with respect to one, costs no recompilation. A rate of 0 is the identity and a rate of 1 gives
 zeros, both without a branch. The mask depends on the key alone, so the same key drops the same units
 in the forward pass and in its gradient; a step of training folds its number into the key.
+
+What is drawn may be shared: `spatial_dropout` drops whole channels, `drop_path` whole examples.
 """
 
 import jax
@@ -11,17 +13,21 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, floating
+from jaxopt_notes.layers.noise import Noise, check_key
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
 __all__ = ["Dropout", "dropout", "dropout_mask"]
 
+MODES = ("inverted", "vanilla")
+
 
 @record
-class Dropout(WithoutParameters):
+class Dropout(WithoutParameters, Noise):
     """See `dropout`."""
 
     rate: Number
     mode: str = static()
+    shared: tuple[int, int | None] | None = static()  # axes from one to another have one draw
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
@@ -29,14 +35,13 @@ class Dropout(WithoutParameters):
         x = floating(x)
         if not train:
             return (scaled(x, 1 - as_hyperparameter(self.rate)) if self.mode == "vanilla" else x), state
-        if key is None:
-            raise ValueError(
-                "dropout(key) is None, expected a key when train=True: give apply "
-                "key=jax.random.fold_in(key, step), a new one at each step, or train=False."
-            )
-        mask = dropout_mask(key, self.rate, x.shape)
+        mask = dropout_mask(check_key("dropout", key), self.rate, self._draws(x.shape))
         kept = x if self.mode == "vanilla" else scaled(x, inverse_keep(self.rate))
         return jnp.where(mask, kept, jnp.zeros_like(x)), state
+
+    def _draws(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        alike = range(len(shape))[slice(*self.shared)] if self.shared else ()
+        return tuple(1 if axis in alike else n for axis, n in enumerate(shape))
 
 
 def dropout_mask(key: jax.Array, rate: Number, shape: tuple[int, ...]) -> jax.Array:
@@ -90,10 +95,11 @@ def dropout(rate: Number = 0.5, mode: str = "inverted") -> Dropout:
 
     Source: Srivastava et al. 2014, section 10.
 
-    Elsewhere: Flax, torch and Equinox have the inverted form, with `rate` (p) the probability of
+    Elsewhere: Keras, Flax, torch and Equinox have the inverted form, with `rate` (p) the probability of
     dropping as here; `jax.example_libraries.stax` takes the probability of keeping.
     """
     return Dropout(
         check_number("dropout(rate)", rate, "[0, 1]", "it is the probability of dropping; 0 switches it off"),
-        check_choice("dropout(mode)", mode, ("inverted", "vanilla")),
+        check_choice("dropout(mode)", mode, MODES),
+        None,
     )

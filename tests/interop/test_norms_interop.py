@@ -7,11 +7,14 @@ import pytest
 
 from jaxopt_notes.layers import (
     batch_norm,
+    dense,
     group_norm,
     instance_norm,
     layer_norm,
     local_response_norm,
     rms_norm,
+    spectral_norm,
+    weight_norm,
 )
 
 NAMES = {"weight": "scale", "bias": "bias"}
@@ -108,3 +111,58 @@ def test_local_response_norm(torch, size):
     for shape in ((1, 3, 3, 7), (2, 5, 2, 2)):
         peer = torch.nn.LocalResponseNorm(size, alpha=0.3, beta=0.6, k=1.5)
         agree(torch, local_response_norm(size, 0.3 / size, 0.6, 1.5), peer, draws(*shape))
+
+
+def _with_kernel(torch, peer, kernel, bias):
+    with torch.no_grad():
+        peer.weight.copy_(torch.tensor(kernel.T.copy()))
+        peer.bias.copy_(torch.tensor(bias))
+    return peer
+
+
+@pytest.mark.notes("S4-63")
+def test_weight_norm(torch):
+    """Outputs and the gradients of g and v, for an odd number of units and one example."""
+    rng = np.random.default_rng(0)
+    kernel, bias, x = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(1, 5))
+    linear = _with_kernel(torch, torch.nn.Linear(5, 3, dtype=torch.float64), kernel, bias)
+    peer = torch.nn.utils.parametrizations.weight_norm(linear)
+    layer = weight_norm(dense(3))
+    params = {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias), "scale": jnp.linspace(0.5, 2, 3)}
+    g, v = peer.parametrizations.weight.original0, peer.parametrizations.weight.original1
+    with torch.no_grad():
+        g.copy_(torch.linspace(0.5, 2, 3, dtype=torch.float64)[:, None])
+    out = peer(torch.tensor(x))
+    out.sin().sum().backward()
+    loss = lambda p: jnp.sum(jnp.sin(layer.apply(p, (), jnp.asarray(x))[0]))  # noqa: E731
+    gradient = jax.grad(loss)(params)
+    close = {"rtol": 1e-9, "atol": 1e-12}
+    np.testing.assert_allclose(layer.apply(params, (), jnp.asarray(x))[0], out.detach().numpy(), **close)
+    np.testing.assert_allclose(gradient["scale"], g.grad.numpy()[:, 0], **close)
+    np.testing.assert_allclose(gradient["kernel"], v.grad.numpy().T, **close)
+
+
+def test_spectral_norm(torch):
+    """From torch's vectors: two passes in training, which move them, and one in evaluation."""
+    rng = np.random.default_rng(0)
+    kernel, bias, x = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=(2, 5))
+    linear = _with_kernel(torch, torch.nn.Linear(5, 3, dtype=torch.float64), kernel, bias)
+    peer = torch.nn.utils.parametrizations.spectral_norm(linear, n_power_iterations=2)
+    vectors = peer.parametrizations.weight[0]
+    layer, params = spectral_norm(dense(3), 2), {"kernel": jnp.asarray(kernel), "bias": jnp.asarray(bias)}
+    state = {"u": jnp.asarray(vectors._u.numpy().copy()), "v": jnp.asarray(vectors._v.numpy().copy())}
+    original = peer.parametrizations.weight.original
+    for train in (True, True, False):
+        peer.train(train)
+        original.grad = None
+        out = peer(torch.tensor(x))
+        out.sin().sum().backward()
+
+        def loss(params, state=state, train=train):
+            y, after = layer.apply(params, state, jnp.asarray(x), train=train)
+            return jnp.sum(jnp.sin(y)), (y, after)
+
+        gradient, (y, state) = jax.grad(loss, has_aux=True)(params)
+        np.testing.assert_allclose(y, out.detach().numpy(), rtol=1e-9)
+        np.testing.assert_allclose(gradient["kernel"], original.grad.numpy().T, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(state["u"], vectors._u.numpy(), rtol=1e-9)

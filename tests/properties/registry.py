@@ -184,6 +184,12 @@ EXAMPLES: dict[str, dict[str, Call]] = {
             1.01, 0.01
         ),  # beyond the bounds: within, gradients are not those of the function
         "group_norm": call(2),
+        "drop_connect": call(dense(2), 0.4),
+        "spectral_norm": call(
+            dense(2), n_steps=30
+        ),  # the vectors have no gradient: it is exact at the fixed point
+        "weight_norm": call(dense(2)),
+        "weight_standardization": call(dense(2)),
         "mlp": call([3, 2], "tanh", dropout=0.4, batch_norm=True),
         "mlp-after": call([3, 2], "tanh", dropout=0.4, batch_norm="after"),
         "serial": call(dense(3), batch_norm(), tanh, dropout(0.4)),
