@@ -34,7 +34,7 @@ def test_parameters_ten_orders_of_magnitude_apart(factory, x64):
     assert states.num_linesearch_steps.sum() < 1000
 
 
-@pytest.mark.parametrize("kind", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("kind", [jnp.float32, pytest.param(jnp.float64, marks=pytest.mark.full)])
 @pytest.mark.parametrize("size", [1e-30, 1e30])
 def test_the_size_of_the_loss_does_not_matter(size, kind, x64):
     loss = jax.tree_util.Partial(
