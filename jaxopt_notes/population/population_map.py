@@ -108,6 +108,8 @@ def population_map(
     """
     members = _check_members(configs, keys)
     _check_arguments(train, shared, folder, on_compile, on_chunk)
+    _check_numbers("configs", configs)
+    _check_numbers("shared", shared)
     check_progress("population_map(progress)", progress)
     machine = machine_for(
         "population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices, workers=workers,
@@ -165,6 +167,25 @@ def _check_members(configs: Tree, keys: Any) -> int:
                 f"{members}, expected one row for each member: shared= passes a value to all of them."
             )
     return members
+
+
+def _check_numbers(argument: str, tree: Tree) -> None:
+    """Refuse numbers that the dtype JAX gives them cannot hold: 2⁴⁰ would become 0, and 1e300 infinite."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        if not isinstance(leaf, np.ndarray | np.generic) or leaf.dtype.kind not in "iuf":
+            continue
+        kind = jax.dtypes.canonicalize_dtype(leaf.dtype)
+        if kind == leaf.dtype:
+            continue
+        with np.errstate(over="ignore"):
+            held = leaf.astype(kind)
+        wrong = (held != leaf) if kind.kind in "iu" else (np.isinf(held) & np.isfinite(leaf))
+        if wrong.any():
+            raise ValueError(
+                f"population_map({argument}): {path_name(path) or 'the array'} holds "
+                f"{np.asarray(leaf)[wrong].flat[0]} as {leaf.dtype}, which JAX makes {kind}, where it does "
+                'not fit: choose numbers in its range, or jax.config.update("jax_enable_x64", True).'
+            )
 
 
 def _check_rows(configs: Tree) -> None:

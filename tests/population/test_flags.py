@@ -69,12 +69,16 @@ def run_population(key):
     return out["w"], jax.random.key_data(out["key"])
 
 
-QUICK = ("jax_debug_nans", "jax_disable_jit")
+RUNS = (run_fit, run_sweep, run_population)
+QUICK = {("jax_disable_jit", run_sweep), *(("jax_debug_nans", run) for run in RUNS)}
 
 
-@pytest.mark.parametrize("run", [run_fit, run_sweep, run_population])
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.full) for name in FLAGS]
+    ("name", "run"),
+    [
+        pytest.param(*pair, marks=() if pair in QUICK else pytest.mark.full)
+        for pair in itertools.product(FLAGS, RUNS)
+    ],
 )
 def test_a_flag_changes_nothing(name, run, key, flag):
     want = run(key)
@@ -82,7 +86,7 @@ def test_a_flag_changes_nothing(name, run, key, flag):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), run(key), want)
 
 
-@pytest.mark.parametrize("run", [run_fit, run_sweep, run_population])
+@pytest.mark.parametrize("run", RUNS)
 def test_x64_trains_in_float64(run, key, x64):
     """The draws are others then."""
     results = jax.tree.leaves(run(key))

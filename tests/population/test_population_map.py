@@ -1,6 +1,7 @@
 """The engine against plain vmap and loops: values, layouts, devices, failures, interruption."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,20 @@ def test_a_diverged_member_stays_alone():
     assert np.isnan(dirty["w"][5]).all()
     others = np.arange(12) != 5
     np.testing.assert_array_equal(clean["w"][others], dirty["w"][others])
+
+
+@pytest.mark.parametrize("number", [np.int64(2**40), np.uint64(2**63), np.float64(1e300)])
+def test_numbers_that_would_become_others_are_refused_by_name(number, key):
+    keys = jax.random.split(key, 2)
+    with pytest.raises(
+        ValueError, match=rf"\(configs\): a/b holds {re.escape(str(number))} as .*, where it does"
+    ):
+        population_map(lambda c, key: c["a"]["b"], {"a": {"b": np.full(2, number)}}, keys)
+    with pytest.raises(ValueError, match=r"\(shared\): 0 holds .*jax_enable_x64"):
+        population_map(lambda c, key, x: c + x, np.ones(2), keys, shared=(number,))
+    with jax.enable_x64(True):
+        found = population_map(lambda c, key: c, np.full(2, number), keys)
+    assert found[0] == number
 
 
 def test_errors_say_what_is_wrong():
