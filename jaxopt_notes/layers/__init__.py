@@ -4,6 +4,7 @@
 
 # One line for each layer: the names in its file's `__all__` are public, and its factory is in `LAYERS`.
 from jaxopt_notes.layers.activation import *
+from jaxopt_notes.layers.adaptive_pool import *
 from jaxopt_notes.layers.attention import *
 from jaxopt_notes.layers.batch_mask import *
 from jaxopt_notes.layers.batch_norm import *
@@ -20,17 +21,22 @@ from jaxopt_notes.layers.drop_path import *
 from jaxopt_notes.layers.dropout import *
 from jaxopt_notes.layers.embedding import *
 from jaxopt_notes.layers.flatten import *
+from jaxopt_notes.layers.fractional_max_pool import *
 from jaxopt_notes.layers.gaussian_noise import *
+from jaxopt_notes.layers.global_pool import *
 from jaxopt_notes.layers.group_norm import *
 from jaxopt_notes.layers.gru import *
 from jaxopt_notes.layers.layer import *
 from jaxopt_notes.layers.layer_norm import *
 from jaxopt_notes.layers.local_response_norm import *
+from jaxopt_notes.layers.locally_connected import *
 from jaxopt_notes.layers.lstm import *
+from jaxopt_notes.layers.max_unpool import *
 from jaxopt_notes.layers.mlp import *
 from jaxopt_notes.layers.monte_carlo import *
 from jaxopt_notes.layers.noise import *
 from jaxopt_notes.layers.normalization import *
+from jaxopt_notes.layers.pixel_shuffle import *
 from jaxopt_notes.layers.pooling import *
 from jaxopt_notes.layers.positions import *
 from jaxopt_notes.layers.recurrent import *
@@ -45,6 +51,7 @@ from jaxopt_notes.layers.shared import *
 from jaxopt_notes.layers.spatial_dropout import *
 from jaxopt_notes.layers.spectral_norm import *
 from jaxopt_notes.layers.transformer import *
+from jaxopt_notes.layers.upsample import *
 from jaxopt_notes.layers.weight_norm import *
 from jaxopt_notes.layers.weight_standardization import *
 from jaxopt_notes.registry import public_names as _public_names

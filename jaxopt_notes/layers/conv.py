@@ -98,14 +98,26 @@ def convolution(
         >>> convolution(signal, jnp.ones((3, 1, 1)), padding="CIRCULAR").ravel()
         Array([5., 3., 6., 9., 7.], dtype=float32)
     """
-    rank = kernel.ndim - 2
-    strides = per_dimension("conv(strides)", strides, rank)
-    dilation = per_dimension("conv(dilation)", dilation, rank)
-    if padding == "CIRCULAR":
-        x = jnp.pad(x, ((0, 0), *circle(kernel.shape[:-2], dilation), (0, 0)), mode="wrap")
-        padding = "VALID"
-    geometry = geometry_of("conv(kernel_size)", x, kernel.shape[:-2], strides, padding, dilation, groups)
+    x, geometry = placed("conv", x, kernel.shape[:-2], strides, padding, dilation, groups)
     return convolve(x, kernel.astype(x.dtype), geometry, max_patch_bytes)
+
+
+def placed(
+    name: str,
+    x: jax.Array,
+    window: tuple[int, ...],
+    strides: int | tuple[int, ...],
+    padding: Padding,
+    dilation: int | tuple[int, ...],
+    groups: int = 1,
+) -> tuple[jax.Array, Geometry]:
+    """The image that a window moves over, which circular padding has made larger, and all sizes."""
+    strides = per_dimension(f"{name}(strides)", strides, len(window))
+    dilation = per_dimension(f"{name}(dilation)", dilation, len(window))
+    if padding == "CIRCULAR":
+        x = jnp.pad(x, ((0, 0), *circle(window, dilation), (0, 0)), mode="wrap")
+        padding = "VALID"
+    return x, geometry_of(f"{name}(kernel_size)", x, window, strides, padding, dilation, groups)
 
 
 def geometry_of(

@@ -89,11 +89,11 @@ def pool(
     if any(map(any, pads)):
         x = jnp.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
     for axis in reversed(range(1, x.ndim - 1)):
-        x = functools.reduce(combine, _shifts(x, axis, window[axis - 1], strides[axis - 1]))
+        x = functools.reduce(combine, shifted(x, axis, window[axis - 1], strides[axis - 1]))
     return x
 
 
-def _shifts(x: jax.Array, axis: int, window: int, stride: int) -> list[jax.Array]:
+def shifted(x: jax.Array, axis: int, window: int, stride: int) -> list[jax.Array]:
     """For each place in a window, the values that stand there, over all windows along an axis."""
     count = (x.shape[axis] - window) // stride + 1
     if stride == window:  # a reshape, whose gradient is one too

@@ -150,6 +150,12 @@ EXAMPLES: dict[str, dict[str, Call]] = {
     },
     "initializers": {"constant": call(0.3)},
     "layers": {
+        "adaptive_average_pool": call(3),
+        "adaptive_max_pool": call(3),
+        "locally_connected": call(2),
+        "pixel_shuffle": call(1),
+        "upsample-nearest": call(2, "nearest"),
+        "fractional_max_pool-overlapping": call(overlapping=True, sequence="random"),
         "cnn": call([2], [3, 2], dropout=0.4),
         "cnn-normalized": call([2], [2], batch_norm=True),
         "conv": call(2),
@@ -220,7 +226,11 @@ RANDOM = ("add_noise", "noisy_sgd")
 OF_THE_LOSS = ("polyak_sgd", "sam", "sophia")  # they need the loss itself, as solvers do
 OF_ALL_LEAVES = ("dog",)  # its first step is a share of the norm of all parameters, frozen ones included
 OF_IMAGES = ("average_pool", "cnn", "conv", "group_norm", "instance_norm", "max_pool")
-OF_IMAGES += ("conv_transpose", "depthwise_conv")
+OF_IMAGES += (
+    "adaptive_average_pool", "adaptive_max_pool", "conv_transpose", "depthwise_conv", "fractional_max_pool",
+    "global_average_pool", "global_max_pool", "locally_connected", "max_unpool", "pixel_shuffle",
+    "pixel_unshuffle", "upsample",
+)  # fmt: skip
 OF_SEVERAL = ("parallel",)
 OF_SEQUENCES = (
     "bidirectional", "gru", "learned_positions", "lstm", "multi_head_attention", "rnn", "sequence_pool",
