@@ -160,7 +160,7 @@ def pytest_terminal_summary(terminalreporter, config):
         if hasattr(report, "cost"):
             seconds, programs = costs[name := report.nodeid.split("[")[0]]
             costs[name] = seconds + report.cost[0], programs + report.cost[1]
-    seconds, programs = (sum(column) for column in zip(*costs.values(), strict=True))
+    seconds, programs = (sum(column) for column in zip((0.0, 0), *costs.values(), strict=True))
     terminalreporter.section(f"{seconds:.0f} CPU seconds and {programs} programs in tests")
     most = sorted(costs.items(), key=lambda item: item[1], reverse=True)
     for name, (seconds, programs) in most[: config.option.costs]:
