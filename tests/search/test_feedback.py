@@ -110,7 +110,12 @@ def check_told_before_asked(events, results):
     assert row == len(results)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+QUICK = ("grid_search", "bayesian", "successive_halving", "cma_es")  # one of each kind
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.full) for name in STRATEGIES]
+)
 def test_a_strategy_that_learns_is_told_before_it_is_asked_again(name):
     strategy = SMALL[name] if name in SMALL else STRATEGIES[name]()
     events, results = run(strategy)
@@ -143,7 +148,10 @@ def optuna():
 
 
 @pytest.mark.filterwarnings("ignore")  # of libraries that others bring along
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "TPESampler" else pytest.param(name, marks=pytest.mark.full) for name in SAMPLERS],
+)
 def test_samplers_of_optuna_learn_within_a_sweep(name):
     from jaxopt_notes.interop import optuna_search
 
