@@ -6,6 +6,9 @@ dtype, float16 included. Slopes and scales may be traced: `jax.vmap(leaky_relu, 
 
 Saturation is what tells them apart. Where σ'(z) is 0 the chain rule multiplies everything before it
 by 0: sigmoid and tanh at both ends, ReLU below 0; leaky ReLU nowhere.
+
+What the weights before an activation are to be multiplied with, so that variances stay the same over depth,
+is its `gain`: a layer z' = W·φ(z) with Var(W) = g²/fan_in keeps E[z²] where g² = 1/E[φ(z)²], z standard normal.
 """
 
 from collections.abc import Callable
@@ -16,11 +19,12 @@ import numpy as np
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.numerics import log_softmax as precise_log_softmax
-from jaxopt_notes.record import Number
+from jaxopt_notes.record import Number, check_choice
 
 __all__ = [
     "ACTIVATIONS",
     "elu",
+    "gain",
     "gelu",
     "identity",
     "leaky_relu",
@@ -262,3 +266,44 @@ ACTIVATIONS: dict[str, Callable] = {
         log_softmax,
     )
 }
+
+PER_SIDE, END = 800, 10.0  # Simpson's rule on both sides of 0, where most corners are
+
+
+def gain(activation: str | Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """The gain that keeps the mean square of pre-activations.
+
+        g = 1/√E[φ(z)²],  z ~ N(0, 1)
+
+    Arguments:
+        activation: φ, a name in `jaxopt_notes.activations.ACTIVATIONS`, or a function that acts on each
+            number by itself; its numbers may be traced.
+
+    Returns:
+        A scalar: √2 for ReLU; for `variance_scaling` its square is the scale, for `orthogonal` it is.
+
+    Raises:
+        ValueError: an unknown name; one that acts on several numbers at a time (softmax).
+
+    Example:
+        >>> print(*(f"{name} {gain(name):.3f}" for name in ("identity", "relu", "tanh", "selu")))
+        identity 1.000 relu 1.414 tanh 1.593 selu 1.000
+
+    Source: He et al. 2015, section 2.2, for any activation.
+
+    Elsewhere: `torch.nn.init.calculate_gain` has the same for ReLU and Leaky ReLU, 5/3 for tanh, ¾ for SELU
+    and 1 for sigmoid, by rules of thumb.
+    """
+    if isinstance(activation, str):
+        known = tuple(name for name in ACTIVATIONS if not name.endswith("softmax"))
+        activation = ACTIVATIONS[check_choice("gain(activation)", activation, known)]
+    half = np.linspace(0, END, 2 * PER_SIDE + 1)
+    simpson = np.resize([2.0, 4.0], half.size)
+    simpson[[0, -1]] = 1
+    weights = simpson * np.exp(-(half**2) / 2) * (END / (2 * PER_SIDE)) / (3 * np.sqrt(2 * np.pi))
+    kind = jnp.result_type(float)
+    total = sum(
+        jnp.sum(jnp.asarray(weights, kind) * jnp.square(activation(jnp.asarray(z, kind))))
+        for z in (half, -half)
+    )
+    return 1 / jnp.sqrt(total)

@@ -8,14 +8,20 @@ own initializers do, such as Flax's `kernel_init`.
 # ruff: noqa: F403
 
 # One line for each file: the names in its `__all__` are public, and the factories are in `INITIALIZERS`.
+from jaxopt_notes.initializers.bilinear import *
 from jaxopt_notes.initializers.constant import *
+from jaxopt_notes.initializers.delta_orthogonal import *
 from jaxopt_notes.initializers.fans import *
+from jaxopt_notes.initializers.fixup import *
 from jaxopt_notes.initializers.he import *
+from jaxopt_notes.initializers.identity import *
 from jaxopt_notes.initializers.initializer import *
+from jaxopt_notes.initializers.lsuv import *
 from jaxopt_notes.initializers.normal import *
 from jaxopt_notes.initializers.orthogonal import *
 from jaxopt_notes.initializers.pretrained import *
 from jaxopt_notes.initializers.recommended import *
+from jaxopt_notes.initializers.sparse import *
 from jaxopt_notes.initializers.truncated_normal import *
 from jaxopt_notes.initializers.uniform import *
 from jaxopt_notes.initializers.variance_scaling import *

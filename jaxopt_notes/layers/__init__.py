@@ -24,6 +24,7 @@ from jaxopt_notes.layers.flatten import *
 from jaxopt_notes.layers.fractional_max_pool import *
 from jaxopt_notes.layers.gaussian_noise import *
 from jaxopt_notes.layers.global_pool import *
+from jaxopt_notes.layers.glu import *
 from jaxopt_notes.layers.group_norm import *
 from jaxopt_notes.layers.gru import *
 from jaxopt_notes.layers.layer import *
@@ -32,6 +33,7 @@ from jaxopt_notes.layers.local_response_norm import *
 from jaxopt_notes.layers.locally_connected import *
 from jaxopt_notes.layers.lstm import *
 from jaxopt_notes.layers.max_unpool import *
+from jaxopt_notes.layers.maxout import *
 from jaxopt_notes.layers.mlp import *
 from jaxopt_notes.layers.monte_carlo import *
 from jaxopt_notes.layers.noise import *
@@ -39,6 +41,7 @@ from jaxopt_notes.layers.normalization import *
 from jaxopt_notes.layers.pixel_shuffle import *
 from jaxopt_notes.layers.pooling import *
 from jaxopt_notes.layers.positions import *
+from jaxopt_notes.layers.prelu import *
 from jaxopt_notes.layers.recurrent import *
 from jaxopt_notes.layers.remat import *
 from jaxopt_notes.layers.repeat import *
@@ -50,6 +53,7 @@ from jaxopt_notes.layers.serial import *
 from jaxopt_notes.layers.shared import *
 from jaxopt_notes.layers.spatial_dropout import *
 from jaxopt_notes.layers.spectral_norm import *
+from jaxopt_notes.layers.squeeze_excite import *
 from jaxopt_notes.layers.transformer import *
 from jaxopt_notes.layers.upsample import *
 from jaxopt_notes.layers.weight_norm import *

@@ -8,12 +8,13 @@ import pytest
 from jaxopt_notes.initializers import INITIALIZERS, normal, variance_scaling
 
 INVARIANT = pytest.mark.parametrize("name", INITIALIZERS)
+REQUIRED = {"fixup": (16,)}
 SHAPE = (24, 40)
 
 
 @INVARIANT
 def test_shape_and_dtype_are_those_asked_for(name, key):
-    init = INITIALIZERS[name]()
+    init = INITIALIZERS[name](*REQUIRED.get(name, ()))
     assert init(key, SHAPE).dtype == jnp.float32
     for dtype in (jnp.float16, jnp.bfloat16, jnp.float32):
         values = init(key, SHAPE, dtype)
@@ -26,21 +27,21 @@ def test_shape_and_dtype_are_those_asked_for(name, key):
 
 @INVARIANT
 def test_float64(name, key, x64):
-    assert INITIALIZERS[name]()(key, (4, 3), jnp.float64).dtype == jnp.float64
-    assert INITIALIZERS[name]()(key, (4, 3)).dtype == jnp.float32
+    assert INITIALIZERS[name](*REQUIRED.get(name, ()))(key, (4, 3), jnp.float64).dtype == jnp.float64
+    assert INITIALIZERS[name](*REQUIRED.get(name, ()))(key, (4, 3)).dtype == jnp.float32
 
 
 @INVARIANT
 def test_old_keys_draw_the_same(name, key):
-    init = INITIALIZERS[name]()
+    init = INITIALIZERS[name](*REQUIRED.get(name, ()))
     np.testing.assert_array_equal(init(jax.random.key_data(key), SHAPE), init(key, SHAPE))
 
 
 @INVARIANT
 def test_draws_depend_on_the_key_alone(name, key):
-    init = INITIALIZERS[name]()
+    init = INITIALIZERS[name](*REQUIRED.get(name, ()))
     np.testing.assert_array_equal(init(key, SHAPE), init(key, SHAPE))
-    constant = name in ("zeros", "ones", "constant")
+    constant = name in ("zeros", "ones", "constant", "identity", "bilinear")
     assert bool(jnp.all(init(key, SHAPE) == init(jax.random.key(1), SHAPE))) == constant
 
 
@@ -71,10 +72,12 @@ def test_wrong_arguments_are_named(name, arguments, words):
         INITIALIZERS[name](**arguments)
 
 
-@pytest.mark.parametrize("name", ["lecun_normal", "xavier_uniform", "he_normal", "orthogonal"])
+@pytest.mark.parametrize(
+    "name", ["lecun_normal", "xavier_uniform", "he_normal", "orthogonal", "identity", "sparse", "fixup"]
+)
 def test_a_vector_has_no_fans(name, key):
     with pytest.raises(ValueError, match=r"\(5,\).*rank 2 or more.*zeros"):
-        INITIALIZERS[name]()(key, (5,))
+        INITIALIZERS[name](*REQUIRED.get(name, ()))(key, (5,))
 
 
 def test_complex_weights_have_the_variance_asked_for(key):

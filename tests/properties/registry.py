@@ -148,7 +148,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "warmup_cosine": call(0.1, 1.0, 2.3, 8.2),
         "warmup_stable_decay": call(1.0, 2.3, 3.1, 3.3),
     },
-    "initializers": {"constant": call(0.3)},
+    "initializers": {"constant": call(0.3), "fixup": call(16), "sparse": call(2)},
     "layers": {
         "adaptive_average_pool": call(3),
         "adaptive_max_pool": call(3),
@@ -191,6 +191,11 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         ),  # beyond the bounds: within, gradients are not those of the function
         "group_norm": call(2),
         "drop_connect": call(dense(2), 0.4),
+        "geglu": call(2),
+        "glu": call(2),
+        "maxout": call(2),
+        "swiglu": call(2),
+        "squeeze_excite": call(2),
         "spectral_norm": call(
             dense(2), n_steps=30
         ),  # the vectors have no gradient: it is exact at the fixed point

@@ -12,7 +12,7 @@ from jaxopt_notes.layers import Layer
 from jaxopt_notes.masks import path_name
 from tests.properties.registry import cases, inputs, types
 
-NAMES = {"kernel", "bias", "scale", "embedding"}
+NAMES = {"bias", "embedding", "kernel", "negative_slope", "scale"}
 
 
 class Case:
