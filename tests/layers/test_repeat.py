@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.initializers import constant
-from jaxopt_notes.layers import batch_norm, dense, dropout, remat, repeat, serial
+from jaxopt_notes.layers import batch_norm, dense, dropout, remat, repeat, residual, serial
 
 
 def test_is_the_serial_of_the_blocks(key):
@@ -69,6 +69,40 @@ def test_other_arguments_and_keys_reach_every_block(key):
     assert model.apply({}, (), jnp.ones(2), factor=jnp.float32(3))[0].tolist() == [27, 27]
     kept = repeat(dropout(0.5), 2).apply({}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
     assert abs(kept.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)  # a quarter gets through both
+
+
+def test_a_population_trains_in_one_trace(key):
+    """Dropout rates × seeds under nested vmap: each member is the one trained alone."""
+    x, traces = jax.random.normal(key, (8, 3)), []
+
+    def train(rate, seed):
+        traces.append(rate)
+        block = residual(serial(batch_norm(), jnp.tanh, dropout(rate), dense(3)))
+        model = repeat(block, 2)
+        params, state = model.init(seed, x)
+
+        def step(carry, i):
+            params, state = carry
+
+            def loss(params):
+                y, after = model.apply(params, state, x, key=jax.random.fold_in(seed, i), train=True)
+                return jnp.mean((y - 1) ** 2), after
+
+            (value, after), grads = jax.value_and_grad(loss, has_aux=True)(params)
+            return (jax.tree.map(lambda p, g: p - 0.1 * g, params, grads), after), value
+
+        (_, state), losses = jax.lax.scan(step, (params, state), jnp.arange(20))
+        return losses, state
+
+    rates, seeds = jnp.array([0.0, 0.6]), jax.random.split(key, 2)
+    together = jax.jit(jax.vmap(jax.vmap(train, (None, 0)), (0, None)))(rates, seeds)
+    assert len(traces) == 1
+    alone = jax.jit(train)(rates[1], seeds[0])
+    member = jax.tree.map(lambda leaf: leaf[1, 0], together)
+    chex.assert_trees_all_close(member, alone, rtol=1e-3, atol=1e-4)
+    losses = together[0]
+    assert (losses[0, :, -1] < 0.5 * losses[0, :, 0]).all()
+    assert not np.isclose(losses[0], losses[1], rtol=1e-2).all(-1).any()
 
 
 def test_errors(key):
