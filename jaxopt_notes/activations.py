@@ -8,7 +8,8 @@ Saturation is what tells them apart. Where σ'(z) is 0 the chain rule multiplies
 by 0: sigmoid and tanh at both ends, ReLU below 0; leaky ReLU nowhere.
 
 What the weights before an activation are to be multiplied with, so that variances stay the same over depth,
-is its `gain`: a layer z' = W·φ(z) with Var(W) = g²/fan_in keeps E[z²] where g² = 1/E[φ(z)²], z standard normal.
+is its `gain`: a layer z' = W·φ(z) with Var(W) = g²/fan_in keeps E[z²] where g² = 1/E[φ(z)²], with z standard
+normal.
 """
 
 from collections.abc import Callable

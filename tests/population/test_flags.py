@@ -1,6 +1,7 @@
 """The flags of JAX that users switch on, one by one, with fit, sweep and population_map."""
 
 import dataclasses
+import functools
 import itertools
 
 import jax
