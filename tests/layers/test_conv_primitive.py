@@ -1,0 +1,190 @@
+"""The primitive under every order of batching and differentiation, and which form is compiled where."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxopt_notes.layers import convolution
+
+
+def peer(x, kernel, strides, pads, dilation, groups):
+    """XLA's own operation, with JAX's rules for it."""
+    return lax.conv_general_dilated(
+        x, kernel, strides, pads, rhs_dilation=dilation, feature_group_count=groups,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )  # fmt: skip
+
+
+# strides, pads, dilation, groups; of images [2, 5, 4, 2 * groups] and kernels [3, 2, 2, 3 * groups]
+CASES = {
+    "dilated": ((1, 2), ((2, 1), (1, 3)), (2, 3), 1),
+    "groups": ((2, 1), ((1, 1), (0, 1)), (1, 1), 2),
+}
+
+
+def drawn(groups, images=(), kernels=()):
+    rng = np.random.default_rng(0)
+    shapes = (*images, 2, 5, 4, 2 * groups), (*kernels, 3, 2, 2, 3 * groups)
+    return [jnp.asarray(rng.normal(size=shape)) for shape in shapes]
+
+
+def second_order(x, kernel, way=None):
+    """The convolution, both gradients, and their derivatives along a direction (forward over reverse)."""
+    gradient = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(way(x, kernel))), (0, 1))
+    return way(x, kernel), jax.jvp(gradient, (x, kernel), (jnp.cos(x), jnp.cos(kernel)))
+
+
+@pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None)])
+@pytest.mark.parametrize("case", ["dilated", pytest.param("groups", marks=pytest.mark.full)])
+def test_members_are_batched_and_differentiated_in_any_order(axes, case, x64):
+    """What is mapped twice, and differentiated twice within or without, equals XLA's own rules."""
+    strides, pads, dilation, groups = CASES[case]
+    x, kernel = drawn(groups, *(() if axis is None else (2, 3) for axis in axes))
+    ours = functools.partial(convolution, strides=strides, padding=pads, dilation=dilation, groups=groups)
+    theirs = functools.partial(peer, strides=strides, pads=pads, dilation=dilation, groups=groups)
+
+    @jax.jit
+    def all_orders(x, kernel):
+        found = []
+        for way in (ours, theirs):
+            twice = jax.vmap(jax.vmap(way, axes), axes)
+            within = functools.partial(second_order, way=way)
+            inner = jax.vmap(functools.partial(second_order, way=jax.vmap(way, axes)), axes)
+            found.append(
+                [
+                    jax.vmap(jax.vmap(within, axes), axes)(x, kernel),
+                    inner(x, kernel),
+                    second_order(x, kernel, twice),
+                ]
+            )
+        return found
+
+    for a, b in zip(*(jax.tree.leaves(tree) for tree in all_orders(x, kernel)), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-11)
+
+
+def test_members_that_share_one_of_the_two_gradients_operands(x64):
+    """Images of members under one cotangent, and the other way round: axes of inputs and of outputs."""
+    xs, kernels = drawn(2, (3,), (3,))
+    x, kernel = xs[0], kernels[0]
+    ys = jnp.asarray(np.random.default_rng(1).normal(size=(3, 2, 5, 4, 6)))
+
+    @jax.jit
+    def both():
+        def pull(x, kernel, y):
+            return jax.vjp(lambda *a: convolution(*a, groups=2), x, kernel)[1](y)
+
+        found = []
+        for axes, args in [((0, None, None), (xs, kernel, ys[0])), ((None, None, 0), (x, kernel, ys)),
+                           ((None, 0, None), (x, kernels, ys[0]))]:  # fmt: skip
+            loop = [
+                pull(*(a if axis is None else a[i] for a, axis in zip(args, axes, strict=True)))
+                for i in range(3)
+            ]
+            found.append((jax.vmap(pull, axes)(*args), jax.tree.map(lambda *a: jnp.stack(a), *loop)))
+        return found
+
+    for together, alone in both():
+        jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-12), together, alone)
+
+
+def training(kernel, x, **how):
+    """Gradient descent in a scan, as in a training loop."""
+    gradient = jax.grad(
+        lambda kernel: jnp.sum(jnp.tanh(convolution(jnp.sin(convolution(x, kernel, **how)), kernel, **how)))
+    )
+    return lax.scan(lambda kernel, _: (kernel - gradient(kernel), None), kernel, None, length=3)[0]
+
+
+def lowered(platform, function, *arguments):
+    traced = jax.jit(function).trace(*arguments)
+    return traced.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize(
+    ("platform", "alone", "mapped"),
+    [("cpu", 0, 0), ("cuda", 5, 0), ("rocm", 5, 0), ("tpu", 5, 5)],
+)
+def test_form_is_chosen_by_platform_and_by_who_is_mapped(platform, alone, mapped):
+    """Forward, and both gradients: two convolutions have five. A mapped kernel means products on GPUs."""
+    kernel, x = jnp.ones((3, 3, 2, 2)), jnp.ones((2, 8, 8, 2))
+    kernels, xs = jnp.ones((4, *kernel.shape)), jnp.ones((4, *x.shape))
+    for axes, arguments in [((0, 0), (kernels, xs)), ((0, None), (kernels, x))]:
+        text = lowered(platform, jax.vmap(training, axes), *arguments)
+        assert text.count("stablehlo.convolution") == mapped
+        assert text.count("stablehlo.dot_general") == 5 - mapped
+        # nested: seeds within configurations
+        text = lowered(
+            platform,
+            jax.vmap(jax.vmap(training, axes), axes),
+            *(jnp.stack([a] * 2) if axis == 0 else a for a, axis in zip(arguments, axes, strict=True)),
+        )
+        assert text.count("stablehlo.convolution") == mapped
+    each_image = jax.vmap(jax.vmap(convolution, (None, 0)), (0, None))
+    assert ("stablehlo.convolution" in lowered(platform, each_image, xs, kernels)) == (mapped > 0)
+    text = lowered(platform, training, kernel, x)
+    assert text.count("stablehlo.convolution") == alone
+    assert text.count("stablehlo.dot_general") == 5 - alone
+    text = lowered(platform, jax.vmap(convolution, (0, None)), xs, kernel)
+    assert ("stablehlo.convolution" in text) == (alone > 0)
+    text = lowered(platform, jax.vmap(functools.partial(second_order, way=convolution)), xs, kernels)
+    assert ("stablehlo.convolution" in text) == (mapped > 0)
+
+
+def test_patches_that_take_too_much_memory_are_made_for_fewer_members_at_once():
+    """On GPUs: 4 members of 2·8·8·9·2·4 = 9,216 bytes each."""
+    kernels, xs = jnp.ones((4, 3, 3, 2, 2)), jnp.ones((4, 2, 8, 8, 2))
+
+    def text(limit):
+        return lowered("cuda", jax.vmap(functools.partial(convolution, max_patch_bytes=limit)), xs, kernels)
+
+    assert "4x128x18xf32" in text(4 * 9216)
+    assert "2x128x18xf32" in text(3 * 9216 - 1)
+    assert "4x128x18xf32" not in text(3 * 9216 - 1)
+    assert "stablehlo.convolution" in text(9215)
+    assert "stablehlo.convolution" not in text(9216)
+
+
+@pytest.mark.usefixtures("compiled_as_for_users")
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="is about XLA's CPU backend")
+def test_a_population_in_a_scan_compiles_to_matrix_products():
+    kernels = jnp.ones((5, 3, 3, 2, 2))
+    text = jax.jit(jax.vmap(training, (0, None))).lower(kernels, jnp.ones((2, 8, 8, 2))).compile().as_text()
+    assert " convolution(" not in text
+    assert " conditional(" not in text
+
+
+def test_precision_is_that_of_the_call():
+    """It is asked for where the convolution stands, and the program is lowered elsewhere."""
+
+    def function(x, kernel):
+        with jax.default_matmul_precision("highest"):
+            return convolution(x, kernel)
+
+    arguments = jnp.ones((1, 4, 4, 1)), jnp.ones((3, 3, 1, 1))
+    for platform in ("cpu", "tpu"):
+        assert "HIGHEST" in lowered(platform, function, *arguments)
+        assert "HIGHEST" not in lowered(platform, convolution, *arguments)
+
+
+@pytest.mark.parametrize("check_vma", [True, False])
+def test_data_parallel_gradients_under_shard_map(check_vma):
+    """Images cut over devices, one kernel: its gradient is summed over them once, not twice."""
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:1])
+    spec = jax.sharding.PartitionSpec
+
+    def gradient(kernel, x):
+        return jax.grad(lambda kernel: lax.psum(jnp.sum(jnp.sin(convolution(x, kernel))), "data"))(kernel)
+
+    cut = jax.shard_map(
+        gradient, mesh=mesh, in_specs=(spec(), spec("data")), out_specs=spec(), check_vma=check_vma
+    )
+    arguments = jnp.full((3, 3, 2, 2), 0.1), jnp.ones((2, 4, 4, 2))
+    text = jax.jit(cut).lower(*arguments).as_text()
+    assert text.count('"stablehlo.all_reduce"') == 1
+    want = jax.grad(lambda kernel, x: jnp.sum(jnp.sin(convolution(x, kernel))))(*arguments)
+    np.testing.assert_allclose(jax.jit(cut)(*arguments), want, rtol=1e-5)
