@@ -60,6 +60,7 @@ def test_bilinear_kernels_upsample_linearly(factor):
     """A transposed convolution of stride f maps a plane to a plane, away from the border."""
     size = 2 * factor - factor % 2
     kernel = bilinear()(None, (size, size, 2, 2))
+    np.testing.assert_array_equal(kernel, kernel[::-1, ::-1])  # nothing is shifted
     rows, columns = np.meshgrid(np.arange(6.0), np.arange(5.0), indexing="ij")
     x = np.stack([2 * rows + columns, rows * 0 + 3], -1)[None]
     y = jax.lax.conv_transpose(
