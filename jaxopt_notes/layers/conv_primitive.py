@@ -41,6 +41,7 @@ Pads = Sequence[tuple[int, int]]
 Form = Callable[[jax.Array, jax.Array, "Geometry"], jax.Array]
 
 MAX_PATCH_BYTES = 2**32
+PLATFORMS = ("cpu", "cuda", "rocm")  # all others have the native form
 
 
 class Geometry(NamedTuple):
@@ -244,10 +245,17 @@ def _lower(platform: str | None, a: jax.Array, b: jax.Array, *, precision: Any, 
         return _evaluate(im2col if platform == "cpu" else native, of, geometry, a, b)
 
 
+@functools.partial(jax.jit, static_argnames=("of", "geometry", "mapped", "limit", "precision"))
+def _call(a: jax.Array, b: jax.Array, **setting: Any) -> jax.Array:
+    """The convolution outside of any program, also where `jax.disable_jit` leaves none."""
+    forms = {platform: functools.partial(_lower, platform, **setting) for platform in PLATFORMS}
+    return lax.platform_dependent(a, b, default=functools.partial(_lower, None, **setting), **forms)
+
+
 conv_p.def_abstract_eval(_abstract)
-conv_p.def_impl(jax.jit(conv_p.bind, static_argnames=("of", "geometry", "mapped", "limit", "precision")))
+conv_p.def_impl(_call)
 ad.defbilinear(conv_p, functools.partial(_transpose, 0), functools.partial(_transpose, 1))
 batching.primitive_batchers[conv_p] = _batch
-for _platform in (None, "cpu", "cuda", "rocm"):
+for _platform in (None, *PLATFORMS):
     _rule = mlir.lower_fun(functools.partial(_lower, _platform), multiple_results=False)
     mlir.register_lowering(conv_p, _rule, platform=_platform)

@@ -158,6 +158,13 @@ def test_a_population_in_a_scan_compiles_to_matrix_products():
     assert " conditional(" not in text
 
 
+def test_gradients_without_jit():
+    x, kernel = jnp.arange(8.0).reshape(1, 2, 4, 1), jnp.ones((1, 2, 1, 1))
+    with jax.disable_jit():
+        gradient = jax.grad(lambda kernel: jnp.sum(convolution(x, kernel, padding="VALID")))(kernel)
+    np.testing.assert_array_equal(gradient.ravel(), [0 + 1 + 2 + 4 + 5 + 6, 1 + 2 + 3 + 5 + 6 + 7])
+
+
 def test_precision_is_that_of_the_call():
     """It is asked for where the convolution stands, and the program is lowered elsewhere."""
 
