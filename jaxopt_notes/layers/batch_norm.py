@@ -59,6 +59,10 @@ class BatchNorm(OverBatch):
         y = normalize(wide, mean, var, self.eps, params.get("scale"), params.get("bias"), self.axis)
         return y.astype(x.dtype), state
 
+    def fold(self, params: Tree, state: Tree, previous: Tree) -> Tree:
+        """`fold_batch_norm` with this layer's eps."""
+        return fold_batch_norm(previous, params, state, self.eps)
+
 
 def batch_moments(
     x: jax.Array, axis: Sequence[int], mask: jax.Array | None = None, axis_name: Any = None

@@ -175,7 +175,7 @@ def test_folded_layer_is_evaluation(make, shape, use_bias, x64):
         tree["layers_1"] = {name: jnp.asarray(rng.uniform(0.5, 2, 4)) for name in tree["layers_1"]}
     if use_bias:
         params["layers_0"]["bias"] = jnp.asarray(rng.normal(size=4))
-    folded = fold_batch_norm(params["layers_0"], params["layers_1"], state["layers_1"], norm.eps)
+    folded = norm.fold(params["layers_1"], state["layers_1"], params["layers_0"])
     assert set(folded) == {"kernel", "bias"}
     want = model.apply(params, state, x)[0]
     np.testing.assert_allclose(make(4).apply(folded, (), x)[0], want, rtol=1e-11, atol=1e-12)

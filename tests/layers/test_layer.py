@@ -16,7 +16,7 @@ def test_inputs_of_other_features_are_refused(layer, features):
     """One feature would otherwise be broadcast, and the answer have the shape of the parameters."""
     images = (5, 2, 2)
     params, state = layer.init(jax.random.key(0), jax.ShapeDtypeStruct((*images, 3), jnp.float32))
-    with pytest.raises(ValueError, match=rf"\(x\) has shape \(5, 2, 2, {features}\), .* made for 3 features"):
+    with pytest.raises(ValueError, match=rf"\(x\) has shape \(5, 2, 2, {features}\), .* made for \(?3"):
         layer.apply(params, state, jnp.ones((*images, features)))
 
 
