@@ -263,3 +263,11 @@ def test_exploration_leads_away_from_what_is_known(key):
     assert abs(exploits - 0.5) < 0.05
     assert np.abs(explores - known).min() > np.abs(np.linspace(0, 1, 101)[:, None] - known).min(1).max() / 2
     assert abs(explores - exploits) > 0.1
+
+
+def test_the_search_ends_where_too_little_is_promised(key):
+    strategy = bayesian(5, 1, initial=2)
+    state = strategy.init(key, cube(1))._replace(
+        asked=np.int32(3), told=np.int32(3), improvement=np.float32(0.1)
+    )
+    assert [replace(strategy, tolerance=t).remaining(state) for t in (0.0, 0.09, 0.11)] == [1, 1, 0]
