@@ -40,8 +40,8 @@ def autoencoder(
     Example:
         >>> import jax.numpy as jnp
         >>> model = autoencoder(64, [32, 8])
-        >>> params, state = model.init(jax.random.key(0), jnp.ones((2, 64)))
-        >>> model.apply(params, state, jnp.ones((2, 64)))[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((2, 64)))
+        >>> jax.eval_shape(model.apply, params, state, jnp.ones((2, 64)))[0].shape
         (2, 64)
 
     Source: Rumelhart, Hinton & Williams 1986; Hinton & Salakhutdinov 2006.

@@ -41,8 +41,8 @@ def dense_block(layers: int, growth_rate: int, bottleneck: int | None = 4) -> Se
     Example:
         >>> import jax.numpy as jnp
         >>> block = dense_block(3, 12)
-        >>> params, state = block.init(jax.random.key(0), jnp.ones((1, 8, 8, 16)))
-        >>> block.apply(params, state, jnp.ones((1, 8, 8, 16)))[0].shape
+        >>> params, state = jax.jit(block.init)(jax.random.key(0), jnp.ones((1, 8, 8, 16)))
+        >>> jax.eval_shape(block.apply, params, state, jnp.ones((1, 8, 8, 16)))[0].shape
         (1, 8, 8, 52)
 
     Source: Huang, Liu, van der Maaten & Weinberger 2017, section 3.
@@ -70,8 +70,8 @@ def transition(features: int) -> Serial:
     Example:
         >>> import jax.numpy as jnp
         >>> layer = transition(8)
-        >>> params, state = layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 16)))
-        >>> layer.apply(params, state, jnp.ones((1, 8, 8, 16)))[0].shape
+        >>> params, state = jax.jit(layer.init)(jax.random.key(0), jnp.ones((1, 8, 8, 16)))
+        >>> jax.eval_shape(layer.apply, params, state, jnp.ones((1, 8, 8, 16)))[0].shape
         (1, 4, 4, 8)
 
     Source: Huang, Liu, van der Maaten & Weinberger 2017, section 3.
@@ -113,8 +113,8 @@ def densenet(
     Example:
         >>> import jax.numpy as jnp
         >>> model = densenet(10, (2, 2), growth_rate=4, width=8, small=True)
-        >>> params, state = model.init(jax.random.key(0), jnp.ones((1, 8, 8, 3)))
-        >>> model.apply(params, state, jnp.ones((1, 8, 8, 3)))[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((1, 8, 8, 3)))
+        >>> jax.eval_shape(model.apply, params, state, jnp.ones((1, 8, 8, 3)))[0].shape
         (1, 10)
 
     Source: Huang, Liu, van der Maaten & Weinberger 2017, table 1.

@@ -51,8 +51,8 @@ def fcn(
     Example:
         >>> import jax.numpy as jnp
         >>> model = fcn(3, (4, 8))
-        >>> params, state = model.init(jax.random.key(0), jnp.ones((1, 9, 7, 1)))
-        >>> model.apply(params, state, jnp.ones((2, 12, 5, 1)))[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((1, 9, 7, 1)))
+        >>> jax.eval_shape(model.apply, params, state, jnp.ones((2, 12, 5, 1)))[0].shape
         (2, 12, 5, 3)
 
     Source: Long, Shelhamer & Darrell 2015, figure 3; there each skip comes from a pooling, and there is none

@@ -43,8 +43,8 @@ def lenet(
     Example:
         >>> import jax.numpy as jnp
         >>> model = lenet()
-        >>> params, state = model.init(jax.random.key(0), jnp.ones((2, 28, 28, 1)))
-        >>> model.apply(params, state, jnp.ones((2, 28, 28, 1)))[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), jnp.ones((2, 28, 28, 1)))
+        >>> jax.eval_shape(model.apply, params, state, jnp.ones((2, 28, 28, 1)))[0].shape
         (2, 10)
 
     Source: LeCun, Bottou, Bengio & Haffner 1998, section II.B.

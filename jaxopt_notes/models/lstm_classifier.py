@@ -49,8 +49,8 @@ def lstm_classifier(
         >>> import jax.numpy as jnp
         >>> model = lstm_classifier(2, 8, vocabulary=100)
         >>> tokens = jnp.array([[5, 7, 2, 0, 0]])
-        >>> params, state = model.init(jax.random.key(0), tokens)
-        >>> model.apply(params, state, tokens)[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), tokens)
+        >>> jax.eval_shape(model.apply, params, state, tokens)[0].shape
         (1, 2)
 
     Source: Hochreiter & Schmidhuber 1997; Graves, Mohamed & Hinton 2013 for depth and both ways.

@@ -49,8 +49,8 @@ def residual_block(
 
     Example:
         >>> layer = residual_block(4)
-        >>> params, state = layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 4)))
-        >>> layer.apply(params, state, jnp.ones((1, 8, 8, 4)))[0].shape
+        >>> params, state = jax.jit(layer.init)(jax.random.key(0), jnp.ones((1, 8, 8, 4)))
+        >>> jax.eval_shape(layer.apply, params, state, jnp.ones((1, 8, 8, 4)))[0].shape
         (1, 8, 8, 4)
 
     Source: He, Zhang, Ren & Sun 2016, "Deep residual learning", figure 2; Goyal et al. 2017 for `zero_init`.
@@ -80,7 +80,7 @@ def bottleneck_block(
 
     Example:
         >>> layer = bottleneck_block(8)
-        >>> params, state = layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 8)))
+        >>> params, state = jax.jit(layer.init)(jax.random.key(0), jnp.ones((1, 8, 8, 8)))
         >>> params["layers_0"]["layer"]["layers_3"]["kernel"].shape
         (3, 3, 2, 2)
 
@@ -114,7 +114,7 @@ def preactivation_block(features: int, strides: int = 1, shortcut: Shortcut = No
 
     Example:
         >>> layer = preactivation_block(4)
-        >>> params, state = layer.init(jax.random.key(0), jnp.ones((1, 8, 8, 4)))
+        >>> params, state = jax.jit(layer.init)(jax.random.key(0), jnp.ones((1, 8, 8, 4)))
         >>> sorted(params["layer"])
         ['layers_0', 'layers_2', 'layers_3', 'layers_5']
 

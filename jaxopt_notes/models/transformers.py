@@ -71,8 +71,8 @@ def transformer_language_model(
         >>> import jax.numpy as jnp
         >>> model = transformer_language_model(50, 8, 2, 2, length=16)
         >>> tokens = jnp.array([[5, 7, 2]])
-        >>> params, state = model.init(jax.random.key(0), tokens)
-        >>> model.apply(params, state, tokens)[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), tokens)
+        >>> jax.eval_shape(model.apply, params, state, tokens)[0].shape
         (1, 3, 50)
 
     Source: Radford et al. 2019; Vaswani et al. 2017.
@@ -142,8 +142,8 @@ def transformer_classifier(
         >>> import jax.numpy as jnp
         >>> model = transformer_classifier(2, 50, 8, 2, 2, length=16)
         >>> tokens = jnp.array([[5, 7, 2, 0, 0]])
-        >>> params, state = model.init(jax.random.key(0), tokens)
-        >>> model.apply(params, state, tokens)[0].shape
+        >>> params, state = jax.jit(model.init)(jax.random.key(0), tokens)
+        >>> jax.eval_shape(model.apply, params, state, tokens)[0].shape
         (1, 2)
 
     Source: Vaswani et al. 2017; Devlin et al. 2019.

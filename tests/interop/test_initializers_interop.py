@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.initializers import (
-    INITIALIZERS,
     constant,
     he_normal,
     he_uniform,
@@ -18,6 +17,7 @@ from jaxopt_notes.initializers import (
     xavier_normal,
     xavier_uniform,
 )
+from tests.properties.registry import subjects
 
 THEIRS = jax.nn.initializers
 
@@ -67,13 +67,13 @@ def test_bounds_and_deviations_are_those_of_torch(mode, key):
     assert np.abs(ours(xavier_uniform(1.5))).max() == pytest.approx(bound, rel=1e-3)
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
-def test_every_initializer_is_a_kernel_init_of_flax(name, key):
-    nn = pytest.importorskip("flax.linen")
+@pytest.mark.parametrize("subject", subjects("initializers"), ids=str)
+def test_every_initializer_is_a_kernel_init_of_flax(subject, key):
+    nn, init = pytest.importorskip("flax.linen"), subject.build()
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
-        dense = nn.Dense(5, kernel_init=INITIALIZERS[name](), bias_init=constant(0.5))
+        dense = nn.Dense(5, kernel_init=init, bias_init=constant(0.5))
         params = jax.jit(dense.init)(key, jnp.ones((2, 4)))["params"]
-        conv = nn.Conv(5, (3, 3), kernel_init=INITIALIZERS[name](), param_dtype=jnp.bfloat16)
+        conv = nn.Conv(5, (3, 3), kernel_init=init, param_dtype=jnp.bfloat16)
         kernel = conv.init(key, jnp.ones((1, 8, 8, 4)))["params"]["kernel"]
     assert params["kernel"].shape == (4, 5)
     np.testing.assert_array_equal(params["bias"], 0.5)

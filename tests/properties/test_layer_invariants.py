@@ -21,7 +21,7 @@ class Case:
     def __init__(self, subject):
         self.layer, self.x, self.key = subject.build(), inputs(subject), jax.random.key(3)
         self.subject = subject
-        self.params, self.state = self.layer.init(self.key, self.x)
+        self.params, self.state = jax.jit(self.layer.init)(self.key, self.x)
         self.of_tokens = not all(map(is_float, jax.tree.leaves(self.x)))
 
     def evaluate(self, params, x):
@@ -43,7 +43,7 @@ def case(request):
 def test_a_shape_is_enough_to_start_from(case):
     assert isinstance(case.layer, Layer)
     described = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), case.x)
-    again = case.layer.init(case.key, described)
+    again = jax.jit(lambda key: case.layer.init(key, described))(case.key)
     chex.assert_trees_all_equal(again, (case.params, case.state))
 
 
