@@ -166,8 +166,8 @@ def test_inputs_without_any_variation_have_finite_gradients(case):
         return jax.grad(total, argnums=0 if case.of_tokens else (0, 1), has_aux=True)(case.params, x)
 
     def constant(value):
-        return jax.tree.map(lambda leaf: jnp.full_like(leaf, value), case.x)
+        return jax.tree.map(lambda leaf: np.full(leaf.shape, value, leaf.dtype), case.x)
 
     for value in (0.0, 0.5):
         for path, leaf in jax.tree.leaves_with_path(gradient(constant(value))):
-            assert jnp.isfinite(leaf).all(), (value, jax.tree_util.keystr(path))
+            assert np.isfinite(leaf).all(), (value, jax.tree_util.keystr(path))
