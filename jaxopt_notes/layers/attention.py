@@ -1,9 +1,10 @@
 """Multi-head attention: each step of a sequence asks all others, and takes of their values what answers.
 
-`attention` is the formula, for arrays. It is `jax.nn.dot_product_attention` in float32 and below; in float64,
-which that function rounds to float32 in its softmax, and where weights are dropped, which it cannot do, it
-is the formula written out. `multi_head_attention` makes queries, keys and values by dense layers, whose
-kernels are plain matrices [D, N·H], and joins the heads by another.
+`attention` is the formula, for arrays. In float32 it is `jax.nn.dot_product_attention`. It is written out in
+float64, which that function rounds to float32 in its softmax; in half precision, where its gradient mixes
+dtypes or fails on CPUs; and where weights are dropped, which it cannot do. `multi_head_attention` makes
+queries, keys and values by dense layers, whose kernels are plain matrices [D, N·H], and joins the heads by
+another.
 
 Which steps are there is said by a `mask` [B, T], as in recurrent layers; which may look at which by
 `causal`, or step by step by an `attention_mask`. With `cross=True` keys and values are made from a `memory`
@@ -146,10 +147,9 @@ def attention(
 
     Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for grouped queries.
     """
-    if rate is None and compute_dtype(q) == jnp.float32:
+    if rate is None and q.dtype == jnp.float32:
         full = None if mask is None else jnp.broadcast_to(mask, _weights_shape(q, k))
-        with jax.numpy_dtype_promotion("standard"):  # it mixes dtypes in half precision
-            return jax.nn.dot_product_attention(q, k, v, mask=full, is_causal=causal)
+        return jax.nn.dot_product_attention(q, k, v, mask=full, is_causal=causal)
     batch, steps, heads, size = q.shape
     kind, groups = compute_dtype(q), k.shape[2]
     grouped = q.reshape(batch, steps, groups, heads // groups, size)

@@ -173,7 +173,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "multi_head_attention": call(4, 2, dropout=0.4),
         "multi_head_attention-grouped": call(4, 2, kv_heads=1, causal=True, rotary_base=10.0),
         "transformer_block": call(4, 2, 3, dropout=0.4, activation="tanh"),
-        "transformer_block-post": call(3, 1, 3, norm="post", causal=True, activation="tanh"),
+        "transformer_block-post": call(4, 1, 3, norm="post", causal=True, activation="tanh"),
         "gru": call(2),
         "lstm": call(2),
         "rnn": call(2),
