@@ -51,6 +51,21 @@ def as_hyperparameter(value: Any) -> jax.Array:
     return jnp.asarray(value, dtype=jnp.result_type(float))
 
 
+def cast_and_fits(array: Any, dtype: Any, *, rounded: bool) -> tuple[np.ndarray, np.ndarray]:
+    """An array in another dtype, and which of its numbers that holds: exactly, or as finite as they were.
+
+    Example:
+        >>> cast_and_fits(np.array([2**40, 3]), np.int32, rounded=False)[1]
+        array([False,  True])
+    """
+    with np.errstate(all="ignore"):
+        cast = array.astype(dtype)
+        if rounded:
+            return cast, np.isfinite(cast) == np.isfinite(array)
+        back = cast.astype(array.dtype)
+        return cast, (back == array) | ((back != back) & (array != array))
+
+
 def cast_like(value: Any, like: Any) -> jax.Array:
     """`value` in the dtype and the weak type of `like`, so that a loop carrying it traces once."""
     like = jnp.asarray(like)

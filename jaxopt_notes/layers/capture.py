@@ -11,8 +11,8 @@ from typing import Any
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.layers.children import entry, run, start
-from jaxopt_notes.layers.layer import Layer, Shaped
+from jaxopt_notes.layers.children import Around, entry, run
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.layers.shared import Shared
 from jaxopt_notes.record import record, replace
 
@@ -28,13 +28,10 @@ class Captured:
 
 
 @record
-class Tapped:
+class Tapped(Around):
     """A layer that leaves its output in its state."""
 
     layer: Any
-
-    def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
-        return start(self.layer, key, x, extra)
 
     def apply(
         self,

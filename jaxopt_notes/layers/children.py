@@ -43,6 +43,15 @@ def _named(method: Callable, extra: Extra) -> Extra:
     return {name: value for name, value in extra.items() if name in known}
 
 
+class Around:
+    """The `init` of a layer around another one, `layer`, to which it adds no parameters."""
+
+    layer: Any
+
+    def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
+        return start(self.layer, key, x, extra)
+
+
 class Starting:
     """The children of a container while it is initialized; afterwards `params` and `state` of them all."""
 

@@ -26,6 +26,7 @@ from jaxopt_notes.layers.layer import (
     check_padding,
     check_space,
     floating,
+    kernel_and_bias,
     parameter_dtype,
     per_dimension,
     window_pads,
@@ -56,17 +57,13 @@ class Conv:
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         check_space("conv(x)", x, len(self.kernel_size))
-        kernel_key, bias_key = jax.random.split(key)
-        dtype, inputs = parameter_dtype(x), x.shape[-1]
+        inputs = x.shape[-1]
         groups = self.groups or inputs
         features = self.features if self.groups else self.features * inputs
         if inputs % groups:
             raise ValueError(f"conv(groups) is {groups}, expected a divisor of the {inputs} channels.")
         shape = (*self.kernel_size, inputs // groups, features)
-        params = {"kernel": self.kernel_init(kernel_key, shape, dtype)}
-        if self.use_bias:
-            params["bias"] = self.bias_init(bias_key, (features,), dtype)
-        return params, ()
+        return kernel_and_bias(self, key, shape, shape[-1:], parameter_dtype(x)), ()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False

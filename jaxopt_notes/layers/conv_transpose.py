@@ -25,6 +25,7 @@ from jaxopt_notes.layers.layer import (
     check_padding,
     check_space,
     floating,
+    kernel_and_bias,
     parameter_dtype,
     per_dimension,
     window_size,
@@ -52,17 +53,14 @@ class ConvTranspose:
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         check_space("conv_transpose(x)", x, len(self.kernel_size))
-        kernel_key, bias_key = jax.random.split(key)
-        dtype, inputs = parameter_dtype(x), x.shape[-1]
+        inputs = x.shape[-1]
         if inputs % self.groups:
             raise ValueError(
                 f"conv_transpose(groups) is {self.groups}, expected a divisor of the {inputs} channels."
             )
         shape = (*self.kernel_size, inputs, self.features // self.groups)
-        params = {"kernel": jnp.swapaxes(self.kernel_init(kernel_key, shape, dtype), -1, -2)}
-        if self.use_bias:
-            params["bias"] = self.bias_init(bias_key, (self.features,), dtype)
-        return params, ()
+        params = kernel_and_bias(self, key, shape, (self.features,), parameter_dtype(x))
+        return {**params, "kernel": jnp.swapaxes(params["kernel"], -1, -2)}, ()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
@@ -109,9 +107,8 @@ def convolution_transpose(
     dilation = per_dimension("conv_transpose(dilation)", dilation, rank)
     more = per_dimension("conv_transpose(output_padding)", output_padding, rank, 0)
     wrapped: Pads = [(0, 0)] * rank
-    if (
-        isinstance(padding, str) and padding != "VALID"
-    ):  # the image that has as many windows as s goes into it
+    if isinstance(padding, str) and padding != "VALID":
+        # The image that has as many windows as s goes into it.
         size = tuple(n * s for n, s in zip(y.shape[1:-1], strides, strict=True))
         if padding == "CIRCULAR":
             wrapped, padding = circle(window, dilation), "VALID"

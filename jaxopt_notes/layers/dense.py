@@ -12,7 +12,14 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
-from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
+from jaxopt_notes.layers.layer import (
+    Shaped,
+    along_last,
+    check_features,
+    floating,
+    kernel_and_bias,
+    parameter_dtype,
+)
 from jaxopt_notes.record import check_count, record, static
 
 __all__ = ["Dense", "affine", "dense"]
@@ -28,12 +35,8 @@ class Dense:
     bias_init: Any
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
-        kernel_key, bias_key = jax.random.split(key)
-        dtype = parameter_dtype(x)
-        params = {"kernel": self.kernel_init(kernel_key, (x.shape[-1], self.features), dtype)}
-        if self.use_bias:
-            params["bias"] = self.bias_init(bias_key, (self.features,), dtype)
-        return params, ()
+        shape = (x.shape[-1], self.features)
+        return kernel_and_bias(self, key, shape, shape[1:], parameter_dtype(x)), ()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False

@@ -69,6 +69,17 @@ def parameter_dtype(x: Shaped) -> np.dtype:
     return np.promote_types(x.dtype, np.float32)
 
 
+def kernel_and_bias(
+    layer: Any, key: jax.Array, shape: tuple[int, ...], bias_shape: tuple[int, ...], dtype: Any
+) -> dict[str, jax.Array]:
+    """The parameters of a linear map, drawn by the initializers of its layer; the bias if it has one."""
+    kernel_key, bias_key = jax.random.split(key)
+    params = {"kernel": layer.kernel_init(kernel_key, shape, dtype)}
+    if layer.use_bias:
+        params["bias"] = layer.bias_init(bias_key, bias_shape, dtype)
+    return params
+
+
 def along_last(vector: jax.Array, like: jax.Array) -> jax.Array:
     """A vector [C] shaped [1, …, 1, C], in the dtype of `like` [..., C], ready to broadcast."""
     return vector.astype(like.dtype).reshape((1,) * (like.ndim - 1) + (-1,))
@@ -90,11 +101,12 @@ def check_features(layer: str, x: Shaped, features: int) -> None:
 
 
 def add_bias(y: jax.Array, params: Tree) -> jax.Array:
-    """y [..., C] plus the bias [C] among the parameters, if there is one, added in at least float32."""
+    """y [..., C] plus the bias [C] (or one that has more of the last axes), in at least float32."""
     if "bias" not in params:
         return y
-    wide = y.astype(compute_dtype(y))
-    return (wide + along_last(params["bias"], wide)).astype(y.dtype)
+    bias, wide = params["bias"], y.astype(compute_dtype(y))
+    bias = bias.astype(wide.dtype).reshape((1,) * (y.ndim - bias.ndim) + bias.shape)
+    return (wide + bias).astype(y.dtype)
 
 
 SPACE = {1: "[batch, length, channels]", 2: "[batch, height, width, channels]"}
@@ -138,11 +150,6 @@ def check_space(where: str, x: Shaped, rank: int) -> None:
     if len(x.shape) != rank + 2:
         remedy = ", for instance x.reshape(-1, 8, 8, 1) for 8×8 pixels" if rank == 2 else ""
         raise ValueError(f"{where} has shape {tuple(x.shape)}, expected {SPACE[rank]}: reshape it{remedy}.")
-
-
-def check_images(where: str, x: Shaped) -> None:
-    """Raise unless x has the rank of a batch of images."""
-    check_space(where, x, 2)
 
 
 def window_pads(

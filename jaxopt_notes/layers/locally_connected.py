@@ -17,6 +17,7 @@ from jaxopt_notes.layers.conv import PADDINGS, Padding, placed
 from jaxopt_notes.layers.conv_primitive import shifts
 from jaxopt_notes.layers.layer import (
     Shaped,
+    add_bias,
     check_features,
     check_padding,
     check_space,
@@ -67,10 +68,7 @@ class LocallyConnected:
         x, kernel = floating(x), params["kernel"]
         check_features("locally_connected", x, kernel.shape[-2])
         y = local_convolution(x, kernel, *self._how()[1:])
-        if "bias" in params:
-            wide = y.astype(compute_dtype(y))
-            y = (wide + params["bias"].astype(wide.dtype)[None]).astype(y.dtype)
-        return y, state
+        return add_bias(y, params), state
 
     def _how(self) -> tuple:
         return self.kernel_size, self.strides, self.padding, self.dilation

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.dense import affine
-from jaxopt_notes.layers.layer import Shaped, check_features, floating, parameter_dtype
+from jaxopt_notes.layers.layer import Shaped, check_features, floating, kernel_and_bias, parameter_dtype
 from jaxopt_notes.record import check_count, record, static
 
 __all__ = ["Maxout", "maxout"]
@@ -25,12 +25,8 @@ class Maxout:
     bias_init: Any
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
-        kernel_key, bias_key = jax.random.split(key)
-        dtype, width = parameter_dtype(x), self.pieces * self.features
-        params = {"kernel": self.kernel_init(kernel_key, (x.shape[-1], width), dtype)}
-        if self.use_bias:
-            params["bias"] = self.bias_init(bias_key, (width,), dtype)
-        return params, ()
+        shape = (x.shape[-1], self.pieces * self.features)
+        return kernel_and_bias(self, key, shape, shape[1:], parameter_dtype(x)), ()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False

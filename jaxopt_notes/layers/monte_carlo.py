@@ -10,8 +10,8 @@ from typing import Any
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.layers.children import run, start
-from jaxopt_notes.layers.layer import Layer, Shaped
+from jaxopt_notes.layers.children import Around, run
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.layers.noise import Noise
 from jaxopt_notes.record import record
 
@@ -19,13 +19,10 @@ __all__ = ["monte_carlo"]
 
 
 @record
-class Awake:
+class Awake(Around):
     """A layer that draws in evaluation too."""
 
     layer: Any
-
-    def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
-        return start(self.layer, key, x, extra)
 
     def apply(
         self,

@@ -7,7 +7,7 @@ of the convolution. It is a permutation: no value is changed or lost, and `pixel
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.layers.layer import WithoutParameters, check_images, floating
+from jaxopt_notes.layers.layer import WithoutParameters, check_space, floating
 from jaxopt_notes.record import check_count, record, static
 
 __all__ = ["PixelShuffle", "PixelUnshuffle", "pixel_shuffle", "pixel_unshuffle"]
@@ -22,7 +22,7 @@ class PixelShuffle(WithoutParameters):
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
-        check_images("pixel_shuffle(x)", x)
+        check_space("pixel_shuffle(x)", x, 2)
         (batch, high, wide, channels), r = x.shape, self.factor
         if channels % r**2:
             raise ValueError(
@@ -41,7 +41,7 @@ class PixelUnshuffle(WithoutParameters):
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[jax.Array, Tree]:
-        check_images("pixel_unshuffle(x)", x)
+        check_space("pixel_unshuffle(x)", x, 2)
         (batch, high, wide, channels), r = x.shape, self.factor
         if high % r or wide % r:
             raise ValueError(f"pixel_unshuffle(x) has {high}×{wide} pixels, expected multiples of {r}.")

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.layers.children import as_layer, run, start
-from jaxopt_notes.layers.layer import Layer, Shaped
+from jaxopt_notes.layers.children import Around, as_layer, run
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.record import check_choice, record, static
 
 __all__ = ["Remat", "remat"]
@@ -25,14 +25,11 @@ POLICIES = (
 
 
 @record
-class Remat:
+class Remat(Around):
     """See `remat`."""
 
     layer: Any
     policy: Any = static()
-
-    def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
-        return start(self.layer, key, x, extra)
 
     def apply(
         self,

@@ -12,22 +12,19 @@ from typing import Any
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.layers.children import as_layer, run, start
-from jaxopt_notes.layers.layer import Layer, Shaped
+from jaxopt_notes.layers.children import Around, as_layer, run
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.record import record, static
 
 __all__ = ["Shared", "shared"]
 
 
 @record
-class Shared:
+class Shared(Around):
     """See `shared`."""
 
     layer: Any
     shared_name: str = static()
-
-    def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
-        return start(self.layer, key, x, extra)
 
     def apply(
         self,

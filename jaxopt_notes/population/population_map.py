@@ -25,7 +25,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.dtypes import Tree, cast_and_fits
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
 from jaxopt_notes.population.chunk_program import Rows, is_key
@@ -177,13 +177,11 @@ def _check_numbers(argument: str, tree: Tree) -> None:
         kind = jax.dtypes.canonicalize_dtype(leaf.dtype)
         if kind == leaf.dtype:
             continue
-        with np.errstate(over="ignore"):
-            held = leaf.astype(kind)
-        wrong = (held != leaf) if kind.kind in "iu" else (np.isinf(held) & np.isfinite(leaf))
-        if wrong.any():
+        _, fits = cast_and_fits(leaf, kind, rounded=kind.kind == "f")
+        if not fits.all():
             raise ValueError(
                 f"population_map({argument}): {path_name(path) or 'the array'} holds "
-                f"{np.asarray(leaf)[wrong].flat[0]} as {leaf.dtype}, which JAX makes {kind}, where it does "
+                f"{np.asarray(leaf)[~fits].flat[0]} as {leaf.dtype}, which JAX makes {kind}, where it does "
                 'not fit: choose numbers in its range, or jax.config.update("jax_enable_x64", True).'
             )
 

@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.dtypes import Tree, cast_and_fits
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice
 from jaxopt_notes.serialization import npz, safetensors
@@ -246,13 +246,8 @@ def _exactly(name: str, array: np.ndarray, dtype: np.dtype, kind: str) -> np.nda
     """
     if array.dtype == dtype:
         return array
-    with np.errstate(all="ignore"):
-        cast = array.astype(dtype)
-        if kind in ("float", "complex") or (kind == "" and array.ndim == 0 and dtype.kind in "fc"):
-            fits = np.isfinite(cast) == np.isfinite(array)
-        else:
-            back = cast.astype(array.dtype)
-            fits = (back == array) | ((back != back) & (array != array))
+    of_python = kind in ("float", "complex") or (kind == "" and array.ndim == 0 and dtype.kind in "fc")
+    cast, fits = cast_and_fits(array, dtype, rounded=of_python)
     if not fits.all():
         raise ValueError(
             f"{name} holds {array[~fits].flat[0]}, which {dtype} does not hold: switch x64 on "
