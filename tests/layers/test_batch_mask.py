@@ -22,6 +22,7 @@ def test_what_is_masked_might_as_well_not_be_there(make, shape, kept, x64):
     layer = make(momentum=0.5)
     params, state = layer.init(None, jnp.asarray(x))
 
+    @jax.jit
     def run(layer, x, weights):
         def loss(params, x):
             y, after = layer.apply(params, state, x, train=True)
