@@ -30,8 +30,8 @@ function that `sweep` maps over a search space. Losses, metrics, penalties and a
 functions or records that are called. Nothing is hidden: no global state, no implicit keys.
 
 What is at the top? Every public function of `data`, `initializers`, `layers`, `losses`, `masks`, `metrics`,
-`models`, `norms`, `optimizers`, `penalties`, `population`, `schedules`, `search` and `training`, and two
-classes, `Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a
+`models`, `norms`, `optimizers`, `penalties`, `population`, `schedules`, `search`, `sparsity` and `training`,
+and two classes, `Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a
 schedule) is in its subpackage only; but `normal` and `uniform` are the distributions to search over. Records
 and other classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of `activations`,
 `interop`, `plots`, `problems`, `projections` and `studies` keep the subpackage's name in front. Everything
@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # for editors and type checkers, which cannot see what `__get
     from jaxopt_notes.initializers import *
     from jaxopt_notes.schedules import *
     from jaxopt_notes.metrics import *
+    from jaxopt_notes.sparsity import *
     from jaxopt_notes.norms import *
     from jaxopt_notes.masks import *
     from jaxopt_notes.data import *
@@ -65,7 +66,7 @@ __version__ = "0.1.0"
 # Subpackages whose public functions are at the top too. A name is looked for in this order, which begins with
 # what is loaded fastest.
 _FLAT = (
-    "norms", "masks", "metrics", "losses", "penalties", "data", "schedules", "layers", "models",
+    "norms", "masks", "metrics", "sparsity", "losses", "penalties", "data", "schedules", "layers", "models",
     "initializers", "optimizers", "training", "population", "search",
 )  # fmt: skip
 _NAMESPACES = ("activations", "interop", "plots", "problems", "projections", "studies")

@@ -117,6 +117,9 @@ from jaxopt_notes.optimizers.wrappers.hypergradient import Hypergradient as Hype
 from jaxopt_notes.optimizers.wrappers.schedule_free import schedule_free as schedule_free
 from jaxopt_notes.optimizers.wrappers.conditionally import conditionally as conditionally
 from jaxopt_notes.optimizers.wrappers.snapshots import snapshots as snapshots
+from jaxopt_notes.optimizers.wrappers.constrained import projected as projected
+from jaxopt_notes.optimizers.wrappers.constrained import proximal as proximal
+from jaxopt_notes.optimizers.wrappers.constrained import pruned as pruned
 from jaxopt_notes.optimizers.wrappers.sam import SAM as SAM, sam as sam
 
 WRAPPERS: _Registry = _imported(OPTIMIZERS, TRANSFORMS)

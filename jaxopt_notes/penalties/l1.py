@@ -15,6 +15,8 @@ from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
 
+__all__ = ["L1", "l1", "l1_norm"]
+
 
 @record
 class L1:
@@ -22,10 +24,16 @@ class L1:
 
     strength: Number
     mask: Any = static()
+    samples: Number = 1.0
+
+    @property
+    def amount(self) -> jax.Array:
+        """λ/m."""
+        return as_hyperparameter(self.strength) / as_hyperparameter(self.samples)
 
     def __call__(self, params: Tree) -> jax.Array:
         norm = sum_over(absolute, params, self.mask)
-        return as_hyperparameter(self.strength).astype(norm.dtype) * norm
+        return self.amount.astype(norm.dtype) * norm
 
 
 def absolute(x: jax.Array) -> jax.Array:
@@ -58,20 +66,21 @@ def l1_norm(tree: Tree) -> jax.Array:
     return sum_over(absolute, tree)
 
 
-def l1(strength: Number, mask: Any = weights_only) -> L1:
+def l1(strength: Number, mask: Any = weights_only, *, samples: Number = 1.0) -> L1:
     """The L1 penalty: the sum of absolute values.
 
-        Ω(w) = λ·‖w‖₁          ∂Ω/∂w = λ·sign(w), and 0 at 0
+        Ω(w) = (λ/m)·‖w‖₁          ∂Ω/∂w = (λ/m)·sign(w), and 0 at 0
 
     Arguments:
-        strength: λ ≥ 0; 0 switches it off. The form (λ/m)‖w‖₁ is `l1(λ / m)`.
+        strength: λ ≥ 0; 0 switches it off.
         mask: what is penalised, as for `l2`; by default weights only.
+        samples: m ≥ 1, the number of training samples where λ is given for all of them together.
 
     Returns:
         An `L1` record, called with the parameters; a scalar of at least float32.
 
     Raises:
-        ValueError: λ < 0. TypeError: an argument is not a number.
+        ValueError: λ < 0 or m < 1. TypeError: an argument is not a number.
 
     Example:
         >>> params = {"kernel": jnp.array([[1.0, -2.0, 0.0]]), "bias": jnp.array([5.0])}
@@ -85,5 +94,8 @@ def l1(strength: Number, mask: Any = weights_only) -> L1:
 
     Elsewhere: Keras' `L1` is the same; scikit-learn's `Lasso` too, with half a mean squared error.
     """
-    remedy = "0 switches the penalty off"
-    return L1(check_number("l1(strength)", strength, "[0, inf)", remedy), as_mask(mask))
+    return L1(
+        check_number("l1(strength)", strength, "[0, inf)", "0 switches the penalty off"),
+        as_mask(mask),
+        check_number("l1(samples)", samples, "[1, inf)", "1 penalises as it is written"),
+    )

@@ -12,9 +12,10 @@ import jax
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.numerics import abs_squared
-from jaxopt_notes.penalties.selection import sum_over
+from jaxopt_notes.penalties.selection import half_squares
 from jaxopt_notes.record import Number, check_number, record, static
+
+__all__ = ["L2", "l2", "l2_norm"]
 
 
 @record
@@ -23,10 +24,17 @@ class L2:
 
     strength: Number
     mask: Any = static()
+    samples: Number = 1.0
+    half: bool = static(default=True)
+
+    @property
+    def amount(self) -> jax.Array:
+        """The factor of the gradient: λ/m, without the half 2λ/m."""
+        strength = as_hyperparameter(self.strength) / as_hyperparameter(self.samples)
+        return strength if self.half else 2 * strength
 
     def __call__(self, params: Tree) -> jax.Array:
-        squares = sum_over(abs_squared, params, self.mask)
-        return 0.5 * as_hyperparameter(self.strength).astype(squares.dtype) * squares
+        return half_squares(self.amount, params, self.mask)
 
 
 def l2_norm(tree: Tree) -> jax.Array:
@@ -52,22 +60,25 @@ def l2_norm(tree: Tree) -> jax.Array:
     return global_norm(tree)
 
 
-def l2(strength: Number, mask: Any = weights_only) -> L2:
+def l2(strength: Number, mask: Any = weights_only, *, samples: Number = 1.0, half: bool = True) -> L2:
     """The L2 penalty: half the sum of squares.
 
-        Ω(w) = ½·λ·‖w‖₂²          ∂Ω/∂w = λ·w
+        Ω(w) = (λ/2m)·‖w‖₂²          ∂Ω/∂w = (λ/m)·w
 
     Arguments:
-        strength: λ ≥ 0; 0 switches it off. A loss that is a mean over samples has λ per sample: the
-            form (λ/2m)‖w‖² is `l2(λ / m)`, the form λ‖w‖² is `l2(2 * λ)`.
+        strength: λ ≥ 0; 0 switches it off.
         mask: what is penalised: a function from the parameters to a tree of bools, such a tree, or
             `None` for every leaf; by default weights only, no biases.
+        samples: m ≥ 1, the number of training samples where λ is given for all of them together, as in
+            the form J + (λ/2m)‖w‖² for a cost J that is a mean; 1 gives ½λ‖w‖².
+        half: whether there is the factor ½; without it the gradient is 2(λ/m)·w. Static.
 
     Returns:
-        An `L2` record, called with the parameters; a scalar of at least float32.
+        An `L2` record, called with the parameters; a scalar of at least float32. It is right wherever it
+        can be represented, also for weights whose squares cannot.
 
     Raises:
-        ValueError: λ < 0. TypeError: an argument is not a number.
+        ValueError: λ < 0 or m < 1. TypeError: an argument is not a number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -80,7 +91,11 @@ def l2(strength: Number, mask: Any = weights_only) -> L2:
     Source: Goodfellow et al. 2016, section 7.1.1. The
     pair of cost λ‖w‖² and gradient λw in the study notes is wrong by a factor 2.
 
-    Elsewhere: `weight_decay=λ` of torch's SGD is this penalty. Keras' `L2(λ)` is λ‖w‖².
+    Elsewhere: `weight_decay=λ` of torch's SGD is this penalty. Keras' `L2(λ)` is λ‖w‖², `half=False`.
     """
-    remedy = "0 switches the penalty off"
-    return L2(check_number("l2(strength)", strength, "[0, inf)", remedy), as_mask(mask))
+    return L2(
+        check_number("l2(strength)", strength, "[0, inf)", "0 switches the penalty off"),
+        as_mask(mask),
+        check_number("l2(samples)", samples, "[1, inf)", "1 penalises as it is written"),
+        bool(half),
+    )

@@ -5,6 +5,8 @@ import jax
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number
 
+__all__ = ["lambda_from_decay"]
+
 
 def lambda_from_decay(decay: Number, learning_rate: Number, *, after_step: bool = False) -> jax.Array:
     """The strength λ of the `l2` penalty that equals multiplying the parameters by a factor each step.

@@ -7,6 +7,8 @@ from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.penalties.l1 import absolute
 from jaxopt_notes.record import Number, check_number
 
+__all__ = ["lp_norm"]
+
 
 def lp_norm(x: jax.Array, p: Number) -> jax.Array:
     """The Lᵖ norm of the elements of an array.

@@ -86,9 +86,16 @@ def train_step(
         x = trainer.augmentation(augmentation_key, x)
 
     model = mask_batch(trainer.model, weights != 0)
+    of_model = hasattr(trainer.penalty, "apply")  # a penalty that runs the model itself
 
     def objective(params: Tree) -> tuple:
-        outputs, model_state = model.apply(params, learner.model_state, x, key=key, train=True)
+        if of_model:
+            outputs, model_state, penalty = trainer.penalty.apply(
+                model, params, learner.model_state, x, y, weights, key=key
+            )
+        else:
+            outputs, model_state = model.apply(params, learner.model_state, x, key=key, train=True)
+            penalty = 0.0 if trainer.penalty is None else trainer.penalty(params)
         values = trainer.loss(outputs, y)
         if jnp.ndim(values) == 0:
             raise ValueError(
@@ -97,7 +104,7 @@ def train_step(
         loss = weighted_mean(values, weights)
         if trainer.penalty is None:
             return loss, (loss, model_state)
-        return loss + jnp.asarray(trainer.penalty(params)).astype(loss.dtype), (loss, model_state)
+        return loss + jnp.asarray(penalty).astype(loss.dtype), (loss, model_state)
 
     optimizer = trainer.guarded_optimizer()
 

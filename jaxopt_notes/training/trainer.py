@@ -47,7 +47,8 @@ class Trainer:
         optimizer: `init(params)`, `update(grads, state, params)`; those of optax serve as well.
         loss: (outputs, targets) → one value per example; a function, a `jax.tree_util.Partial`
             whose numbers are leaves, or a record.
-        penalty: params → scalar, a term of the training loss only; `None` for none.
+        penalty: params → scalar, a term of the training loss only, or a penalty of the model, such as
+            `activity_penalty`; `None` for none.
         augmentation: (key, x) → x, in training only; `None` for none.
         early_stopping: a rule such as `patience()`; `None` runs every epoch and keeps the parameters
             of the least validation loss (without validation data the last ones).
@@ -159,7 +160,7 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
                 f"Trainer(metric) is {part!r}, expected one function of (outputs, targets): fit takes one "
                 "metric, FitResult.predict gives the outputs for others."
             )
-        if not optional and not callable(part):
+        if not optional and not callable(part) and not (name == "penalty" and hasattr(part, "apply")):
             raise TypeError(f"Trainer({name}) is {part!r}, expected a function or a record that is called.")
     if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
         raise TypeError(f"Trainer.init(key) is {key!r}, expected a typed key: jax.random.key(seed).")

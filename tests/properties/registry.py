@@ -102,6 +102,10 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "sam": call(sgd(0.1)),  # at a zero gradient that depends on parameters, Adam has a slope of 1/eps
         "sam-adaptive": call(adam(0.1, eps=0.1), rho=0.5, adaptive=True),
         "snapshots-growing": call(adam(0.1), decay_steps=1.3, number=2, t_mul=1.4),
+        "projected": call(adam(0.1), max_norm=1.0),
+        "projected-all": call(adam(0.1), project_l2_ball, None, radius=2.0),
+        "proximal": call(adam(0.1), l1(0.3), 0.1),
+        "pruned-half": call(adam(0.1), {"kernel": np.array([[True, False], [True, True]]), "bias": None}),
         "hypergradient-multiplicative": call(adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"),
     },
     # Undamped, Newton's method is at the bottom of the bowl in one step, and nothing depends on its numbers.
@@ -205,7 +209,17 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "mlp-after": call([3, 2], "tanh", dropout=0.4, batch_norm="after"),
         "serial": call(dense(3), batch_norm(), tanh, dropout(0.4)),
     },
-    "penalties": {"l1": call(0.1), "l2": call(0.1), "elastic_net": call(0.1, 0.3)},
+    "penalties": {
+        "l0": call(0.1),
+        "l1": call(0.1),
+        "l2": call(0.1),
+        "l2-whole": call(0.1, samples=2.0, half=False),
+        "elastic_net": call(0.1, 0.3),
+        "group_lasso": call(0.1),
+        "group_lasso-inputs": call(0.1, "inputs"),
+        "orthogonality_penalty": call(0.1),
+        "spectral_penalty": call(0.1),
+    },
     "metrics": {"top_k_accuracy": call(k=1.5)},
     "strategies": {
         "random_search": call(6),

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none
+from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none
 from jaxopt_notes.masks import read_mask
+from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -23,9 +24,17 @@ from jaxopt_notes.optimizers.core.leafwise import (
 from jaxopt_notes.optimizers.core.trainable import merge, moved, moving, restrict
 from jaxopt_notes.optimizers.core.wrapping import narrowed, select
 from jaxopt_notes.penalties.elastic_net import ElasticNet
+from jaxopt_notes.penalties.group_lasso import GroupLasso
+from jaxopt_notes.penalties.l0 import L0
 from jaxopt_notes.penalties.l1 import L1, l1
 from jaxopt_notes.penalties.l2 import L2
-from jaxopt_notes.projections import soft_threshold
+from jaxopt_notes.projections import (
+    elastic_net_threshold,
+    group_threshold,
+    hard_threshold,
+    shrink,
+    soft_threshold,
+)
 from jaxopt_notes.record import as_leaf, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -35,7 +44,8 @@ def proximal_step(penalty: Any, params: Tree, step: jax.Array) -> Tree:
     """argmin over x of step·penalty(x) + ½‖x − params‖².
 
     Arguments:
-        penalty: `l1`, `l2`, `elastic_net`, or a function of `(params, step)` that returns the minimum.
+        penalty: `l1`, `l2`, `elastic_net`, `group_lasso`, `l0`, or a function of `(params, step)`
+            that returns the minimum.
         params: a tree; leaves that stand still are `None`.
         step: t ≥ 0.
 
@@ -50,24 +60,34 @@ def proximal_step(penalty: Any, params: Tree, step: jax.Array) -> Tree:
 
 
 @proximal_step.register
+def _(penalty: L0, params: Tree, step: jax.Array) -> Tree:
+    return _chosen(hard_threshold, penalty, params, safe_sqrt(2 * step * penalty.amount))
+
+
+@proximal_step.register
 def _(penalty: L1, params: Tree, step: jax.Array) -> Tree:
-    return _chosen(soft_threshold, penalty, params, step * as_hyperparameter(penalty.strength))
+    return _chosen(soft_threshold, penalty, params, step * penalty.amount)
 
 
 @proximal_step.register
 def _(penalty: L2, params: Tree, step: jax.Array) -> Tree:
-    return _chosen(_shrink, penalty, params, step * as_hyperparameter(penalty.strength))
+    return _chosen(shrink, penalty, params, step * penalty.amount)
 
 
 @proximal_step.register
 def _(penalty: ElasticNet, params: Tree, step: jax.Array) -> Tree:
-    strength, ratio = (step * as_hyperparameter(penalty.strength), as_hyperparameter(penalty.l1_ratio))
-    params = _chosen(soft_threshold, penalty, params, strength * ratio)
-    return _chosen(_shrink, penalty, params, strength * (1 - ratio))
+    def threshold(x: jax.Array, amount: jax.Array) -> jax.Array:
+        return elastic_net_threshold(x, amount, penalty.l1_ratio)
+
+    return _chosen(threshold, penalty, params, step * penalty.amount)
 
 
-def _shrink(x: jax.Array, amount: jax.Array) -> jax.Array:
-    return x / (1 + amount).astype(x.dtype)
+@proximal_step.register
+def _(penalty: GroupLasso, params: Tree, step: jax.Array) -> Tree:
+    def threshold(x: jax.Array, amount: jax.Array) -> jax.Array:
+        return group_threshold(x, amount, penalty.groups)
+
+    return _chosen(threshold, penalty, params, step * penalty.amount)
 
 
 def _chosen(function: Any, penalty: Any, params: Tree, amount: jax.Array) -> Tree:
@@ -148,8 +168,9 @@ def proximal_gradient(
 
     Arguments:
         learning_rate: η ≥ 0, a number or a schedule; at most 1/L, L the largest curvature of the loss.
-        penalty: Ω: an `l1`, `l2` or `elastic_net`, whose mask says which leaves (by default weights
-            only), or a function `(params, step)` that returns argmin step·Ω(x) + ½‖x − params‖².
+        penalty: Ω: an `l1`, `l2`, `elastic_net`, `group_lasso` or `l0`, whose mask says which leaves (by
+            default weights only), or a function `(params, step)` that returns
+            argmin step·Ω(x) + ½‖x − params‖².
         accelerated: FISTA, whose error falls as 1/k²; else ISTA, 1/k. Static.
 
     Returns:

@@ -16,6 +16,8 @@ SETS = {
     "l1_ball": functools.partial(p.project_l1_ball, radius=1.5),
     "simplex": functools.partial(p.project_simplex, total=2.0),
     "max_norm": functools.partial(p.project_max_norm, max_norm=0.7),
+    "spectral_ball": functools.partial(p.project_spectral_ball, radius=1.2),
+    "non_negative": p.project_non_negative,
 }
 INSIDE = {
     "box": lambda x: ((x >= -0.5) & (x <= 1.0)).all(),
@@ -23,6 +25,8 @@ INSIDE = {
     "l1_ball": lambda x: np.abs(x).sum() <= 1.5,
     "simplex": lambda x: (x >= 0).all() and abs(x.sum() - 2) < 1e-6,
     "max_norm": lambda x: (np.linalg.norm(x, axis=0) <= 0.7).all(),
+    "spectral_ball": lambda x: np.linalg.norm(x, 2) <= 1.2,
+    "non_negative": lambda x: (x >= 0).all(),
 }
 
 
@@ -78,7 +82,7 @@ def test_what_equals_the_threshold_is_dropped():
     np.testing.assert_array_equal(p.hard_threshold(x, 0.0), x)
 
 
-@pytest.mark.parametrize("name", sorted(SETS.keys() - {"simplex"}))
+@pytest.mark.parametrize("name", sorted(SETS.keys() - {"simplex", "non_negative"}))
 def test_a_point_inside_stays_where_it_is(name):
     """Also a negative one, a small one and zero; a point at the border stays, too."""
     for x in (points(5, seed=3) * 0.05, jnp.zeros((5, 3, 2))):
@@ -89,6 +93,7 @@ def test_a_point_inside_stays_where_it_is(name):
         "l2_ball": [[0.0, -1.5]],
         "l1_ball": [[-0.5, 1.0]],
         "max_norm": [[-0.7, 0.7]],
+        "spectral_ball": [[1.2, 0.0], [0.0, -1.2]],
     }
     np.testing.assert_array_equal(SETS[name](jnp.array(border[name])), jnp.array(border[name]))
 
