@@ -256,7 +256,9 @@ OF_SEQUENCES = (
     "sinusoidal_positions", "transformer_block",
 )  # fmt: skip
 OF_TOKENS = ("embedding", "mask_padding")
-OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy", "accuracy", "top_k_accuracy")
+OF_ERRORS = ("mae", "r2", "rmse")
+OF_ONE_SCORE = ("f1", "precision", "recall")
+OF_LABELS = ("softmax_cross_entropy", "sequence_cross_entropy")
 
 
 class Subject(NamedTuple):
@@ -426,8 +428,11 @@ def examples(subject: Subject, dtype: Any = float) -> tuple[jax.Array, jax.Array
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(4, 2, 3) if subject.name.startswith("sequence") else (4, 3))
     labels = rng.integers(3, size=outputs.shape[:-1])
-    targets = jnp.asarray(labels if subject.name in OF_LABELS else rng.uniform(size=outputs.shape))
-    targets = targets.astype(int if subject.name in OF_LABELS else jnp.result_type(dtype))
+    if subject.name in OF_ONE_SCORE:
+        outputs, labels = outputs[:, 0], np.array([1, 0, 1, 1])
+    of_labels = subject.name in OF_LABELS or (subject.family == "metrics" and subject.name not in OF_ERRORS)
+    targets = jnp.asarray(labels if of_labels else rng.uniform(size=outputs.shape))
+    targets = targets.astype(int if of_labels else jnp.result_type(dtype))
     return jnp.asarray(outputs, jnp.result_type(dtype)), targets
 
 
