@@ -22,6 +22,9 @@ chain rebuilt around new closures is traced again.
 
 `save_orbax` and `load_orbax` keep trees that are spread over many devices as checkpoints of orbax.
 
+`from_torch` makes parameters of a state dict of torch, `to_torch` the reverse; `torchvision_resnet_names` and
+`torch_transformer_names` are what modules of ready networks are called there.
+
 `optuna_search` makes a search strategy of any sampler of Optuna, its trials in any of Optuna's storages.
 """
 
@@ -30,14 +33,20 @@ from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
 from jaxopt_notes.interop.optuna_results import to_optuna
 from jaxopt_notes.interop.orbax import load_orbax, save_orbax
+from jaxopt_notes.interop.torch import from_torch, to_torch
+from jaxopt_notes.interop.torch_names import torch_transformer_names, torchvision_resnet_names
 
 __all__ = [
     "OptunaSearch",
+    "from_torch",
     "load_orbax",
     "optuna_search",
     "save_orbax",
     "tensorboard_logger",
     "to_optax",
     "to_optuna",
+    "to_torch",
+    "torch_transformer_names",
+    "torchvision_resnet_names",
     "wandb_logger",
 ]
