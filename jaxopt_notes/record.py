@@ -12,6 +12,8 @@ and only what is concrete.
 """
 
 import dataclasses
+import functools
+import inspect
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
@@ -133,10 +135,53 @@ def as_leaf(value: Any) -> Any:
     """A plain function made fit to be a leaf: wrapped in `jax.tree_util.Partial`; the rest unchanged.
 
     A bare function as a leaf fails as an argument of `jax.jit`; a `Partial` is a pytree without
-    leaves whose function is structure.
+    leaves whose function is structure. So are the arguments that a `functools.partial` has bound.
     """
     is_node = not jax.tree_util.all_leaves([value])  # a record, a Partial, a container
+    if type(value) is functools.partial and _is_hashable(value.args, *value.keywords.values()):
+        value = Bound(value)
     return jax.tree_util.Partial(value) if callable(value) and not is_node else value
+
+
+def _is_hashable(*values: Any) -> bool:
+    try:
+        hash(values)
+    except TypeError:
+        return False
+    return True
+
+
+class Bound:
+    """A `functools.partial` that equals another of the same function and arguments: they are one program.
+
+    Example:
+        >>> Bound(functools.partial(round, ndigits=1)) == Bound(functools.partial(round, ndigits=1))
+        True
+    """
+
+    def __init__(self, partial: functools.partial):
+        self.partial = partial
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.partial(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.partial)
+
+    def _key(self) -> tuple:
+        arguments = [*enumerate(self.partial.args), *sorted(self.partial.keywords.items())]
+        return self.partial.func, tuple((name, type(value), value) for name, value in arguments)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bound) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        arguments = [*map(repr, self.partial.args), *(f"{k}={v!r}" for k, v in self.partial.keywords.items())]
+        return f"partial({', '.join([_show(self.partial.func), *arguments])})"
 
 
 def concrete(value: Any) -> np.ndarray | None:

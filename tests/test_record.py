@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import pickle
 
 import jax
@@ -226,6 +227,21 @@ def test_as_leaf_makes_a_function_a_node_without_leaves():
     assert float(call(pair)) == 2.0
     assert float(call(Pair(Line(3.0), as_leaf(double)))) == 6.0
     assert len(traces) == 1
+
+
+def test_partials_with_equal_arguments_are_one_program():
+    call, traces = jax.jit(lambda f, x: (traces.append(f), f(x))[1]), []
+    for digits in (1, 1, 1.0, 2, 1):
+        partial = functools.partial(scaled, digits, sign=-1)
+        assert float(call(as_leaf(partial), 3.0)) == -3.0 * digits
+    assert len(traces) == 3
+    assert repr(traces[0]) == "Partial(partial(scaled, 1, sign=-1))"
+    unhashable = as_leaf(functools.partial(scaled, np.ones(())))
+    assert float(call(unhashable, 3.0)) == 3.0
+
+
+def scaled(a, x, sign=1):
+    return sign * a * x
 
 
 @pytest.mark.parametrize("value", [1.0, None, Line(1.0), jax.tree_util.Partial(double), [double], np.ones(2)])

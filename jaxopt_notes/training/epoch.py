@@ -15,7 +15,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.early_stopping import worst
-from jaxopt_notes.training.evaluation import count, evaluate, metric_name
+from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
 from jaxopt_notes.training.step import Learner, select, train_step
 
 
@@ -62,9 +62,7 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     first_batch = jax.tree.map(lambda a: a[: trainer.batch_size], train_data[0])
     params, model_state = trainer.model.init(init_key, first_batch)
     rule = trainer.stopping_rule()
-    names = ["loss", "valid_loss"] + (
-        [] if trainer.metric is None else ["valid_" + metric_name(trainer.metric)]
-    )
+    names = ["loss", "valid_loss", *(f"valid_{name}" for name in metrics_of(trainer))]
     zero = jnp.zeros((), jnp.int32)
     return TrainState(
         learner=Learner(params, model_state, trainer.guarded_optimizer().init(params)),

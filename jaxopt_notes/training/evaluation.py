@@ -1,10 +1,11 @@
 """Evaluation: a model's outputs on a whole data set, and what they are worth.
 
-The outputs are made in chunks of bounded size, and loss and metric are taken of all of them at once,
-so scores that are not means over examples (R²) are right too. Nothing of training is in them: no
-dropout, no augmentation, no penalty.
+The outputs are made in chunks of bounded size, and loss and metrics are taken of all of them at once,
+so scores that are not means over examples (R², AUC, F1) are right too, whatever the chunks. Nothing of
+training is in them: no dropout, no augmentation, no penalty.
 """
 
+import inspect
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from jax import lax
 
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.losses.reduction import empirical_risk
+from jaxopt_notes.losses.reduction import empirical_risk, weighted_mean
 
 
 def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:
@@ -48,16 +49,22 @@ def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: in
     return jax.tree.map(lambda a: a.reshape(chunks * size, *a.shape[2:])[:n], out)
 
 
-def evaluate(trainer: Any, params: Tree, model_state: Tree, data: tuple) -> dict[str, jax.Array]:
-    """The mean loss and the metric of a `Trainer` over a data set.
+def evaluate(
+    trainer: Any, params: Tree, model_state: Tree, data: tuple, weights: Any = None
+) -> dict[str, jax.Array]:
+    """The mean loss and the metrics of a `Trainer` over a data set.
 
     Arguments:
-        trainer: gives the model, loss, metric and chunk size.
+        trainer: gives the model, loss, metrics and chunk size.
         params, model_state: those of the model.
-        data: (x, y).
+        data: (x, y), n examples.
+        weights: [n], what each example counts, 0 for none; `None` weights all alike.
 
     Returns:
-        {"loss": …, "accuracy": …}, the second under the metric's name ("loss_metric" for one called `loss`).
+        {"loss": …, "accuracy": …}, all others under the metrics' names ("loss_metric" for one called `loss`).
+
+    Raises:
+        ValueError: with weights, a metric that is one number and takes none.
 
     Example:
         >>> from jaxopt_notes.layers.dense import dense
@@ -71,11 +78,40 @@ def evaluate(trainer: Any, params: Tree, model_state: Tree, data: tuple) -> dict
     """
     x, y = data
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
-    scores = {"loss": empirical_risk(trainer.loss, outputs, y)}
-    if trainer.metric is not None:
-        name = metric_name(trainer.metric)
-        scores[f"{name}_metric" if name in scores else name] = jnp.mean(trainer.metric(outputs, y))
-    return {name: as_hyperparameter(score) for name, score in scores.items()}
+    scores = {"loss": empirical_risk(trainer.loss, outputs, y, weights)}
+    scores |= {name: score(metric, outputs, y, weights) for name, metric in metrics_of(trainer).items()}
+    return {name: as_hyperparameter(value) for name, value in scores.items()}
+
+
+def score(metric: Any, outputs: Tree, targets: Tree, weights: Any = None) -> jax.Array:
+    """A metric over a whole data set: itself if it takes weights, else the mean of its values per example.
+
+    Example:
+        >>> from jaxopt_notes.metrics import accuracy, r2
+        >>> score(accuracy, jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0]), jnp.array([1.0, 3.0]))
+        Array(0.25, dtype=float32)
+        >>> score(r2, jnp.array([1.0, 2.0, 9.0]), jnp.array([1.0, 2.0, 0.0]), jnp.array([1.0, 1.0, 0.0]))
+        Array(1., dtype=float32)
+    """
+    if weights is None:
+        return jnp.mean(metric(outputs, targets))
+    if "weights" in inspect.signature(metric).parameters:
+        return metric(outputs, targets, weights=weights)
+    values = metric(outputs, targets)
+    if jnp.ndim(values) == 0:
+        raise ValueError(
+            f"the metric {metric_name(metric)} returned a scalar, expected one value per example to be "
+            "weighted: leave out the mean, or give it a third argument called weights."
+        )
+    return weighted_mean(values, weights)
+
+
+def metrics_of(trainer: Any) -> dict[str, Any]:
+    """The metrics of a `Trainer` by the names under which they are reported."""
+    if trainer.metric is None or isinstance(trainer.metric, dict):
+        return trainer.metric or {}
+    name = metric_name(trainer.metric)
+    return {"loss_metric" if name == "loss" else name: trainer.metric}
 
 
 def metric_name(metric: Any) -> str:

@@ -52,8 +52,9 @@ class Trainer:
         augmentation: (key, x) → x, in training only; `None` for none.
         early_stopping: a rule such as `patience()`; `None` runs every epoch and keeps the parameters
             of the least validation loss (without validation data the last ones).
-        metric: (outputs, targets) → values per example or a scalar, "valid_<its name>" in the
-            history; `None` for none.
+        metric: (outputs, targets) → values per example, which are averaged, or a scalar; a dict of such
+            functions by name for several; `None` for none. "valid_<name>" in the history is taken of all
+            validation data at once, so scores that are no means (AUC, F1, R²) are exact too.
         batch_size: examples per step, static. The last batch of an epoch counts by its size.
         eval_batch_size: examples evaluated at once at most, static; it bounds the memory.
         skip_nonfinite: whether a step whose gradient is not finite changes nothing and is counted,
@@ -95,6 +96,8 @@ class Trainer:
         put = functools.partial(object.__setattr__, self)
         for name in ("loss", "penalty", "augmentation", "metric"):
             put(name, as_leaf(getattr(self, name)))
+        if isinstance(self.metric, dict):
+            put("metric", {name: as_leaf(metric) for name, metric in self.metric.items()})
         if hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update"):
             put("optimizer", as_transform(self.optimizer))
         if hasattr(self.model, "apply") and jax.tree_util.all_leaves([self.model]):
@@ -155,18 +158,30 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
     for name in ("loss", "penalty", "augmentation", "metric"):
         part = getattr(trainer, name)
         optional = part is None and name != "loss"
-        if name == "metric" and isinstance(part, tuple | list):
+        if name == "metric" and isinstance(part, dict):
+            _check_metrics(part)
+        elif name == "metric" and isinstance(part, tuple | list):
             raise TypeError(
-                f"Trainer(metric) is {part!r}, expected one function of (outputs, targets): fit takes one "
-                "metric, FitResult.predict gives the outputs for others."
+                f"Trainer(metric) is {part!r}, expected a function of (outputs, targets), or a dict for "
+                'several: {"accuracy": accuracy, "auc": roc_auc}.'
             )
-        if not optional and not callable(part) and not (name == "penalty" and hasattr(part, "apply")):
+        elif not optional and not callable(part) and not (name == "penalty" and hasattr(part, "apply")):
             raise TypeError(f"Trainer({name}) is {part!r}, expected a function or a record that is called.")
     if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
         raise TypeError(f"Trainer.init(key) is {key!r}, expected a typed key: jax.random.key(seed).")
     if not (isinstance(train_data, tuple | list) and len(train_data) == 2):
         raise TypeError(f"Trainer.init(train_data) is a {type(train_data).__name__}, expected a pair (x, y).")
     count(train_data)
+
+
+def _check_metrics(metrics: dict) -> None:
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or name == "loss":
+            raise ValueError(f"Trainer(metric) has the name {name!r}, expected a string other than 'loss'.")
+        if not callable(metric):
+            raise TypeError(
+                f"Trainer(metric) has {metric!r} as {name!r}, expected a function of (outputs, targets)."
+            )
 
 
 _start = jax.jit(start)

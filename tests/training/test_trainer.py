@@ -1,21 +1,24 @@
 import dataclasses
+import functools
 import pickle
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sklearn.metrics
 from jax.tree_util import Partial
 
 from jaxopt_notes.data.batches import epoch_batches
-from jaxopt_notes.metrics import r2
+from jaxopt_notes.metrics import f1, r2, roc_auc
 from jaxopt_notes.optimizers.adam import adam
 from jaxopt_notes.optimizers.nesterov import nesterov
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite
 from jaxopt_notes.record import Number, record
+from jaxopt_notes.search import log_uniform, random_search, sweep
 from jaxopt_notes.training.early_stopping import patience, stop_up
-from jaxopt_notes.training.evaluation import predict
+from jaxopt_notes.training.evaluation import evaluate, predict
 from jaxopt_notes.training.trainer import Trainer
 from tests.training.linear import Counting, Linear, regression, squared
 
@@ -402,6 +405,78 @@ def test_any_model_with_the_two_functions_serves_and_evaluation_goes_in_chunks(k
         np.testing.assert_allclose(
             outputs, x @ np.asarray(state.params["w"]) + np.asarray(state.params["b"]), rtol=1e-5
         )
+
+
+def test_several_metrics_are_exact_whatever_the_evaluation_batches(key):
+    """Each in the history under its name, as scikit-learn has it of all outputs; one stops the run."""
+    x, y = regression(23)
+    labels = (y > 0.3).astype(np.float32)
+    metrics = {"auc": roc_auc, "macro": functools.partial(f1, average="macro"), "error": squared, "r2": r2}
+    rule = patience(2, monitor="valid_auc", mode="max")
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def results(size, weights):
+        trainer = make(metric=metrics, eval_batch_size=size, early_stopping=rule)
+        state, history = run(trainer, key, (x, labels), (x, labels), epochs=6)
+        outputs = predict(trainer.model, state.params, (), x)
+        return state, history, outputs, evaluate(trainer, state.params, (), (x, labels), weights)
+
+    weights = np.arange(23) % 3
+    state, history, o, weighted = jax.device_get(results(1024, weights))
+    for name, curve in results(4, weights)[1].items():
+        np.testing.assert_allclose(curve, history[name], rtol=1e-5, err_msg=name)
+    assert state.stopped
+    ran, best = int(state.epoch), int(state.best_epoch)
+    assert history["valid_auc"].argmax() == best - 1
+    assert ran == best + 2
+    for scores, w in (
+        ({name[6:]: curve[ran - 1] for name, curve in history.items()}, None),
+        (weighted, weights),
+    ):
+        of = {"sample_weight": w}
+        np.testing.assert_allclose(scores["auc"], sklearn.metrics.roc_auc_score(labels, o, **of), rtol=1e-5)
+        expected = sklearn.metrics.f1_score(labels, o > 0, average="macro", **of)
+        np.testing.assert_allclose(scores["macro"], expected, rtol=1e-5)
+        expected = sklearn.metrics.mean_squared_error(labels, o, **of)
+        np.testing.assert_allclose([scores["error"], scores["loss"]], expected, rtol=1e-5)
+        np.testing.assert_allclose(scores["r2"], sklearn.metrics.r2_score(labels, o, **of), rtol=1e-5)
+
+
+@pytest.mark.full
+def test_a_sweep_ranks_by_any_of_several_metrics(key):
+    x, y = regression(23)
+    labels = (y > 0.3).astype(np.float32)
+
+    def build(h):
+        metrics = {"macro": functools.partial(f1, average="macro"), "r2": r2}
+        return Trainer(Linear(h["start"]), sgd(0.0), squared, metric=metrics, batch_size=8)
+
+    data = (x, labels)
+    space = {"start": log_uniform(0.1, 10.0)}
+    watched = {"monitor": "valid_r2", "mode": "max"}
+    result = sweep(build, space, (data, data), random_search(4), epochs=1, key=key, **watched)
+    scores = [sklearn.metrics.r2_score(labels, s * (x.sum(1) + 1)) for s in result.columns["start"]]
+    np.testing.assert_allclose(result.score_mean, scores, rtol=1e-5)
+    assert result.order[0] == np.argmax(scores)
+
+
+def test_metrics_are_data_and_their_errors_say_what_is_wrong(key):
+    def several():
+        return make(metric={"f1": functools.partial(f1, average="macro"), "r2": r2})
+
+    assert jax.tree.structure(pickle.loads(pickle.dumps(several()))) == jax.tree.structure(several())
+    assert "metric={'f1': partial(f1, average='macro'), 'r2': r2}" in repr(several())
+    data = regression()
+    for metric, message in {
+        (r2,): r"expected a function of \(outputs, targets\), or a dict for several",
+        "loss": r"has the name 'loss', expected a string other",
+        "f1": r"has 'macro' as 'f1', expected a function",
+    }.items():
+        with pytest.raises((TypeError, ValueError), match=message):
+            make(metric={metric: "macro"} if isinstance(metric, str) else metric).init(key, data)
+    alone = make(metric=lambda o, y: jnp.mean(squared(o, y)))
+    with pytest.raises(ValueError, match=r"returned a scalar, expected one value per example to be weighted"):
+        evaluate(alone, {"w": jnp.zeros(3), "b": 0.0}, (), data, np.ones(10))
 
 
 def test_a_trainer_is_data(key):
