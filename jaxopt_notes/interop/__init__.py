@@ -23,11 +23,13 @@ chain rebuilt around new closures is traced again.
 `save_orbax` and `load_orbax` keep trees that are spread over many devices as checkpoints of orbax.
 
 `from_torch` makes parameters of a state dict of torch, `to_torch` the reverse; `torchvision_resnet_names` and
-`torch_transformer_names` are what modules of ready networks are called there.
+`torch_transformer_names` are what modules of ready networks are called there. `from_flax` and `to_flax` do
+it for linen's variables, `from_nnx` and `to_nnx` for NNX's state.
 
 `optuna_search` makes a search strategy of any sampler of Optuna, its trials in any of Optuna's storages.
 """
 
+from jaxopt_notes.interop.flax import from_flax, from_nnx, to_flax, to_nnx
 from jaxopt_notes.interop.loggers import tensorboard_logger, wandb_logger
 from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
@@ -38,11 +40,15 @@ from jaxopt_notes.interop.torch_names import torch_transformer_names, torchvisio
 
 __all__ = [
     "OptunaSearch",
+    "from_flax",
+    "from_nnx",
     "from_torch",
     "load_orbax",
     "optuna_search",
     "save_orbax",
     "tensorboard_logger",
+    "to_flax",
+    "to_nnx",
     "to_optax",
     "to_optuna",
     "to_torch",
