@@ -11,6 +11,10 @@ pairs, and all of it runs on the device, under `jit`, `vmap` and `scan`. The one
 `SealedTestSet`, which remembers that it has been opened, because that is its purpose.
 """
 
+# ruff: noqa: F403
+
+from jaxopt_notes.data.augmentation import *
+from jaxopt_notes.data.augmentation import __all__ as _augmentation
 from jaxopt_notes.data.batches import Batches, epoch_batches, shuffled_indices, take
 from jaxopt_notes.data.datasets import digits, mnist
 from jaxopt_notes.data.preprocessing import Standardizer, fit_standardizer
@@ -20,6 +24,7 @@ from jaxopt_notes.data.splits import Folds, Split, kfold_indices, split
 DATASETS = {"digits": digits, "mnist": mnist}
 
 __all__ = [
+    *_augmentation,
     "DATASETS",
     "Batches",
     "Folds",

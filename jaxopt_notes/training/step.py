@@ -6,7 +6,7 @@ of the parameters, with this batch and this draw of noise. Optimizers that ignor
 If the optimizer holds a loss scale, what is differentiated is the objective times that scale.
 
 Examples of weight 0 only fill a batch: they have no part in the loss, and layers whose statistics are of the
-whole batch are told to leave them out (`mask_batch`).
+whole batch, and augmentations that mix examples, are told to leave them out (`mask_batch`).
 """
 
 from typing import Any, NamedTuple
@@ -83,7 +83,8 @@ def train_step(
     """
     x, y = batch
     if trainer.augmentation is not None:
-        x = trainer.augmentation(augmentation_key, x)
+        augment = mask_batch(trainer.augmentation, weights != 0)
+        x, y = augment(augmentation_key, x, y)
 
     model = mask_batch(trainer.model, weights != 0)
     of_model = hasattr(trainer.penalty, "apply")  # a penalty that runs the model itself

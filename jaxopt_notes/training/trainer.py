@@ -13,6 +13,7 @@ member runs is skipped (`apply_if`).
 """
 
 import functools
+import inspect
 from typing import Any, NamedTuple
 
 import jax
@@ -49,7 +50,7 @@ class Trainer:
             whose numbers are leaves, or a record.
         penalty: params → scalar, a term of the training loss only, or a penalty of the model, such as
             `activity_penalty`; `None` for none.
-        augmentation: (key, x) → x, in training only; `None` for none.
+        augmentation: (key, x, y) → (x, y), in training only, as `random_flip()`; `None` for none.
         early_stopping: a rule such as `patience()`; `None` runs every epoch and keeps the parameters
             of the least validation loss (without validation data the last ones).
         metric: (outputs, targets) → values per example, which are averaged, or a scalar; a dict of such
@@ -167,6 +168,11 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
             )
         elif not optional and not callable(part) and not (name == "penalty" and hasattr(part, "apply")):
             raise TypeError(f"Trainer({name}) is {part!r}, expected a function or a record that is called.")
+    if trainer.augmentation is not None and not _takes_three(trainer.augmentation):
+        raise TypeError(
+            f"Trainer(augmentation) is {trainer.augmentation!r}, expected a function of (key, x, y) that "
+            "returns (x, y): of one that changes inputs alone make lambda key, x, y: (augment(key, x), y)."
+        )
     if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
         raise TypeError(f"Trainer.init(key) is {key!r}, expected a typed key: jax.random.key(seed).")
     if not (isinstance(train_data, tuple | list) and len(train_data) == 2):
@@ -182,6 +188,16 @@ def _check_metrics(metrics: dict) -> None:
             raise TypeError(
                 f"Trainer(metric) has {metric!r} as {name!r}, expected a function of (outputs, targets)."
             )
+
+
+def _takes_three(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind(None, None, None)
+    except TypeError:
+        return False
+    except ValueError:  # builtin functions may have no signature
+        return True
+    return True
 
 
 _start = jax.jit(start)

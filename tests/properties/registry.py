@@ -20,6 +20,7 @@ from jax import lax
 from jax.tree_util import Partial
 
 from jaxopt_notes.activations import tanh
+from jaxopt_notes.data import random_flip, random_noise, random_stretch
 from jaxopt_notes.layers import batch_norm, dense, dropout, embedding, rnn, serial
 from jaxopt_notes.optimizers import adam, apply_updates, sgd, zoom
 from jaxopt_notes.penalties import elastic_net, l1
@@ -36,6 +37,7 @@ REGISTRIES = {
     "solvers": "jaxopt_notes.optimizers.SOLVERS",
     "schedules": "jaxopt_notes.schedules.SCHEDULES",
     "initializers": "jaxopt_notes.initializers.INITIALIZERS",
+    "augmentations": "jaxopt_notes.data.AUGMENTATIONS",
     "layers": "jaxopt_notes.layers.LAYERS",
     "penalties": "jaxopt_notes.penalties.PENALTIES",
     "losses": "jaxopt_notes.losses.LOSSES",
@@ -219,6 +221,20 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "group_lasso-inputs": call(0.1, "inputs"),
         "orthogonality_penalty": call(0.1),
         "spectral_penalty": call(0.1),
+    },
+    "augmentations": {
+        "cutmix": call(classes=3),
+        "cutout": call(3),
+        "color_jitter": call(0.4, 0.3, 0.2, 0.1),
+        "compose": call(random_noise(0.2), random_flip(1.0), random_stretch(0.1, 0.3)),
+        "mixup": call(1.0, classes=3),
+        "pca_jitter": call(((0.5, 0.2, 0.3), (0.1, -0.1, 0.2), (0.1, 0.1, -0.2)), 0.3),
+        "random_affine": call(20.0, shear=5.0, translation=0.7, stretch=0.2, zoom=0.1, mode="reflect"),
+        "random_crop": call(padding=2),
+        "random_crop-smaller": call(padding=1, size=(3, 5), mode="wrap"),
+        "random_erasing": call(0.7, noise=0.3),
+        "random_resized_crop-larger": call(size=(6, 7)),
+        "salt_and_pepper": call(0.3, -1.0, 1.0),
     },
     "metrics": {"top_k_accuracy": call(k=1.5)},
     "strategies": {
@@ -449,8 +465,15 @@ def ask_and_tell(subject: Subject, strategy: Any) -> Any:
     return asked
 
 
+def pictures(dtype: Any = float) -> tuple[jax.Array, jax.Array]:
+    """Images in color, and their labels."""
+    x = np.random.default_rng(0).uniform(size=(6, 5, 6, 3))
+    return jnp.asarray(x, jnp.result_type(dtype)), jnp.array([0, 2, 1, 0, 1, 2], jnp.int32)
+
+
 EVALUATIONS: dict[str, Callable[[Subject, Any], Any]] = {
     "aggregations": aggregate,
+    "augmentations": lambda subject, augment: augment(jax.random.key(4), *pictures()),
     "schedules": curve,
     "initializers": draw,
     "layers": forward,

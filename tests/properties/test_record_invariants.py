@@ -150,6 +150,10 @@ def test_vmap_over_every_number_is_the_loop(study, x64):
         assert out.shape[0] == 2
 
 
+# The number of a distribution that is drawn from by rejection: draws follow it on average only.
+ON_AVERAGE = (".alpha",)
+
+
 @pytest.mark.full
 def test_the_gradient_reaches_every_number(study, x64):
     """It is what central differences say, in float64."""
@@ -161,7 +165,8 @@ def test_the_gradient_reaches_every_number(study, x64):
     ):
         below, above = (np.vdot(weights(numbers), study.values[2 * i + side]) for side in (0, 1))
         expected = (above - below) / (2 * H)  # along the leaf itself: it was varied by a factor
-        np.testing.assert_allclose(np.vdot(found, leaf), expected, rtol=1e-4, atol=1e-8, err_msg=name)
+        if not (study.subject.family == "augmentations" and name.endswith(ON_AVERAGE)):
+            np.testing.assert_allclose(np.vdot(found, leaf), expected, rtol=1e-4, atol=1e-8, err_msg=name)
         slopes.append(abs(expected))
     if names and study.subject.family in ("optimizers", "transforms", "wrappers", "schedules", "penalties"):
         assert max(slopes) > 1e-6

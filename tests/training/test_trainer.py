@@ -161,7 +161,7 @@ def test_augmentation_and_dropout_have_keys_of_their_own(key):
             return jnp.broadcast_to(params["w"], len(x)), draws
 
     augmented = make(
-        model=Diary(), augmentation=lambda key, x: jax.random.uniform(key, x.shape), batch_size=10
+        model=Diary(), augmentation=lambda key, x, y: (jax.random.uniform(key, x.shape), y), batch_size=10
     )
     draws = [run(augmented, key, regression(10), epochs=n)[0].learner.model_state for n in (1, 2)]
     assert len(np.unique(draws)) == 4
@@ -169,7 +169,7 @@ def test_augmentation_and_dropout_have_keys_of_their_own(key):
 
 def test_augmentation_is_for_training_only(key):
     x, y = regression()
-    trainer = make(0.0, augmentation=lambda key, x: x + jax.random.normal(key, x.shape, x.dtype))
+    trainer = make(0.0, augmentation=lambda key, x, y: (x + jax.random.normal(key, x.shape, x.dtype), y))
     plain = run(dataclasses.replace(trainer, augmentation=None, model=Linear(1.0)), key, (x, y), (x, y))[1]
     noisy = run(dataclasses.replace(trainer, model=Linear(1.0)), key, (x, y), (x, y), epochs=300)[1]
     np.testing.assert_allclose(noisy["valid_loss"], plain["valid_loss"][0], rtol=1e-6)
@@ -192,7 +192,7 @@ def test_optimizers_that_look_ahead_are_judged_by_the_parameters_they_mean(key):
 def trainer_with_everything(learning_rate=0.05, wait=2):
     return Trainer(
         Linear(0.0, 0.1), adam(learning_rate), squared, penalty=lambda params: jnp.sum(params["w"] ** 2),
-        augmentation=lambda key, x: x + 0.01 * jax.random.normal(key, x.shape, x.dtype),
+        augmentation=lambda key, x, y: (x + 0.01 * jax.random.normal(key, x.shape, x.dtype), y),
         early_stopping=patience(wait), metric=squared, batch_size=4,
     )  # fmt: skip
 
