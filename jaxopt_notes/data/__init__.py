@@ -16,10 +16,20 @@ pairs, and all of it runs on the device, under `jit`, `vmap` and `scan`. The one
 from jaxopt_notes.data.augmentation import *
 from jaxopt_notes.data.augmentation import __all__ as _augmentation
 from jaxopt_notes.data.batches import Batches, epoch_batches, shuffled_indices, take
+from jaxopt_notes.data.bootstrap import Bootstrap, bootstrap
 from jaxopt_notes.data.datasets import digits, mnist
+from jaxopt_notes.data.folds import (
+    Folds,
+    grouped_kfold_indices,
+    kfold_indices,
+    leave_one_out_indices,
+    repeated_kfold_indices,
+    time_series_indices,
+)
+from jaxopt_notes.data.leakage import LeakageReport, assert_disjoint, leakage_report
 from jaxopt_notes.data.preprocessing import Standardizer, fit_standardizer
 from jaxopt_notes.data.sealed import SealedTestSet
-from jaxopt_notes.data.splits import Folds, Split, kfold_indices, split
+from jaxopt_notes.data.splits import Split, grouped_split, split, time_ordered_split
 
 DATASETS = {"digits": digits, "mnist": mnist}
 
@@ -27,16 +37,27 @@ __all__ = [
     *_augmentation,
     "DATASETS",
     "Batches",
+    "Bootstrap",
     "Folds",
+    "LeakageReport",
     "SealedTestSet",
     "Split",
     "Standardizer",
+    "assert_disjoint",
+    "bootstrap",
     "digits",
     "epoch_batches",
     "fit_standardizer",
+    "grouped_kfold_indices",
+    "grouped_split",
     "kfold_indices",
+    "leakage_report",
+    "leave_one_out_indices",
     "mnist",
+    "repeated_kfold_indices",
     "shuffled_indices",
     "split",
     "take",
+    "time_ordered_split",
+    "time_series_indices",
 ]

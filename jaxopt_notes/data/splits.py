@@ -1,20 +1,27 @@
-"""Splits: into training, validation and test set, and into the folds of cross-validation.
+"""Splits into training, validation and test set: at random, in proportion to classes, by groups, by time.
 
-Both deal out the samples like cards. The samples are shuffled; to stratify, they are then sorted by
-class, and the row so made is turned by a random offset. Its places are dealt to the parts at even
-distances, so that every stretch of the row, hence every class, goes to the parts in proportion.
-This is systematic sampling with a random start: sizes are exact, each sample goes to a part with the
-probability of that part, and which places go where is known before the key is. So a split runs under
-`jit` and `vmap`, over keys.
+`split` deals out single samples, which is right where they are independent. Where several come from one
+source (one patient, one speaker, one photograph cut in pieces) they must stay together, or the test set is
+seen in training: `grouped_split`. Where the future is to be predicted from the past, no part may
+know what comes after it: `time_ordered_split`. `leakage_report` looks for samples that two parts share.
+
+`split` runs under `jit` and `vmap`, over keys: sizes are known before the key is.
 """
 
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.data.batches import take
+from jaxopt_notes.data.dealing import (
+    check_groups,
+    check_labels,
+    common_length,
+    deal_groups,
+    shuffled_row,
+    spread,
+)
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count
 
@@ -25,15 +32,6 @@ class Split(NamedTuple):
     train: Tree
     validation: Tree
     test: Tree
-
-
-class Folds(NamedTuple):
-    """Indices and weights of k folds, each [k, …]; a weight is 0 where a shorter row is filled up."""
-
-    train: jax.Array
-    train_weights: jax.Array
-    validation: jax.Array
-    validation_weights: jax.Array
 
 
 def split(
@@ -61,6 +59,7 @@ def split(
         TypeError: labels that are not integers (use `stratify=False` for regression).
 
     Example:
+        >>> import jax.numpy as jnp
         >>> x, y = jnp.arange(20.0), jnp.repeat(jnp.arange(2), 10)
         >>> train, validation, test = split(jax.random.key(0), (x, y), (0.6, 0.2, 0.2))
         >>> [jnp.bincount(part[1]).tolist() for part in (train, validation, test)]
@@ -71,113 +70,114 @@ def split(
     Elsewhere: scikit-learn's `train_test_split(stratify=y)` makes two parts, and refuses classes with
     a single sample.
     """
-    n = _length("split(data)", data)
-    sizes = _sizes(n, fractions)
-    labels = _labels("split(data)", data[1], n) if stratify else None
-    row = _row(jax.random.fold_in(key, 0), n, labels)
+    n = common_length("split(data)", data)
+    sizes = _sizes("split", n, fractions)
+    labels = check_labels("split(data)", data[1], n) if stratify else None
+    row = shuffled_row(jax.random.fold_in(key, 0), n, labels)
     free = np.arange(n)
-    test = _spread(free, sizes[2])
+    test = spread(free, sizes[2])
     free = np.setdiff1d(free, test)
-    validation = _spread(free, sizes[1])
+    validation = spread(free, sizes[1])
     train = np.setdiff1d(free, validation)
-    parts = [
-        take(data, jax.random.permutation(jax.random.fold_in(key, i), row[places]))
-        for i, places in enumerate((train, validation, test), start=1)
+    return _shuffled_parts(key, data, [row[places] for places in (train, validation, test)])
+
+
+def grouped_split(
+    key: jax.Array,
+    data: Tree,
+    groups: Any,
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    *,
+    stratify: bool = False,
+) -> Split:
+    """Split data so that samples of one group stay together.
+
+    Arguments:
+        key: a `jax.random.key`, not traced.
+        data: a pair `(x, y)` of arrays with a common leading axis [n, …].
+        groups: the group of each sample, [n]: numbers or names, not traced.
+        fractions: of the training, the validation and the test set; see `split`.
+        stratify: keep the proportions of the classes as far as whole groups allow; y must be integers [n].
+
+    Returns:
+        `Split(train, validation, test)`: no group is in two of them; each in random order. Groups are taken
+        in random order, each for the part that lacks most: sizes are off by less than the largest group.
+
+    Raises:
+        ValueError: fractions that do not form a partition, arrays of unequal length.
+        TypeError: groups or key are traced, or labels are not integers.
+
+    Example:
+        >>> x, patient = np.arange(12.0), np.repeat(["a", "b", "c", "d"], 3)
+        >>> train, _, test = grouped_split(jax.random.key(0), (x, x), patient, (0.5, 0.25, 0.25))
+        >>> len(train[0]), len(set(np.asarray(test[0]) // 3))
+        (6, 1)
+
+    Elsewhere: scikit-learn's `GroupShuffleSplit` counts groups, not samples.
+    """
+    n = common_length("grouped_split(data)", data)
+    shares = _sizes("grouped_split", n, fractions) / n
+    groups = check_groups("grouped_split(groups)", groups, n)
+    labels = np.asarray(check_labels("grouped_split(data)", data[1], n)) if stratify else None
+    part = deal_groups(jax.random.fold_in(key, 0), groups, labels, shares, largest_first=False)
+    return _shuffled_parts(key, data, [np.flatnonzero(part == i) for i in range(3)])
+
+
+def time_ordered_split(
+    data: Tree, fractions: tuple[float, float, float] = (0.7, 0.15, 0.15), *, gap: int = 0
+) -> Split:
+    """Split data whose samples are in the order of time: train on the past, test on the future.
+
+    Arguments:
+        data: a pair `(x, y)` of arrays with a common leading axis [n, …], the earliest first.
+        fractions: of the training, the validation and the test set; see `split`.
+        gap: how many samples are left out at the end of the training and of the validation set, because what
+            they know (a window, a target some steps ahead) reaches into the next part; static.
+
+    Returns:
+        `Split(train, validation, test)`, each in the order of time.
+
+    Raises:
+        ValueError: fractions that do not form a partition, arrays of unequal length, a negative gap.
+
+    Example:
+        >>> t = np.arange(10)
+        >>> train, validation, test = time_ordered_split((t, t), (0.6, 0.2, 0.2), gap=1)
+        >>> train[0].tolist(), validation[0].tolist(), test[0].tolist()
+        ([0, 1, 2, 3, 4], [6], [8, 9])
+
+    Elsewhere: scikit-learn's `TimeSeriesSplit` makes folds, as `time_series_indices` does.
+    """
+    n = common_length("time_ordered_split(data)", data)
+    gap = check_count("time_ordered_split(gap)", gap)
+    ends = np.cumsum(_sizes("time_ordered_split", n, fractions))
+    starts = [0, *ends[:2]]
+    lasts = [
+        max(end - gap, start) if i < 2 else end
+        for i, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
+    parts = [jax.tree.map(lambda a, s=s, e=e: a[s:e], data) for s, e in zip(starts, lasts, strict=True)]
     return Split(*parts)
 
 
-def kfold_indices(key: jax.Array, n: int, k: int, labels: Any = None) -> Folds:
-    """The folds of a k-fold cross-validation: every sample validates exactly once.
-
-    Arguments:
-        key: a `jax.random.key`; it may be traced.
-        n: the number of samples, static.
-        k: the number of folds, 2 … n, static; n is leave-one-out.
-        labels: integer labels [n], to keep the proportions of the classes in every fold.
-
-    Returns:
-        `Folds(train, train_weights, validation, validation_weights)`, indices int32 and weights
-        float32, [k, n − ⌊n/k⌋] and [k, ⌈n/k⌉]. The leading axis can be mapped, to train all folds in
-        one program. Where k does not divide n, the larger and the smaller folds have rows of one
-        length, filled up with weight 0: a mean over folds must weight them by size.
-
-    Raises:
-        ValueError: k or labels of a wrong size. TypeError: an argument is not a whole number.
-
-    Example:
-        >>> folds = kfold_indices(jax.random.key(0), n=6, k=3)
-        >>> folds.train.shape, folds.validation.shape, sorted(folds.validation.flatten().tolist())
-        ((3, 4), (3, 2), [0, 1, 2, 3, 4, 5])
-
-    Source: Stone 1974.
-
-    Elsewhere: scikit-learn's `KFold` and `StratifiedKFold` yield pairs of unequal lengths.
-    """
-    n, k = check_count("kfold_indices(n)", n, 2), check_count("kfold_indices(k)", k, 2)
-    if k > n:
-        raise ValueError(f"kfold_indices(k) is {k}, expected at most n = {n}, which is leave-one-out.")
-    row = _row(key, n, None if labels is None else _labels("kfold_indices(labels)", labels, n))
-    fold = np.arange(n) % k
-    train = _filled([np.flatnonzero(fold != i) for i in range(k)])
-    validation = _filled([np.flatnonzero(fold == i) for i in range(k)])
-    return Folds(row[train[0]], jnp.asarray(train[1]), row[validation[0]], jnp.asarray(validation[1]))
+def _shuffled_parts(key: jax.Array, data: Tree, rows: list) -> Split:
+    return Split(
+        *(
+            take(data, jax.random.permutation(jax.random.fold_in(key, i), row))
+            for i, row in enumerate(rows, start=1)
+        )
+    )
 
 
-def _row(key: jax.Array, n: int, labels: jax.Array | None) -> jax.Array:
-    """The samples in random order; with labels, sorted by class and turned by a random offset."""
-    row = jax.random.permutation(jax.random.fold_in(key, 0), jnp.arange(n, dtype=jnp.int32))
-    if labels is None:
-        return row
-    row = row[jnp.argsort(labels[row], stable=True)]
-    return jnp.roll(row, jax.random.randint(jax.random.fold_in(key, 1), (), 0, n))
-
-
-def _spread(places: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the places, at even distances."""
-    return places[(2 * np.arange(count) + 1) * len(places) // (2 * max(count, 1))]
-
-
-def _filled(rows: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of unequal lengths as one array, each filled up with its first entry, and weights."""
-    length = max(map(len, rows))
-    places = np.stack([np.pad(row, (0, length - len(row)), constant_values=row[0]) for row in rows])
-    weights = np.stack([(np.arange(length) < len(row)).astype(np.float32) for row in rows])
-    return places, weights
-
-
-def _sizes(n: int, fractions: tuple[float, float, float]) -> np.ndarray:
+def _sizes(where: str, n: int, fractions: tuple[float, float, float]) -> np.ndarray:
     """n times the fractions, in whole numbers that add up to n: the largest remainders are rounded up."""
     shares = np.asarray(fractions, np.float64)
     if shares.shape != (3,) or not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-6:
         raise ValueError(
-            f"split(fractions) is {fractions}, expected three numbers ≥ 0 whose sum is 1: "
+            f"{where}(fractions) is {fractions}, expected three numbers ≥ 0 whose sum is 1: "
             f"as in (0.7, 0.15, 0.15), or (0.8, 0.2, 0.0) for no test set."
         )
     exact = np.round(shares * n, 6)
     sizes = np.floor(exact).astype(int)
     sizes[np.argsort(sizes - exact, kind="stable")[: n - sizes.sum()]] += 1
     return sizes
-
-
-def _length(where: str, data: Tree) -> int:
-    lengths = {jnp.shape(array)[:1] for array in jax.tree.leaves(data)}
-    if len(lengths) != 1 or () in lengths:
-        shapes = ", ".join(str(jnp.shape(array)) for array in jax.tree.leaves(data))
-        raise ValueError(f"{where} has arrays of shapes {shapes}, expected one common leading axis.")
-    return lengths.pop()[0]
-
-
-def _labels(where: str, labels: Any, n: int) -> jax.Array:
-    labels = jnp.asarray(labels)
-    if labels.shape != (n,):
-        raise ValueError(
-            f"{where} has labels of shape {labels.shape}, expected ({n},): one-hot rows become labels by "
-            f"y.argmax(-1), and stratify=False (labels=None for folds) needs none."
-        )
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise TypeError(
-            f"{where} has labels of dtype {labels.dtype}, expected integers: use y.astype(int), or do not "
-            f"stratify (stratify=False), as for regression."
-        )
-    return labels

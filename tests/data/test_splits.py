@@ -1,11 +1,11 @@
-"""Splits and folds: partitions, their sizes and proportions, and the chance of each sample."""
+"""Splits: partitions, their sizes and proportions, and the chance of each sample."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.data import kfold_indices, split
+from jaxopt_notes.data import grouped_split, split, time_ordered_split
 
 LABELS = np.repeat(np.arange(4), [50, 30, 13, 7])  # sorted by class, as files often are
 
@@ -99,46 +99,37 @@ def test_what_cannot_be_split_is_named(key):
         split(key, (x, y.astype(jnp.float32)))
 
 
-@pytest.mark.notes("S0-08")
-@pytest.mark.parametrize(("n", "k"), [(20, 5), (23, 5), (7, 7), (5, 2)])
-def test_every_sample_validates_exactly_once(key, n, k):
-    folds = jax.jit(kfold_indices, static_argnums=(1, 2))(key, n, k)
-    validated = np.asarray(folds.validation)[np.asarray(folds.validation_weights) == 1]
-    assert sorted(validated.tolist()) == list(range(n))
-    for train, tw, validation, vw in zip(*map(np.asarray, folds), strict=True):
-        trains, validates = train[tw == 1].tolist(), validation[vw == 1].tolist()
-        assert sorted(trains + validates) == list(range(n))
-        assert abs(len(validates) - n / k) < 1
-        assert set(train) == set(trains)  # filled up with samples of its own
-        assert set(validation) == set(validates)
+@pytest.mark.notes("S0-07")
+def test_groups_are_in_one_part_and_sizes_near_their_fractions():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(20, size=200)
+    labels = (groups % 3 == 0).astype(np.int32)  # a class has whole groups only
+    largest = np.bincount(groups).max()
+    seen = set()
+    for seed in range(3):
+        for stratify in (seed == 2,):
+            data = np.arange(200), labels
+            parts = grouped_split(jax.random.key(seed), data, groups, (0.6, 0.2, 0.2), stratify=stratify)
+            rows = [np.asarray(x) for x, _ in parts]
+            assert sorted(np.concatenate(rows).tolist()) == list(range(200))
+            assert sum(len(set(groups[row])) for row in rows) == 20
+            sizes = np.array([len(row) for row in rows])
+            assert np.abs(sizes - [120, 40, 40]).max() <= largest * (2 if stratify else 1)
+            if stratify:
+                shares = np.array([np.mean(y) for _, y in parts])
+                assert np.abs(shares - labels.mean()).max() < 0.17
+            assert not np.array_equal(rows[0], np.sort(rows[0]))
+        seen.add(tuple(sorted(set(groups[rows[2]]))))
+    assert len(seen) > 1
+    with pytest.raises(ValueError, match=r"grouped_split\(groups\) has shape \(199,\), expected \(200,\)"):
+        grouped_split(jax.random.key(0), data, groups[1:])
 
 
-def test_folds_depend_on_the_key_and_need_no_filling_where_k_divides_n(key):
-    one, two = kfold_indices(key, 20, 5), kfold_indices(jax.random.key(1), 20, 5)
-    assert one.train_weights.all()
-    assert one.validation_weights.all()
-    assert not np.array_equal(one.validation, two.validation)
-
-
-def test_stratified_folds_keep_the_proportions(key):
-    """To the next whole number: a class is a run of every fifth place."""
-    folds = kfold_indices(key, 100, 5, labels=jnp.asarray(LABELS))
-    for validation in np.asarray(folds.validation):
-        assert np.all(np.abs(np.bincount(LABELS[validation], minlength=4) - np.bincount(LABELS) / 5) < 1)
-
-
-def test_any_fold_can_have_the_sample_that_a_class_has_over(key):
-    """Four samples of the first class in three folds: over many keys each fold has two of them at times."""
-    labels = np.repeat([0, 1], [4, 8])
-    folds = jax.vmap(lambda key: kfold_indices(key, 12, 3, jnp.asarray(labels)))(jax.random.split(key, 40))
-    counts = (labels[np.asarray(folds.validation)] == 0).sum(-1)  # [keys, folds]
-    assert (counts.sum(1) == 4).all()
-    np.testing.assert_allclose((counts == 2).mean(0), 1 / 3, atol=0.3)
-    assert (counts == 2).any(0).all()
-
-
-def test_a_wrong_number_of_folds_is_named(key):
-    with pytest.raises(ValueError, match=r"kfold_indices\(k\) is 6, expected at most n = 5"):
-        kfold_indices(key, 5, 6)
-    with pytest.raises(ValueError, match=r"kfold_indices\(k\) is 1, .* at least 2"):
-        kfold_indices(key, 5, 1)
+def test_time_goes_forward():
+    t = np.arange(20)
+    for gap in (0, 2):
+        parts = time_ordered_split(({"t": t}, t), (0.5, 0.25, 0.25), gap=gap)
+        found = [part[0]["t"].tolist() for part in parts]
+        assert found == [list(range(10 - gap)), list(range(10, 15 - gap)), list(range(15, 20))]
+    with pytest.raises(ValueError, match=r"time_ordered_split\(fractions\) is \(0.5, 0.5, 0.5\)"):
+        time_ordered_split((t, t), (0.5, 0.5, 0.5))
