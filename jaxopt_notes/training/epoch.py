@@ -12,6 +12,7 @@ from jax import lax
 
 from jaxopt_notes.data.batches import epoch_batches, take
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.early_stopping import worst
@@ -79,8 +80,8 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
 
     Arguments:
         trainer: a `Trainer`.
-        train_data: (x, y), n examples.
-        valid_data: (x, y) or `None`.
+        train_data: (x, y), n examples, or (x, y, weights).
+        valid_data: (x, y), (x, y, weights) or `None`.
         state: the run before the epoch.
 
     Returns:
@@ -95,18 +96,22 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     def step(carry: tuple, batch: tuple) -> tuple:
         learner, total = carry
         rows, weights, *keys = batch
-        learner, loss = train_step(trainer, learner, take(train_data, rows), weights, *keys)
+        x, y, *own = take(train_data, rows)
+        weights = weights * own[0].astype(weights.dtype) if own else weights
+        learner, loss = train_step(trainer, learner, (x, y), weights, *keys)
         # Summed in the step, which compiles to the same code whatever loop is around it.
         return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), None
 
     (learner, total), _ = lax.scan(step, (state.learner, as_hyperparameter(0.0)), (indices, weights, *keys))
     params = evaluation_params(trainer.guarded_optimizer(), learner.params, learner.opt_state)
 
-    metrics = {**state.metrics, "loss": total / n}
+    whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
+    metrics = {**state.metrics, "loss": safe_divide(total, jnp.asarray(whole, total.dtype))}
     if isinstance(trainer.guarded_optimizer(), SkipNonfinite):
         metrics["skipped"] = learner.opt_state.skipped - state.learner.opt_state.skipped
     if valid_data is not None:
-        scores = evaluate(trainer, params, learner.model_state, valid_data)
+        x, y, *own = valid_data
+        scores = evaluate(trainer, params, learner.model_state, (x, y), *own)
         metrics |= {f"valid_{name}": score for name, score in scores.items()}
 
     score, stopping, improved, stop = _judge(trainer, state, metrics, valid_data is not None)

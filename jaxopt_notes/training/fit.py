@@ -93,7 +93,7 @@ def fit(
     Arguments:
         trainer: the run.
         key: a typed random key; unused if `state` is given, which has its own.
-        train_data: (x, y).
+        train_data: (x, y), or (x, y, weights), as for `Trainer.init`.
         valid_data: (x, y) to select the best parameters by, or `None`: the last are the best.
         epochs: how many more at most; early stopping may end the run before.
         progress: whether to show a bar (needs tqdm); by default if tqdm is installed and the error

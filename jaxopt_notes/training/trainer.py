@@ -109,7 +109,9 @@ class Trainer:
 
         Arguments:
             key: a typed random key; the run is a function of it.
-            train_data: (x, y), arrays with a common leading axis.
+            train_data: (x, y), arrays with a common leading axis; or (x, y, weights), with a number ≥ 0 for
+                each example [n]: what it counts in the mean of its batch. One of weight 0 counts nothing,
+                in batch normalization neither.
 
         Raises:
             TypeError, ValueError: a part of the trainer, the key or the data is not what it must be.
@@ -124,8 +126,8 @@ class Trainer:
 
         Arguments:
             state: from `init`, or from an earlier call.
-            train_data: (x, y).
-            valid_data: (x, y) to select by, or `None`.
+            train_data: (x, y), or (x, y, weights).
+            valid_data: (x, y) to select by, (x, y, weights), or `None`.
             epochs: how many, static.
 
         Returns:
@@ -175,9 +177,17 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
         )
     if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
         raise TypeError(f"Trainer.init(key) is {key!r}, expected a typed key: jax.random.key(seed).")
-    if not (isinstance(train_data, tuple | list) and len(train_data) == 2):
-        raise TypeError(f"Trainer.init(train_data) is a {type(train_data).__name__}, expected a pair (x, y).")
-    count(train_data)
+    if not (isinstance(train_data, tuple | list) and len(train_data) in (2, 3)):
+        raise TypeError(
+            f"Trainer.init(train_data) is a {type(train_data).__name__}, expected a pair (x, y), or "
+            "(x, y, weights)."
+        )
+    n = count(train_data)
+    if len(train_data) == 3 and jnp.shape(train_data[2]) != (n,):
+        raise ValueError(
+            f"Trainer.init(train_data) has weights of shape {jnp.shape(train_data[2])}, expected ({n},), one "
+            "number for each example."
+        )
 
 
 def _check_metrics(metrics: dict) -> None:

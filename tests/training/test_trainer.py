@@ -521,3 +521,32 @@ def test_errors_name_key_data_and_epochs(key):
         make().init(key, (x, y[1:]))
     with pytest.raises(ValueError, match=r"epochs\) is -1"):
         run(make(), key, (x, y), epochs=-1)
+
+
+# Weights of examples
+
+
+@pytest.mark.notes("S2-88")
+def test_an_example_counts_by_its_weight(x64, key):
+    """Each batch's gradient is that of the weighted mean; the loss of an epoch is that of all examples."""
+    x, y = regression(10, dtype=np.float64)
+    weights = np.array([0.0, 1, 2, 1, 0, 3, 1, 1, 0, 1])
+    wrong = np.where(weights == 0, 1e6, y)  # what counts nothing may be anything
+    state, history = run(make(0.05, batch_size=4), key, (x, wrong, weights), (x, wrong, weights), epochs=2)
+    last = np.average((x @ state.params["w"] + state.params["b"] - y) ** 2, weights=weights)
+    np.testing.assert_allclose(history["valid_loss"][-1], last, rtol=1e-12)
+
+    w, b, losses, run_key = np.zeros(x.shape[1]), 0.0, [], jax.random.split(key)[1]
+    for epoch in range(2):
+        order, _ = jax.random.split(jax.random.fold_in(run_key, epoch))
+        batches, total = epoch_batches(order, 10, 4), 0.0
+        for rows, filling in zip(*map(np.asarray, batches), strict=True):
+            own = weights[rows] * filling
+            residual, share = x[rows] @ w + b - y[rows], own / own.sum()
+            total += own @ residual**2
+            w, b = w - 0.05 * 2 * (share * residual) @ x[rows], b - 0.05 * 2 * share @ residual
+        losses.append(total / weights.sum())
+    np.testing.assert_allclose(state.params["w"], w, rtol=1e-12)
+    np.testing.assert_allclose(history["loss"], losses, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"weights of shape \(10, 1\), expected \(10,\)"):
+        make().init(key, (x, y, weights[:, None]))

@@ -1,0 +1,122 @@
+"""Members trained as a population: bootstrap samples, out of bag, subspaces, stacking, kinds mixed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes.ensembles import (
+    Members,
+    average,
+    bagging,
+    bootstrap_weights,
+    out_of_bag,
+    out_of_fold,
+    predict_each,
+    random_features,
+    random_subspaces,
+    stack,
+    train_members,
+)
+from jaxopt_notes.ensembles.stacking import fold_of
+from jaxopt_notes.layers import dense
+from jaxopt_notes.losses import mean_squared_error
+from jaxopt_notes.metrics import r2
+from jaxopt_notes.optimizers import sgd
+from jaxopt_notes.training import Trainer
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(24, 3)).astype(np.float32)
+Y = (X @ np.array([[1.0], [-2.0], [0.5]]) + 0.3 * RNG.normal(size=(24, 1))).astype(np.float32)
+TRAINER = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None, batch_size=24)
+
+
+def least_squares(x, y, weights):
+    """The minimum that full-batch gradient descent on the weighted mean goes to."""
+    root = np.sqrt(weights)[:, None]
+    design = np.c_[x, np.ones(len(x))]
+    return np.linalg.lstsq(root * design, root * y, rcond=None)[0]
+
+
+@pytest.mark.notes("S2-88", "X-16")
+def test_bootstrap_counts():
+    """(1 − 1/m)^m of the examples are missed, .36770 for m = 1000; a count is binomial; keys differ."""
+    weights = np.asarray(jax.jit(lambda key: bootstrap_weights(key, 1000, 200))(jax.random.key(0)))
+    np.testing.assert_array_equal(weights.sum(axis=1), 1000)
+    missed = (1 - 1 / 1000) ** 1000
+    assert missed == pytest.approx(0.36770, abs=5e-6)
+    assert (weights == 0).mean() == pytest.approx(missed, abs=0.003)
+    assert weights.var() == pytest.approx(1 - 1 / 1000, abs=0.03)
+    assert len({row.tobytes() for row in weights}) == 200
+
+
+@pytest.mark.notes("S2-88", "X-11")
+def test_each_member_is_the_regression_on_its_own_sample():
+    """The population against least squares on the weighted examples, one by one."""
+    bag = bagging(TRAINER, jax.random.key(0), (X, Y), epochs=400, members=4)
+    outputs = np.asarray(bag.members.predict(X))
+    assert bag.history["loss"].shape == (4, 400)
+    for said, weights in zip(outputs, np.asarray(bag.weights), strict=True):
+        solution = least_squares(X, Y, weights)
+        np.testing.assert_allclose(said, np.c_[X, np.ones(24)] @ solution, atol=2e-3)
+
+    said, judged = out_of_bag(outputs, bag.weights, of="outputs")
+    unseen = np.asarray(bag.weights) == 0
+    np.testing.assert_array_equal(judged, unseen.any(axis=0))
+    by_hand = [outputs[unseen[:, i], i].mean() for i in range(24) if unseen[:, i].any()]
+    np.testing.assert_allclose(said[np.asarray(judged), 0], by_hand, rtol=1e-4, atol=1e-6)
+    score = bag.out_of_bag((X, Y), mean_squared_error, of="outputs")
+    errors = (np.asarray(said)[np.asarray(judged)] - Y[np.asarray(judged)]) ** 2
+    np.testing.assert_allclose(score, errors.mean(), rtol=1e-5)
+    one = bag.members.take(slice(2, 3))
+    np.testing.assert_allclose(one.predict(X), outputs[2:3], atol=1e-6)
+
+
+@pytest.mark.notes("S2-88")
+def test_members_see_their_features_only():
+    features = np.asarray(
+        jax.vmap(lambda key: random_features(key, 5, 3, 4))(jax.random.split(jax.random.key(0), 50))
+    )
+    assert all(len(set(row)) == 3 for row in features.reshape(-1, 3).tolist())
+    np.testing.assert_allclose(np.bincount(features.ravel()) / features.size, 0.2, atol=0.05)
+
+    members, history = random_subspaces(
+        TRAINER, jax.random.key(1), (X, Y), (X, Y), epochs=300, k=2, members=3
+    )
+    outputs = members.predict(X)
+    assert history["valid_loss"].shape == (3, 300)
+    for said, seen in zip(np.asarray(outputs), np.asarray(members.features), strict=True):
+        solution = least_squares(X[:, seen], Y, np.ones(24))
+        np.testing.assert_allclose(said, np.c_[X[:, seen], np.ones(24)] @ solution, atol=5e-3)
+    with pytest.raises(ValueError, match="at most the 3 features"):
+        random_subspaces(TRAINER, jax.random.key(1), (X, Y), k=4)
+
+
+@pytest.mark.notes("S2-85")
+def test_members_of_different_kinds_answer_together():
+    members, _ = train_members(TRAINER, jax.random.key(2), (X, Y, np.ones(24)), epochs=2, members=2)
+    linear = lambda x: x @ jnp.array([[1.0], [-2.0], [0.5]])  # noqa: E731
+    outputs = predict_each([members, linear], X)
+    assert outputs.shape == (3, 24, 1)
+    np.testing.assert_allclose(outputs[:2], members.predict(X), rtol=1e-6)
+    np.testing.assert_allclose(average(outputs, jnp.array([0.0, 0.0, 2.0])), linear(X), rtol=1e-6)
+    with pytest.raises(ValueError, match=r"train_members\(weights\) has shape \(3, 24\)"):
+        train_members(TRAINER, jax.random.key(2), (X, Y), members=2, weights=np.ones((3, 24)))
+
+
+@pytest.mark.notes("X-12")
+def test_outputs_out_of_fold_and_what_is_learned_from_them():
+    """Each example by the regression on the other folds; the combiner finds the member that is right."""
+    key = jax.random.key(3)
+    said = np.asarray(out_of_fold(TRAINER, key, (X, Y), 400, folds=5))
+    fold = np.asarray(fold_of(jax.random.split(key)[0], 24, 5))
+    np.testing.assert_array_equal(np.sort(np.bincount(fold)), [4, 5, 5, 5, 5])
+    for k in range(5):
+        solution = least_squares(X, Y, (fold != k).astype(float))
+        np.testing.assert_allclose(said[fold == k], (np.c_[X, np.ones(24)] @ solution)[fold == k], atol=3e-3)
+
+    idle = Trainer(dense(1), sgd(0.0), mean_squared_error, metric=None, batch_size=24)
+    stacked = stack([idle, TRAINER], TRAINER, key, (X, Y), 200, folds=3, combiner_epochs=400)
+    assert len(stacked.members) == 2
+    assert all(isinstance(part, Members) for part in stacked.members)
+    assert r2(stacked.predict(X), Y) > 0.9
