@@ -1,6 +1,6 @@
 """Recurrent cells of Flax: what `nn.RNN` and `nn.Bidirectional` of linen and of NNX hold, and ours.
 
-Linen has a kernel for each gate, "ii" from the input and "hi" from the state; NNX has all gates in one kernel,
+Linen has a kernel for each gate, "ii" from the input and "hi" from the state; NNX has all gates in one,
 as we do. A bias stands with the state in an LSTM and with the input in the others; a GRU's candidate has a
 second one behind its reset gate in linen and here, and none in NNX.
 """
