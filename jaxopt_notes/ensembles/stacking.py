@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.data.splits import kfold_indices
+from jaxopt_notes.data import kfold_indices
 from jaxopt_notes.ensembles.members import Members, train_members
 from jaxopt_notes.record import check_count
 from jaxopt_notes.training.evaluation import count
