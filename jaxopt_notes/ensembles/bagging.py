@@ -12,44 +12,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.data import bootstrap
 from jaxopt_notes.ensembles.averaging import average
 from jaxopt_notes.ensembles.members import Members, train_members
 from jaxopt_notes.losses.reduction import weighted_mean
-from jaxopt_notes.record import check_count
 from jaxopt_notes.training.evaluation import count
 
-__all__ = ["Bag", "bagging", "bootstrap_weights", "out_of_bag"]
-
-
-def bootstrap_weights(key: jax.Array, n: int, members: int) -> jax.Array:
-    """How often each example is in each member's bootstrap sample.
-
-        w_m = counts of n draws from {1 … n} with replacement          P(wᵢ = 0) = (1 − 1/n)ⁿ → e⁻¹ = 0.368
-
-    Arguments:
-        key: a typed key.
-        n: the number of examples, static.
-        members: M, static.
-
-    Returns:
-        [M, n], whole numbers in float32; each row sums to n.
-
-    Example:
-        >>> weights = bootstrap_weights(jax.random.key(0), 1000, 2)
-        >>> weights.sum(axis=1).tolist(), 0.3 < float((weights == 0).mean()) < 0.43
-        ([1000.0, 1000.0], True)
-
-    Source: Breiman 1996; Efron & Tibshirani 1993.
-    """
-    n, members = (
-        check_count("bootstrap_weights(n)", n, 1),
-        check_count("bootstrap_weights(members)", members, 1),
-    )
-
-    def one(key: jax.Array) -> jax.Array:
-        return jnp.zeros(n, jnp.float32).at[jax.random.randint(key, (n,), 0, n)].add(1.0)
-
-    return jax.vmap(one)(jax.random.split(key, members))
+__all__ = ["Bag", "bagging", "out_of_bag"]
 
 
 class Bag(NamedTuple):
@@ -84,7 +53,7 @@ def out_of_bag(outputs: Any, weights: Any, *, of: str = "probabilities") -> tupl
 
     Arguments:
         outputs: [M, n, …], on the training set.
-        weights: [M, n], as of `bootstrap_weights`.
+        weights: [M, n], as of `bootstrap`.
         of: as in `average`. Static.
 
     Returns:
@@ -115,7 +84,7 @@ def bagging(
 ) -> Bag:
     """Bootstrap aggregating: train every member on a sample of its own.
 
-        θ_m = the run of `trainer` with key m on the examples, weighted by w_m          w_m: bootstrap_weights
+        θ_m = the run of `trainer` with key m on the examples, weighted by w_m          w_m: bootstrap
 
     Arguments:
         trainer, key, train_data, valid_data, epochs, members, engine: as for `train_members`.
@@ -144,7 +113,7 @@ def bagging(
     member takes them.
     """
     sample_key, run_key = jax.random.split(key)
-    weights = bootstrap_weights(sample_key, count(train_data), members)
+    weights = bootstrap(sample_key, count(train_data), members).weights
     trained, history = train_members(
         trainer, run_key, train_data, valid_data, epochs, members=members, weights=weights, **engine
     )

@@ -9,7 +9,6 @@ from jaxopt_notes.ensembles import (
     Members,
     average,
     bagging,
-    bootstrap_weights,
     out_of_bag,
     out_of_fold,
     predict_each,
@@ -38,19 +37,7 @@ def least_squares(x, y, weights):
     return np.linalg.lstsq(root * design, root * y, rcond=None)[0]
 
 
-@pytest.mark.notes("S2-88", "X-16")
-def test_bootstrap_counts():
-    """(1 − 1/m)^m of the examples are missed, .36770 for m = 1000; a count is binomial; keys differ."""
-    weights = np.asarray(jax.jit(lambda key: bootstrap_weights(key, 1000, 200))(jax.random.key(0)))
-    np.testing.assert_array_equal(weights.sum(axis=1), 1000)
-    missed = (1 - 1 / 1000) ** 1000
-    assert missed == pytest.approx(0.36770, abs=5e-6)
-    assert (weights == 0).mean() == pytest.approx(missed, abs=0.003)
-    assert weights.var() == pytest.approx(1 - 1 / 1000, abs=0.03)
-    assert len({row.tobytes() for row in weights}) == 200
-
-
-@pytest.mark.notes("S2-88", "X-11")
+@pytest.mark.notes("S2-88", "X-11", "X-16")
 def test_each_member_is_the_regression_on_its_own_sample():
     """The population against least squares on the weighted examples, one by one."""
     bag = bagging(TRAINER, jax.random.key(0), (X, Y), epochs=400, members=4)
