@@ -35,15 +35,16 @@ _PAIRS = "pairs"  # the kind of complex128: two of float64 along a last axis
 _LONGEST_HEADER = 100_000_000  # bytes, as in the reference implementation
 
 
-def write(file: BinaryIO, leaves: Mapping[str, Any]) -> None:
+def write(file: BinaryIO, leaves: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> None:
     """Write named leaves.
 
     Arguments:
         file: open for writing.
         leaves: what `leaf.encode` takes, by name.
+        metadata: texts by name, for the header.
 
     Raises:
-        TypeError: a leaf that cannot be written.
+        TypeError: a leaf that cannot be written, metadata that are no texts.
 
     Example:
         >>> import io
@@ -52,6 +53,12 @@ def write(file: BinaryIO, leaves: Mapping[str, Any]) -> None:
         >>> file.getvalue()[8:64]
         b'{"bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
     """
+    texts = dict(metadata or {})
+    for key, text in texts.items():
+        if not (isinstance(key, str) and isinstance(text, str)) or key == _NOTE:
+            raise TypeError(
+                f"metadata has {key!r}: {text!r}, expected texts, under another name than {_NOTE!r}."
+            )
     header: dict[str, Any] = {}
     arrays: dict[str, np.ndarray] = {}
     kinds: dict[str, str] = {}
@@ -78,12 +85,29 @@ def write(file: BinaryIO, leaves: Mapping[str, Any]) -> None:
     place = 0
     for name in order:
         header[name]["data_offsets"] = [place, place := place + arrays[name].nbytes]
-    metadata = {"__metadata__": {_NOTE: json.dumps(kinds)}} if kinds else {}
-    text = json.dumps({**metadata, **{name: header[name] for name in order}}, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    file.write(len(text).to_bytes(8, "little") + text)
+    texts |= {_NOTE: json.dumps(kinds)} if kinds else {}
+    first = {"__metadata__": texts} if texts else {}
+    content = json.dumps({**first, **{name: header[name] for name in order}}, separators=(",", ":")).encode()
+    content += b" " * (-len(content) % 8)
+    file.write(len(content).to_bytes(8, "little") + content)
     for name in order:
         file.write(arrays[name].tobytes())
+
+
+def read_metadata(path: str | os.PathLike) -> dict[str, str]:
+    """The texts in the header of a file, but for our own note; no array is read.
+
+    Raises:
+        FileNotFoundError: there is no such file. ValueError: it is no such file, or was damaged.
+    """
+    with open(path, "rb") as file:
+        header, _ = _header(file, file.seek(0, os.SEEK_END), str(path))
+    metadata = header.get("__metadata__", {})
+    if not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError(
+            f"{path}: the header's metadata are not one text for each name. The file is damaged."
+        )
+    return {name: text for name, text in metadata.items() if name != _NOTE}
 
 
 @contextlib.contextmanager
@@ -174,7 +198,8 @@ def _entry(
         file.seek(start)
         little = dtype if is_extension(dtype) else dtype.newbyteorder("<")
         content = np.empty(math.prod(shape) * dtype.itemsize, np.uint8)
-        file.readinto(content)  # type: ignore[attr-defined]
+        if file.readinto(content) < content.size:  # type: ignore[attr-defined]
+            raise ValueError(f"leaf {name} goes on beyond the end of the file, which has become shorter.")
         array = content.view(little).reshape(shape)
         return array.view(np.complex128)[..., 0] if kind == _PAIRS else array
 

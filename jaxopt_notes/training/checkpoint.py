@@ -14,6 +14,7 @@ and a damaged one is one error that names the leaf.
 import contextlib
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -89,16 +90,19 @@ def load(path: Path, like: Tree) -> Tree:
         return _fill(path, like, entries)
 
 
-def save_params(path: Path, params: Tree) -> None:
+def save_params(path: Path, params: Tree, metadata: Mapping[str, str] | None = None) -> None:
     """Write parameters for other programs: `.safetensors` or `.npz`, by the suffix, atomically.
 
     Arguments:
         path: the file; names inside are paths, "layers_0/kernel". Its folder is made if it does not exist.
         params: a nested dict of arrays. Dtypes that safetensors does not have (int4, complex128, typed keys,
             …) are written as bits, which `load_params` puts back and other programs see as integers.
+        metadata: texts by name, for the header of a .safetensors file, where `load_metadata` finds them;
+            programs that use torch look for {"format": "pt"}.
 
     Raises:
-        ValueError: an unknown suffix, or two leaves with the same path. TypeError: a leaf is not an array.
+        ValueError: an unknown suffix, two leaves with the same path, or metadata for .npz. TypeError: a leaf
+            is not an array, metadata that are no texts.
 
     Example:
         >>> import tempfile
@@ -111,8 +115,34 @@ def save_params(path: Path, params: Tree) -> None:
     Elsewhere: `safetensors.numpy.save` writes bfloat16 and float8, and its `load` cannot read them.
     """
     leaves, file_format = _by_name(params), _format(path)
+    if metadata is not None and file_format is not safetensors:
+        raise ValueError(
+            f"save_params(metadata) is {metadata!r} for {path}, expected None: .npz has no room."
+        )
     with replacing(path) as file:
-        file_format.write(file, leaves)
+        file_format.write(file, leaves, *([] if metadata is None else [metadata]))
+
+
+def load_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a .safetensors file: texts by name; no array is read.
+
+    Arguments:
+        path: the file, whoever wrote it.
+
+    Returns:
+        What `save_params` was given, or what another program wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file. ValueError: it is no .safetensors file, or was damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_params(folder + "/p.safetensors", {"bias": np.zeros(2)}, {"format": "pt"})
+        ...     load_metadata(folder + "/p.safetensors")
+        {'format': 'pt'}
+    """
+    return safetensors.read_metadata(path)
 
 
 def load_params(path: Path, like: Tree = None) -> Tree:

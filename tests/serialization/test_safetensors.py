@@ -1,13 +1,17 @@
 """Safetensors against its reference implementation, and files that are damaged or made to do harm."""
 
+import contextlib
 import json
+import tracemalloc
 
+import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
 
-from jaxopt_notes.training.checkpoint import load_params, save_params
+from jaxopt_notes.serialization import safetensors
+from jaxopt_notes.training.checkpoint import load_metadata, load_params, save_params
 
 PARAMS = {
     "a": np.arange(6, dtype=np.float32).reshape(2, 3).T, "b": np.asarray(2.0, np.float16),
@@ -98,3 +102,83 @@ def test_a_damaged_file_is_one_error_that_names_the_leaf(tmp_path, name):
         expected = f"w.safetensors.*{message}" if like is None else "w.safetensors"
         with pytest.raises(ValueError, match=expected):
             load_params(path, like=like)
+
+
+def test_metadata_of_ours_and_of_others(tmp_path):
+    reference, torch_like = pytest.importorskip("safetensors"), {"format": "pt", "epoch": "3"}
+    path = tmp_path / "p.safetensors"
+    save_params(path, {"w": np.zeros(()), "k": jnp.ones(2, jnp.int4)}, torch_like)
+    assert load_metadata(path) == torch_like
+    assert load_params(path)["k"].dtype == jnp.int4  # our note stands beside them
+    with reference.safe_open(path, "numpy") as file:
+        assert torch_like.items() <= file.metadata().items()
+    assert load_metadata_of(tmp_path, {"w": about([], [0, 4])}, bytes(4)) == {}
+    with pytest.raises(
+        ValueError, match=r"w.safetensors: the header's metadata are not one text for each name"
+    ):
+        load_metadata_of(tmp_path, {"__metadata__": {"epoch": 3}})
+    with pytest.raises(TypeError, match="metadata has 'epoch': 3, expected texts"):
+        save_params(path, {}, {"epoch": 3})
+    with pytest.raises(ValueError, match=r"p.npz, expected None: .npz has no room"):
+        save_params(tmp_path / "p.npz", {}, torch_like)
+
+
+def load_metadata_of(folder, header, data=b""):
+    (folder / "w.safetensors").write_bytes(a_file(header, data))
+    return load_metadata(folder / "w.safetensors")
+
+
+def test_no_memory_is_taken_on_the_word_of_a_header(tmp_path):
+    """Small files claim gigabytes: for the header, for an array, for many arrays in one place."""
+    path = tmp_path / "w.safetensors"
+    many = {f"w{i}": about([2**28], [0, 2**30]) for i in range(50)}
+    claims = [
+        a_file({}, length=2**33),
+        a_file({"w": about([2**31], [0, 2**33])}, bytes(64)),
+        a_file(many, bytes(64)),
+    ]
+    tracemalloc.start()
+    try:
+        for content in claims:
+            path.write_bytes(content)
+            for like in (None, {"w": np.broadcast_to(np.zeros((), np.float32), 2**31)}):
+                with pytest.raises(ValueError, match=r"w\.safetensors"):
+                    load_params(path, like=like)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("stored", [np.float16, np.float64, np.int32])
+def test_another_dtype_or_shape_than_expected_is_named(tmp_path, stored):
+    path = tmp_path / "w.safetensors"
+    save_params(path, {"a": {"w": np.zeros((2, 3), stored)}})
+    found = np.dtype(stored).name if stored is not np.float64 else "float32"  # as JAX holds it without x64
+    for like in (np.zeros((2, 3), np.int8), np.zeros((3, 2), stored), np.zeros(6, stored)):
+        message = rf"w.safetensors: a/w is {found}\[2, 3\], expected "
+        with pytest.raises(ValueError, match=message):
+            load_params(path, like={"a": {"w": like}})
+
+
+def test_a_file_that_is_cut_off_or_changed_anywhere(tmp_path):
+    path = tmp_path / "w.safetensors"
+    params = {"v": np.arange(4, dtype=np.float32), "w": np.ones((2, 3), np.float32)}
+    save_params(path, params)
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        path.write_bytes(whole[:at])
+        with pytest.raises(ValueError, match=r"w\.safetensors"):
+            load_params(path)
+    size = int.from_bytes(whole[:8], "little")
+    for at in range(8 + size):  # the header: an error, or the numbers under another name
+        content = bytearray(whole)
+        content[at] ^= 0x55
+        path.write_bytes(content)
+        with contextlib.suppress(ValueError):
+            found = load_params(path)
+            assert sum(np.size(leaf) for leaf in jax.tree.leaves(found)) == 10
+    save_params(path, {"w": np.ones(100_000, np.float32)})  # more than is read at once
+    with safetensors.reading(path) as entries:
+        path.write_bytes(path.read_bytes()[:-4])  # by another process, between the header and the array
+        with pytest.raises(ValueError, match="leaf w goes on beyond the end of the file, which has become"):
+            entries["w"].read()
