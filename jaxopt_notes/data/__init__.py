@@ -27,7 +27,8 @@ from jaxopt_notes.data.folds import (
     time_series_indices,
 )
 from jaxopt_notes.data.leakage import LeakageReport, assert_disjoint, leakage_report
-from jaxopt_notes.data.preprocessing import Standardizer, fit_standardizer
+from jaxopt_notes.data.preprocessing import *
+from jaxopt_notes.data.preprocessing import __all__ as _preprocessing
 from jaxopt_notes.data.sealed import SealedTestSet
 from jaxopt_notes.data.splits import Split, grouped_split, split, time_ordered_split
 
@@ -35,6 +36,7 @@ DATASETS = {"digits": digits, "mnist": mnist}
 
 __all__ = [
     *_augmentation,
+    *_preprocessing,
     "DATASETS",
     "Batches",
     "Bootstrap",
@@ -42,12 +44,10 @@ __all__ = [
     "LeakageReport",
     "SealedTestSet",
     "Split",
-    "Standardizer",
     "assert_disjoint",
     "bootstrap",
     "digits",
     "epoch_batches",
-    "fit_standardizer",
     "grouped_kfold_indices",
     "grouped_split",
     "kfold_indices",
