@@ -80,7 +80,7 @@ class Runs(NamedTuple):
         """
 
         def begin(config: Configs, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
-            trainer = self._trainer(config)
+            trainer = self.trainer(config)
             state = trainer.init(key, train)
             return self._advance(trainer, state, None, epochs, (train, valid), keep)
 
@@ -91,7 +91,7 @@ class Runs(NamedTuple):
 
         def go_on(member: tuple, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
             config, state, latest = member
-            return self._advance(self._trainer(config), state, latest, epochs, (train, valid), keep)
+            return self._advance(self.trainer(config), state, latest, epochs, (train, valid), keep)
 
         return go_on
 
@@ -102,7 +102,7 @@ class Runs(NamedTuple):
 
     def state_like(self, config: Configs, train_data: tuple) -> Tree:
         """The shapes of one member's state."""
-        start = lambda config, key: self._trainer(config).init(key, train_data)  # noqa: E731
+        start = lambda config, key: self.trainer(config).init(key, train_data)  # noqa: E731
         return jax.eval_shape(start, config, jax.random.key(0))
 
     def signature(self) -> Hashable:
@@ -115,7 +115,8 @@ class Runs(NamedTuple):
             return object()
         return *key, self.capacity
 
-    def _trainer(self, config: Configs) -> Any:
+    def trainer(self, config: Configs) -> Any:
+        """The `Trainer` of one configuration."""
         return self.build(fill(self.space, {**config, **self.static}))
 
     def _advance(

@@ -19,6 +19,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search.importance import edge_warnings, importance
+from jaxopt_notes.search.models import predict_all
 from jaxopt_notes.search.names import own_names, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution
 
@@ -38,6 +39,7 @@ class Results:
         reports: how the populations were run, a `Report` for each compiled program.
         space: the search space, for the shape and the constants of `best_config`; `None` if it is flat
             and has none.
+        models: the trained members, by structure, where the sweep was told to keep them.
 
     Example:
         >>> columns = {"dropout": np.array([0.3, 0.35]), "batch": np.array([4, 4])}
@@ -62,6 +64,7 @@ class Results:
     history: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     reports: tuple = ()
     space: Any = None
+    models: tuple = ()
 
     def __post_init__(self) -> None:
         check_choice("Results(mode)", self.mode, ("min", "max"))
@@ -76,7 +79,8 @@ class Results:
 
     def __getattr__(self, name: str) -> Any:
         hints = {
-            "params": "results keep scores and histories, no parameters: fit(build(results.best_config), …)",
+            "params": "results keep scores and histories, no parameters: fit(build(results.best_config), …), "
+            "or sweep(…, keep_models=True) and results.predict(x)",
             "best_params": "results.best_config, or results.best by column",
             "best_score": "results.score_mean[results.order[0]]",
         }
@@ -136,6 +140,14 @@ class Results:
             self.space,
             is_leaf=lambda leaf: isinstance(leaf, Distribution),
         )
+
+    def predict(self, x: Any) -> np.ndarray:
+        """What every member says of inputs x [B, …], with its best parameters: [n, seeds, B, …].
+
+        Raises:
+            ValueError: the sweep did not keep its models, or their outputs differ in shape.
+        """
+        return predict_all(self.models, x, self.scores.shape)
 
     def epochs_trained(self, default: int = 0) -> np.ndarray:
         """The epochs that each trial was trained for, without those of the run it continued [n].

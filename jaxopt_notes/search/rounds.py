@@ -22,6 +22,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.diagnosis import check_run, explain
 from jaxopt_notes.search.member import Runs
+from jaxopt_notes.search.models import TrainedGroup
 from jaxopt_notes.search.names import RESERVED, reserved_names
 from jaxopt_notes.search.segments import Curves, Members, Task, take, train_members
 from jaxopt_notes.search.spaces.choices import StaticChoice
@@ -70,14 +71,16 @@ class Rounds:
         epochs: of trials of a strategy that does not say how many.
         rule: what a good score is.
         watcher: is told of everything.
+        keep: whether all states are kept, not only those that a strategy goes on from.
     """
 
     def __init__(
         self, build: Callable, space: Space, strategy: Any, task: Task, keys: jax.Array, epochs: int,
-        rule: Rule, watcher: Watcher,
+        rule: Rule, watcher: Watcher, keep: bool = False,
     ):  # fmt: skip
         self.build, self.space, self.strategy, self.task = build, space, strategy, task
         self.keys, self.epochs, self.rule, self.watcher = keys, epochs, rule, watcher
+        self.keep = keep
         self.axes = dimensions(space)
         self.reserved = reserved_names(self.axes)
         self.table = Table(len(keys), task.store)
@@ -105,6 +108,31 @@ class Rounds:
                         self.task.store.remove(f"asked-{number:04d}")
             self.table.rounds.append(batch)
         return self.table
+
+    def models(self, build: Callable) -> tuple[TrainedGroup, ...]:
+        """What was trained, of all rounds, in the order of trials.
+
+        Arguments:
+            build: the function itself, which they keep alive.
+        """
+        return tuple(
+            self._models_of(build, number, batch, int(g))
+            for number, batch in enumerate(self.table.rounds)
+            for g in np.unique(batch.group)
+        )
+
+    def _models_of(self, build: Callable, number: int, batch: Round, g: int) -> TrainedGroup:
+        rows = np.flatnonzero(batch.group == g)
+        static = {
+            name: int(batch.configs[name][rows[0]])
+            for name, axis in self.axes.items()
+            if isinstance(axis, StaticChoice)
+        }
+        columns = take(_without(batch.configs, static), rows)
+        runs = Runs(build, self.space, static, self.rule.monitor, 1)
+        like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
+        state = self.table.state_of(number, g, like)
+        return TrainedGroup(runs, batch.first + rows, columns, state.best_params, state.best_model_state)
 
     def _ask(self, number: int, state: Tree, key: jax.Array, n: int) -> tuple[Configs, Tree]:
         """The next batch, as it was asked for before this process if the folder has it.
@@ -135,7 +163,7 @@ class Rounds:
         columns = {name: np.asarray(column) for name, column in asked.items()}
         n = max(map(len, columns.values()), default=1)
         given = tuple(name for name in RESERVED if self.reserved[name] in columns)
-        keep = "parent" in given
+        keep = self.keep or "parent" in given
         epochs = np.asarray(columns.pop(self.reserved["epochs"], np.full(n, self.epochs)), int)
         parent = np.asarray(columns.pop(self.reserved["parent"], np.full(n, -1)), int)
         seeds, longest = len(self.keys), int(epochs.max())

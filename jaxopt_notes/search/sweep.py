@@ -55,6 +55,7 @@ def sweep(
     mode: str = "min",
     at: str = "best",
     segment: int | None = None,
+    keep_models: bool = False,
     folder: Any = None,
     progress: Progress = None,
     on_chunk: Callable[[np.ndarray, Configs, Tree], None] | None = None,
@@ -84,6 +85,8 @@ def sweep(
         segment: train in segments of this many epochs, and leave those that have stopped or diverged out of
             the next: they then cost nothing, and the results stay the same. `None` for one piece, which is
             quicker where few stop.
+        keep_models: keep the best parameters of every member, for `Results.predict`: an ensemble of what the
+            sweep has trained. With a folder they are in it, whole states beside them.
         folder: keep what is finished there. A killed sweep that is started again with the same arguments
             trains only the rest, and returns what it would have returned. Otherwise nothing is written.
         progress: True, False, None (a bar on a terminal or in a notebook), or a function called as
@@ -142,6 +145,8 @@ def sweep(
     seeds, epochs = check_count("sweep(seeds)", seeds, 1), check_count("sweep(epochs)", epochs, 1)
     if segment is not None:
         check_count("sweep(segment)", segment, 1, "None trains in one piece")
+    if not isinstance(keep_models, bool):
+        raise TypeError(f"sweep(keep_models) is {keep_models!r}, expected True or False.")
     parts = _check_data(data)
     watcher = Watcher(progress, on_chunk, loggers, seeds, monitor, mode)
     with contextlib.ExitStack() as stack:
@@ -155,20 +160,30 @@ def sweep(
             settings = _settings(
                 builder, space, strategy, parts, key, seeds=seeds, epochs=epochs, monitor=monitor, mode=mode,
                 at=at, segment=segment, batch_size=engine.get("batch_size"),
+                **({"keep_models": True} if keep_models else {}),
             )  # fmt: skip
             store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
             if store.leader:
-                check_rounds(store)
+                check_rounds(store, keep_models)
             hosts.meet("sweep")
         task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
         rounds = Rounds(
-            builder, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher
+            builder,
+            space,
+            strategy,
+            task,
+            jax.random.split(seed_key, seeds),
+            epochs,
+            rule,
+            watcher,
+            keep_models,
         )
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
-    return _results(table, rounds.reports, rule, space)
+        models = rounds.models(build) if keep_models else ()
+    return _results(table, rounds.reports, rule, space, models)
 
 
-def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
+def _results(table: Table, reports: list, rule: Rule, space: Space, models: tuple) -> Results:
     """All rounds as one table."""
     axes = dimensions(space)
     columns: dict[str, list] = {}
@@ -185,7 +200,7 @@ def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
     return Results(
         {name: np.concatenate(parts) for name, parts in columns.items()},
         np.concatenate([batch.scores for batch in table.rounds]), rule.monitor, rule.mode,
-        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(reports), space,
+        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(reports), space, models,
     )  # fmt: skip
 
 

@@ -150,7 +150,7 @@ class Table:
             mates = np.flatnonzero(batch.group == group)  # the group's trials, in the order of its states
             place = np.searchsorted(mates, [self.find(int(trials[i]))[1] for i in rows])
             members = (place[:, None] * self.seeds + np.arange(self.seeds)).reshape(-1)
-            state = self._state(number, group, like)
+            state = self.state_of(number, group, like)
             self._check(state, like, trials[rows[0]])
             pieces.append(jax.tree.map(lambda leaf, members=members: leaf[members], state))
             order.extend(rows)
@@ -159,7 +159,8 @@ class Table:
         latest = {name: curve[:, -1] for name, curve in self.curves_of(trials, epochs).items()}
         return Start(state, latest)
 
-    def _state(self, number: int, group: int, like: Tree) -> Tree:
+    def state_of(self, number: int, group: int, like: Tree) -> Tree:
+        """The states of a group's members [members, …], from memory or the folder."""
         if (number, group) in self._states:
             return self._states[number, group]
         name = f"states-{number:04d}-{group:03d}"
@@ -192,12 +193,12 @@ def structure(tree: Tree) -> str:
     return without_addresses(str(jax.tree.structure(tree)))
 
 
-def check_rounds(store: Store) -> None:
-    """Set aside what was damaged: those parts, and rounds whose states are not all there."""
+def check_rounds(store: Store, keep: bool = False) -> None:
+    """Set aside what was damaged: those parts, and rounds whose states are wanted and not all there."""
     whole = {name: store.read(name) for name in store.names("round-")}
     there = {name for name in store.names("states-") if store.read(name) is not None}
     for name, arrays in whole.items():
-        if arrays is not None and "parent" in str(arrays["given"]).split():
+        if arrays is not None and (keep or "parent" in str(arrays["given"]).split()):
             number = name.removeprefix("round-")
             wanted = {f"states-{number}-{group:03d}" for group in np.unique(arrays["group"])}
             if not wanted <= there:
