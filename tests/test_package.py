@@ -248,6 +248,7 @@ METHODS = {
     "models": "apply",
     "optimizers": "update",
     "search": "ask",
+    "training": "update",
 }
 ARGUMENTS = {
     "activations": ["x"],

@@ -15,7 +15,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
-from jaxopt_notes.training.early_stopping import worst
+from jaxopt_notes.training.early_stopping.score import watched, worst
 from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
 from jaxopt_notes.training.step import Learner, select, train_step
 
@@ -133,9 +133,12 @@ def _judge(trainer: Any, state: TrainState, metrics: dict, validated: bool) -> t
         return metrics["loss"], state.stopping, jnp.array(True), jnp.array(False)
     rule = trainer.stopping_rule()
     known = [name for name in metrics if validated or not name.startswith("valid_")]
-    if rule.monitor not in known:
-        raise ValueError(
-            f"early stopping monitors {rule.monitor!r}, but the history has {', '.join(known)}: "
-            "pass valid_data, or monitor one of these."
-        )
-    return metrics[rule.monitor], *rule.update(state.stopping, metrics[rule.monitor])
+    names = watched(rule)
+    for name in [rule.monitor, *jax.tree.leaves(names)]:
+        if name not in known:
+            raise ValueError(
+                f"early stopping monitors {name!r}, but the history has {', '.join(known)}: "
+                "pass valid_data, or monitor one of these."
+            )
+    scores = jax.tree.map(metrics.__getitem__, names)
+    return metrics[rule.monitor], *rule.update(state.stopping, scores)

@@ -25,7 +25,7 @@ from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite, skip_nonfinite
 from jaxopt_notes.record import as_leaf, check_count, record, static
-from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.early_stopping.patience import patience
 from jaxopt_notes.training.epoch import TrainState, run_epoch, start
 from jaxopt_notes.training.evaluation import count
 

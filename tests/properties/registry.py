@@ -27,6 +27,8 @@ from jaxopt_notes.penalties import elastic_net, l1
 from jaxopt_notes.projections import project_l2_ball
 from jaxopt_notes.schedules import cosine, piecewise, plateau
 from jaxopt_notes.search import integers, log_uniform
+from jaxopt_notes.training import patience, stop_gl, stop_pq
+from jaxopt_notes.training.early_stopping.score import watched
 from tests.optimizers.runs import loss_of
 
 REGISTRIES = {
@@ -43,6 +45,7 @@ REGISTRIES = {
     "losses": "jaxopt_notes.losses.LOSSES",
     "activations": "jaxopt_notes.activations.ACTIVATIONS",
     "metrics": "jaxopt_notes.metrics.METRICS",
+    "early_stopping": "jaxopt_notes.training.EARLY_STOPPING",
     "strategies": "jaxopt_notes.search.STRATEGIES",
 }
 GRADIENT_TRANSFORMS = ("optimizers", "transforms", "wrappers", "solvers")
@@ -237,6 +240,17 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "salt_and_pepper": call(0.3, -1.0, 1.0),
     },
     "metrics": {"top_k_accuracy": call(k=1.5)},
+    "early_stopping": {
+        "patience": call(2.3, 0.11),
+        "stop_up": call(1.2, 1.3),
+        "stop_pq": call(0.7, 2.0, 1.3),
+        "stop_after": call(3.3),
+        "stop_at_target": call(0.7),
+        "any_of": call(patience(2.3), stop_pq(0.7, 2.0)),
+        "all_of": call(patience(2.3), stop_gl(3.3)),
+        "smoothed": call(patience(2.3)),
+        "smoothed-pair": call(stop_pq(0.7, 2.0), 0.3),
+    },
     "strategies": {
         "random_search": call(6),
         "grid_search": call({"rate": 3, "depth": 2}),
@@ -452,6 +466,20 @@ def examples(subject: Subject, dtype: Any = float) -> tuple[jax.Array, jax.Array
     return jnp.asarray(outputs, jnp.result_type(dtype)), targets
 
 
+def watch(subject: Subject, rule: Any) -> Any:
+    """What a rule says of every epoch, and all that it remembers of it."""
+    curves = {"valid_loss": [1.3, 0.9, 1.0, 0.8, 1.1, 1.2, 1.4], "loss": [1.2, 0.9, 0.7, 0.6, 0.5, 0.4, 0.3]}
+
+    def epoch(state: Any, scores: Any) -> tuple[Any, Any]:
+        state, improved, stop = rule.update(state, scores)
+        return state, (state, improved, stop)
+
+    scores = jax.tree.map(lambda name: jnp.asarray(curves[name]), watched(rule))
+    seen = lax.scan(epoch, rule.init(), scores)[1]
+    numbers = [jnp.asarray(leaf, jnp.result_type(float)) for leaf in jax.tree.leaves(seen)]
+    return [jnp.where(jnp.abs(x) > 1e30, 0, x) for x in numbers]  # sums of the worst score overflow
+
+
 def space() -> dict[str, Any]:
     return {"rate": log_uniform(1e-3, 1e-1), "depth": integers(1, 4)}
 
@@ -481,5 +509,6 @@ EVALUATIONS: dict[str, Callable[[Subject, Any], Any]] = {
     "losses": lambda subject, function: function(*examples(subject)),
     "activations": lambda subject, function: function(inputs(subject)),
     "metrics": lambda subject, function: function(*examples(subject)),
+    "early_stopping": watch,
     "strategies": ask_and_tell,
 }
