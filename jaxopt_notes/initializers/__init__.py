@@ -17,6 +17,7 @@ from jaxopt_notes.initializers.he import *
 from jaxopt_notes.initializers.identity import *
 from jaxopt_notes.initializers.initializer import *
 from jaxopt_notes.initializers.lsuv import *
+from jaxopt_notes.initializers.mup import *
 from jaxopt_notes.initializers.normal import *
 from jaxopt_notes.initializers.orthogonal import *
 from jaxopt_notes.initializers.pretrained import *

@@ -25,7 +25,7 @@ from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
 from jaxopt_notes.layers.layer import Shaped, floating
 from jaxopt_notes.layers.positions import rotary
 from jaxopt_notes.layers.recurrent import check_mask, check_sequence
-from jaxopt_notes.record import Number, check_count, check_number, record, static
+from jaxopt_notes.record import Number, check_count, check_number, record, replace, static
 
 __all__ = ["MultiHeadAttention", "attention", "multi_head_attention"]
 
@@ -40,6 +40,7 @@ class MultiHeadAttention:
     out: Any
     dropout: Number | None
     rotary_base: Number | None
+    scale: Number | None
     heads: int = static()
     kv_heads: int = static()
     causal: bool = static()
@@ -86,8 +87,16 @@ class MultiHeadAttention:
         if attention_mask is not None and not self.cross:
             seen = attention_mask if seen is None else seen & attention_mask
         rate = self.dropout if train else None
-        y = attention(q, k, v, seen, causal=self.causal, rate=rate, key=_dropout_key(key, rate))
+        y = attention(
+            q, k, v, seen, causal=self.causal, scale=self.scale, rate=rate, key=_dropout_key(key, rate)
+        )
         return child("out", self.out, y.reshape(*x.shape[:2], -1)), child.state
+
+    def transferred(self, base: "MultiHeadAttention", shapes: Any) -> "MultiHeadAttention":
+        """This layer in the wider model of `mup`: queries and keys are correlated, so that q·k grows as H."""
+        narrow, wide = (layer.query.features // layer.heads for layer in (base, self))
+        scale = narrow**-0.5 if base.scale is None else base.scale
+        return replace(self, scale=scale * (narrow / wide))
 
     def _source(self, x: Any, memory: Any) -> Any:
         """What keys and values are made from."""
@@ -119,6 +128,7 @@ def attention(
     mask: jax.Array | None = None,
     *,
     causal: bool = False,
+    scale: Number | None = None,
     rate: Number | None = None,
     key: jax.Array | None = None,
 ) -> jax.Array:
@@ -134,6 +144,7 @@ def attention(
         q: [B, T, N, H]. k, v: [B, S, K, H], where K divides N.
         mask: bools [B or 1, N or 1, T or 1, S or 1], True where t may see s.
         causal: whether t sees only s ≤ t.
+        scale: what q·k is multiplied by; by default 1/√H.
         rate: probability with which a weight is dropped, with `key`; `None` drops none.
         key: for dropping.
 
@@ -149,11 +160,12 @@ def attention(
     """
     if rate is None and q.dtype == jnp.float32:
         full = None if mask is None else jnp.broadcast_to(mask, _weights_shape(q, k))
-        return jax.nn.dot_product_attention(q, k, v, mask=full, is_causal=causal)
+        return jax.nn.dot_product_attention(q, k, v, mask=full, scale=scale, is_causal=causal)
     batch, steps, heads, size = q.shape
     kind, groups = compute_dtype(q), k.shape[2]
     grouped = q.reshape(batch, steps, groups, heads // groups, size)
-    logits = jnp.einsum("btkgh,bskh->bkgts", grouped, k, preferred_element_type=kind) * size**-0.5
+    logits = jnp.einsum("btkgh,bskh->bkgts", grouped, k, preferred_element_type=kind)
+    logits = logits * (size**-0.5 if scale is None else jnp.asarray(scale, kind))
     logits = logits.reshape(_weights_shape(q, k))
     seen = jnp.tri(steps, k.shape[1], dtype=bool)[None, None] if causal else None
     if mask is not None:
@@ -183,6 +195,7 @@ def multi_head_attention(
     cross: bool = False,
     dropout: Number | None = None,
     rotary_base: Number | None = None,
+    scale: Number | None = None,
     use_bias: bool = True,
     kernel_init: Any = lecun_normal(),
     bias_init: Any = zeros(),
@@ -200,6 +213,7 @@ def multi_head_attention(
         dropout: rate at which attention weights are dropped in training; `None` leaves it out, which 0
             does not.
         rotary_base: for rotary positions in queries and keys, usually 10000; `None` leaves them out.
+        scale: what q·k is multiplied by; by default 1/√H, H = D/N.
         use_bias, kernel_init, bias_init: of the four dense layers.
 
     Returns:
@@ -239,6 +253,8 @@ def multi_head_attention(
         rotary_base = check_number("multi_head_attention(rotary_base)", rotary_base, "(0, inf)")
     if dropout is not None:
         dropout = check_number("multi_head_attention(dropout)", dropout, "[0, 1]")
+    if scale is not None:
+        scale = check_number("multi_head_attention(scale)", scale)
 
     def projection(size: int) -> Any:
         return dense(size, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
@@ -250,6 +266,7 @@ def multi_head_attention(
         projection(features),
         dropout,
         rotary_base,
+        scale,
         heads,
         kv_heads,
         causal,

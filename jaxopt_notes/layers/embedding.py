@@ -15,7 +15,7 @@ from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, normal
 from jaxopt_notes.layers.children import as_layer, run, start
 from jaxopt_notes.layers.layer import Layer, Shaped, check_features, floating, parameter_dtype
-from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.record import Number, check_count, check_number, record, replace, static
 
 __all__ = ["Embedding", "MaskPadding", "Unembedding", "embedding", "mask_padding", "unembedding"]
 
@@ -48,6 +48,7 @@ class Unembedding:
 
     vocabulary: int = static()
     embedding_init: Any
+    scale: Number | None
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         return {"embedding": self.embedding_init(key, (self.vocabulary, x.shape[-1]), parameter_dtype(x))}, ()
@@ -58,7 +59,19 @@ class Unembedding:
         x, rows = floating(x), params["embedding"]
         check_features("unembedding", x, rows.shape[1])
         y = jnp.matmul(x, rows.T.astype(x.dtype), preferred_element_type=compute_dtype(x))
-        return y.astype(x.dtype), state
+        return (y if self.scale is None else jnp.asarray(self.scale, y.dtype) * y).astype(x.dtype), state
+
+    def transferred(self, base: "Unembedding", shapes: dict[str, tuple]) -> "Unembedding":
+        """This layer in the wider model of `mup`: its matrix moves as an embedding, its sums are scaled."""
+        rows = [path for path in shapes if path.split("/")[-1] == "embedding"]
+        found = {(m[1], n[1]) for m, n in map(shapes.__getitem__, rows) if n[0] == self.vocabulary}
+        if len(found) != 1:
+            raise ValueError(
+                f"mup(model) has embeddings of {self.vocabulary} tokens that grow from and to "
+                f"{sorted(found)} features, expected one pair, to know which unembedding goes with which."
+            )
+        narrow, wide = found.pop()
+        return replace(self, scale=(1.0 if base.scale is None else base.scale) * (narrow / wide))
 
 
 @record
@@ -137,14 +150,17 @@ def embedding(
     )
 
 
-def unembedding(vocabulary: int, *, embedding_init: Any = normal(0.02)) -> Unembedding:
+def unembedding(
+    vocabulary: int, *, embedding_init: Any = normal(0.02), scale: Number | None = None
+) -> Unembedding:
     """A logit for each token, by the product with its vector.
 
-        y = x·Eᵀ
+        y = scale·x·Eᵀ
 
     Arguments:
         vocabulary: V, the number of tokens.
         embedding_init: initializer of E, called `(key, (V, D), dtype)`, unless it is shared.
+        scale: a number, 1 by default.
 
     Returns:
         An `Unembedding` record, from [B, ..., D] to [B, ..., V]; params {"embedding": [V, D]}.
@@ -167,6 +183,7 @@ def unembedding(vocabulary: int, *, embedding_init: Any = normal(0.02)) -> Unemb
     return Unembedding(
         check_count("unembedding(vocabulary)", vocabulary, 1),
         check_initializer("unembedding(embedding_init)", embedding_init),
+        None if scale is None else check_number("unembedding(scale)", scale),
     )
 
 

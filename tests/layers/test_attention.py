@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.initializers import mup
 from jaxopt_notes.layers import attention, multi_head_attention, transformer_block
 
 
@@ -159,3 +160,21 @@ def test_a_memory_has_its_own_mask(key):
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):
         multi_head_attention(**arguments)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_in_wide_models_logits_are_divided_by_the_size_of_heads(dtype, x64):
+    """Two heads of 2 that have grown to 8: q·k·√2/8, as 1/√2 was right for the narrow ones."""
+    x = np.random.default_rng(0).normal(size=(1, 3, 4)).astype(dtype)
+    shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
+    model = mup(multi_head_attention(16, 2), multi_head_attention(4, 2), shape).model
+    params, _ = model.init(jax.random.key(0), shape)
+    y, _ = model.apply(params, (), jnp.asarray(x))
+    q, k, v = (x.astype("float64") @ params[name]["kernel"] for name in ("query", "key", "value"))
+    joined = []
+    for own in (slice(0, 8), slice(8, 16)):
+        weights = np.exp(q[..., own] @ np.swapaxes(k[..., own], 1, 2) * 2**0.5 / 8)
+        joined.append(weights / weights.sum(-1, keepdims=True) @ v[..., own])
+    expected = np.concatenate(joined, -1) @ params["out"]["kernel"]
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)

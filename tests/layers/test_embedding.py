@@ -5,8 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.initializers import constant
-from jaxopt_notes.layers import embedding, lstm, mask_padding, sequence_pool, serial, shared, unembedding
+from jaxopt_notes.initializers import constant, mup
+from jaxopt_notes.layers import (
+    dense,
+    embedding,
+    lstm,
+    mask_padding,
+    sequence_pool,
+    serial,
+    shared,
+    unembedding,
+)
 
 
 def test_rows_and_their_gradients(x64):
@@ -90,3 +99,24 @@ def test_errors(key):
         unembedding(5).apply({"embedding": jnp.ones((5, 2))}, (), jnp.ones((1, 3)))
     with pytest.raises(ValueError, match=r"sequence_pool\(kind\) is 'sum'"):
         sequence_pool("sum")
+
+
+def test_in_wide_models_logits_are_divided_by_the_growth():
+    """From 2 features to 8, with a matrix of its own or the embedding's: x·Eᵀ/4."""
+
+    def untied(width, other):
+        return serial(embedding(5, width), dense(other), unembedding(5))
+
+    def tied(width):
+        return serial(shared(embedding(5, width), "tokens"), shared(unembedding(5, scale=3.0), "tokens"))
+
+    tokens = jnp.array([[3, 1]])
+    wide = mup(tied(8), tied(2), tokens)
+    assert (wide.rates("adam"), wide.rates("sgd")) == ({"tokens/embedding": 1}, {"tokens/embedding": 4})
+    rates = mup(untied(8, 8), untied(2, 2), tokens).rates("adam")
+    assert (rates["layers_1/kernel"], rates["layers_2/embedding"]) == (1 / 4, 1)
+    rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    y, _ = wide.apply({"tokens": {"embedding": jnp.asarray(rows)}}, (), tokens)
+    np.testing.assert_allclose(y[0], 3 / 4 * rows[[3, 1]] @ rows.T, rtol=1e-4, atol=1e-5)
+    with pytest.raises(ValueError, match=r"embeddings of 5 tokens .* to \[\(2, 4\), \(2, 8\)\]"):
+        mup(untied(4, 8), untied(2, 2), tokens)
