@@ -170,11 +170,11 @@ def test_in_wide_models_logits_are_divided_by_the_size_of_heads(dtype, x64):
     model = mup(multi_head_attention(16, 2), multi_head_attention(4, 2), shape).model
     params, _ = model.init(jax.random.key(0), shape)
     y, _ = model.apply(params, (), jnp.asarray(x))
-    q, k, v = (x.astype("float64") @ params[name]["kernel"] for name in ("query", "key", "value"))
+    q, k, v = (x @ np.asarray(params[name]["kernel"]) for name in ("query", "key", "value"))
     joined = []
     for own in (slice(0, 8), slice(8, 16)):
         weights = np.exp(q[..., own] @ np.swapaxes(k[..., own], 1, 2) * 2**0.5 / 8)
         joined.append(weights / weights.sum(-1, keepdims=True) @ v[..., own])
-    expected = np.concatenate(joined, -1) @ params["out"]["kernel"]
+    expected = np.concatenate(joined, -1) @ np.asarray(params["out"]["kernel"])
     tolerance = 1e-5 if dtype == "float32" else 1e-12
     np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)

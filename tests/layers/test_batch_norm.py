@@ -36,7 +36,7 @@ def test_formula(x64):
     np.testing.assert_allclose(y, want, rtol=1e-12, atol=1e-13)
 
 
-@pytest.mark.notes("S4-59")
+@pytest.mark.notes("S4-59", "X-05")
 def test_backward_is_the_closed_form_and_finite_differences(x64):
     """ai-edu eq. 11–21: δx = γ/√(σ² + ε)·(δ − mean(δ) − x̂·mean(δ·x̂)), δγ = Σδ·x̂, δβ = Σδ."""
     rng = np.random.default_rng(0)
@@ -101,7 +101,7 @@ def test_before_and_after_the_activation(key):
     np.testing.assert_allclose(outputs["after"].mean(0), 0, atol=1e-6)
 
 
-@pytest.mark.notes("S4-60")
+@pytest.mark.notes("S4-60", "S4-70")
 def test_one_sample_gives_the_bias(key):
     """m = 1: the output is β whatever comes in, no gradient reaches the input, and nothing is NaN."""
     x = jnp.array([[5.0, -1e4]])
@@ -113,7 +113,7 @@ def test_one_sample_gives_the_bias(key):
     np.testing.assert_allclose(run(batch_norm(unbiased=False), x, params)[1]["var"], [0.9, 0.9], rtol=1e-6)
 
 
-@pytest.mark.notes("S4-60")
+@pytest.mark.notes("S4-60", "S4-70")
 def test_error_of_the_batch_mean_falls_as_one_over_root_m():
     """The mean that 400 batches of m standard normal numbers leave with momentum 0 has σ = 1/√m."""
     layer = batch_norm(momentum=0.0)

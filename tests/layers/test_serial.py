@@ -91,3 +91,23 @@ def test_other_arguments_reach_the_layers_that_name_them(key):
     np.testing.assert_allclose(y, dense(2).apply(params["layers_2"], (), hidden)[0], rtol=1e-6)
     with pytest.raises(TypeError, match="mask"):
         model.apply(params, state, x)
+
+
+@pytest.mark.notes("S0-30")
+def test_the_gradient_of_layer_k_goes_through_the_layers_above_it(x64):
+    """n layers tanh(h·Wₖ): ∂L/∂Wₖ = hₖ₋₁ᵀ·δₖ, where δₖ is δₙ times n − k Jacobians of layers."""
+    rng, n = np.random.default_rng(0), 4
+    kernels = [rng.normal(size=(3, 3)) for _ in range(n)]
+    model = serial(*[layer for _ in kernels for layer in (dense(3, use_bias=False), jnp.tanh)])
+    params = {f"layers_{2 * i}": {"kernel": jnp.asarray(kernel)} for i, kernel in enumerate(kernels)}
+    x, weights = rng.normal(size=(1, 3)), rng.normal(size=(1, 3))
+    grads = jax.grad(lambda p: jnp.sum(jnp.asarray(weights) * model.apply(p, (), jnp.asarray(x))[0]))(params)
+    h = [x]
+    for kernel in kernels:
+        h.append(np.tanh(h[-1] @ kernel))
+    jacobians = [kernels[k] * (1 - h[k + 1] ** 2) for k in range(1, n)]  # of layer k + 1, [in, out]
+    for k in range(1, n + 1):
+        above = np.linalg.multi_dot([np.eye(3), *jacobians[k - 1 :], np.eye(3)])
+        assert len(jacobians[k - 1 :]) == n - k
+        delta = (above @ weights.T).T * (1 - h[k] ** 2)
+        np.testing.assert_allclose(grads[f"layers_{2 * k - 2}"]["kernel"], h[k - 1].T @ delta, rtol=1e-10)

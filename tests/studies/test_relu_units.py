@@ -1,0 +1,108 @@
+"""Units that rectify: they may die, they cut the inputs into regions, and they train well all the same."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_notes as jn
+
+
+@pytest.mark.notes("S1-10", "S1-12")
+def test_a_unit_below_all_data_is_dead_for_good(key):
+    """With a bias of −1,000 its gradients are exactly 0 and it never moves; with a slope below 0 it does."""
+    x, y = jax.random.normal(key, (32, 3)), jax.random.normal(jax.random.key(1), (32, 1))
+
+    @jax.jit
+    def trained(params):
+        found = []
+        for activation in ("relu", "leaky_relu"):
+            model, optimizer = jn.mlp([4, 1], activation), jn.sgd(1e-4)
+
+            def step(carry, _, model=model, optimizer=optimizer):
+                params, kept = carry
+                grads = jax.grad(lambda p: jnp.mean((model.apply(p, (), x)[0] - y) ** 2))(params)
+                updates, kept = optimizer.update(grads, kept, params)
+                return (jn.apply_updates(params, updates), kept), None
+
+            found.append(jax.lax.scan(step, (params, optimizer.init(params)), None, length=20)[0][0])
+        return found
+
+    params, _ = jn.mlp([4, 1]).init(jax.random.key(2), x)
+    params["layers_0"]["bias"] = params["layers_0"]["bias"].at[0].set(-1e3)
+    dead, leaky = (
+        [np.asarray(tree["layers_0"][name]) for name in ("kernel", "bias")] for tree in trained(params)
+    )
+    before = [np.asarray(params["layers_0"][name]) for name in ("kernel", "bias")]
+    for old, new in zip(before, dead, strict=True):
+        np.testing.assert_array_equal(new[..., 0], old[..., 0])
+        assert (new[..., 1:] != old[..., 1:]).all()
+    assert (leaky[0][:, 0] != before[0][:, 0]).all()
+
+
+@pytest.mark.notes("S1-11")
+@pytest.mark.parametrize(("units", "regions"), [(3, 7), (5, 16)])
+def test_units_cut_the_plane_into_regions(units, regions):
+    """n lines in general position make 1 + n + n(n − 1)/2: patterns of who is active, on a fine grid."""
+    angles = np.pi * (np.arange(units) + 0.3) / units
+    params = {
+        "kernel": jnp.asarray([np.cos(angles), np.sin(angles)]),
+        "bias": jnp.asarray(np.random.default_rng(0).normal(size=units)),
+    }
+    points = np.stack(np.meshgrid(*[np.linspace(-9, 9, 601)] * 2), -1).reshape(-1, 2)
+    active = np.asarray(jn.dense(units).apply(params, (), jnp.asarray(points, jnp.float32))[0]) > 0
+    assert len(np.unique(active, axis=0)) == 1 + units + units * (units - 1) // 2 == regions
+
+
+@pytest.mark.notes("S1-13")
+def test_a_bias_of_0_leaves_half_of_the_units_active(key):
+    """P(active) = Φ(b/σ): a positive bias raises it, one of 0 does not, and less so among large weights."""
+    x = jax.random.normal(key, (4, 100))
+
+    @jax.jit
+    def active(key, bias, stddev):
+        layer = jn.dense(
+            20_000, kernel_init=jn.initializers.normal(stddev), bias_init=jn.initializers.constant(bias)
+        )
+        return jnp.mean(layer.apply(*layer.init(key, x), x)[0] > 0)
+
+    sizes = np.linalg.norm(np.asarray(x), axis=1)
+    for bias, stddev in ((0.0, 0.01), (0.01, 0.01), (0.01, 0.1)):
+        expected = np.mean([0.5 * (1 + math.erf(bias / (stddev * size) / 2**0.5)) for size in sizes])
+        assert abs(active(jax.random.key(1), bias, stddev) - expected) < 4 * 0.5 / np.sqrt(20_000 * 4)
+
+
+@pytest.mark.full
+@pytest.mark.notes("S1-19")
+def test_hidden_sigmoids_are_the_slow_choice():
+    """Six hidden layers on digits, at the best of three rates, medians of three seeds."""
+    x, y = jn.digits()
+    x, y = jnp.asarray(x / 16, jnp.float32), jnp.asarray(y)
+    ends = {}
+    for activation in ("relu", "elu", "tanh", "sigmoid"):
+        model = jn.mlp([32] * 6 + [10], activation, kernel_init=jn.initializers.recommended(activation))
+
+        def run(rate, seed, model=model):
+            key = jax.random.key(seed)
+            params, _ = model.init(key, x[:1])
+
+            def step(params, i):
+                chosen = jax.random.randint(jax.random.fold_in(key, i), (64,), 0, len(x))
+
+                def loss(params):
+                    return jnp.mean(
+                        jn.softmax_cross_entropy(model.apply(params, (), x[chosen])[0], y[chosen])
+                    )
+
+                value, grads = jax.value_and_grad(loss)(params)
+                return jax.tree.map(lambda p, g: p - rate * g, params, grads), value
+
+            return jnp.mean(jax.lax.scan(step, params, jnp.arange(100))[1][-20:])
+
+        grid = jax.vmap(jax.vmap(run, (None, 0)), (0, None))
+        losses = jax.jit(grid)(jnp.asarray([0.1, 0.3, 1.0]), jnp.arange(3))
+        ends[activation] = np.nanmin(np.median(losses, axis=1))
+    slow = ends.pop("sigmoid")
+    assert max(ends.values()) < 0.7 < 1.5 < slow
