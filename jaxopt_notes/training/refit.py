@@ -1,0 +1,144 @@
+"""Refitting on training and validation data together, once early stopping has said how long to train.
+
+Validation data are lost to training until the length of it is known. Goodfellow's two ways of using them
+after that: begin anew, and train as long as the best run did (`refit_on_all`), or go on from the best
+parameters with all the data, until the validation loss has come down to the training loss at that point
+(`continue_on_all`). Neither leaves anything to validate by; test data stay out of both.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_notes.data.batches import shuffled_indices, take
+from jaxopt_notes.record import check_choice, check_count
+from jaxopt_notes.training.early_stopping.stop_at_target import stop_at_target
+from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.fit import FitResult, fit
+from jaxopt_notes.training.step import Learner
+from jaxopt_notes.training.trainer import Trainer
+
+
+def refit_on_all(
+    trainer: Trainer,
+    key: jax.Array,
+    train_data: tuple,
+    valid_data: tuple,
+    best_epoch: int,
+    keep: str = "updates",
+) -> FitResult:
+    """Train anew on training and validation data, for as long as the best run took.
+
+        θ ← initial parameters;   repeat as often as the best run did: θ ← θ + update(batch of all data)
+
+    Arguments:
+        trainer: the run; its early stopping is left out.
+        key: a typed random key. That of the first run gives the same initial parameters.
+        train_data, valid_data: (x, y) both; test data are for neither.
+        best_epoch: how many epochs of the training data alone were best: `FitResult.best_epoch`.
+        keep: what stays as it was: the number of "updates", or of "epochs", of which all data have more
+            updates each.
+
+    Returns:
+        A `FitResult` whose parameters are the last ones. The epoch that is left when updates are no whole
+        number of epochs runs over a random part of the data, as large as these updates need.
+
+    Raises:
+        ValueError: best_epoch below 1, or an unknown `keep`. TypeError: best_epoch is no whole number.
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> trainer = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None, batch_size=4)
+        >>> data = lambda n: (jnp.ones((n, 2)), jnp.ones((n, 1)))
+        >>> result = refit_on_all(trainer, jax.random.key(0), data(8), data(4), best_epoch=5)
+        >>> int(result.state.step), int(result.state.epoch)  # 5 epochs of 2 steps are 3⅓ of 3
+        (10, 4)
+
+    Source: Goodfellow, Bengio & Courville 2016, algorithm 7.2, which leaves open which of the two to keep.
+    """
+    best_epoch = check_count("refit_on_all(best_epoch)", best_epoch, 1, "0 means that no epoch was better")
+    keep = check_choice("refit_on_all(keep)", keep, ("updates", "epochs"))
+    trainer = dataclasses.replace(trainer, early_stopping=None)
+    everything = _joined(train_data, valid_data)
+    size = min(trainer.batch_size, count(everything))
+    epochs, rest = best_epoch, 0
+    if keep == "updates":
+        epochs, rest = divmod(best_epoch * _steps(trainer, train_data), _steps(trainer, everything))
+    result = fit(trainer, key, everything, epochs=epochs, progress=False, epochs_per_call=max(epochs, 1))
+    if not rest:
+        return result
+    # An epoch draws from split(…, 2) of this key; a third one is nobody else's.
+    draw = jax.random.split(jax.random.fold_in(result.state.key, epochs), 3)[2]
+    part = take(everything, shuffled_indices(draw, count(everything))[: rest * size])
+    last = fit(trainer, key, part, epochs=1, progress=False, state=result.state)
+    history = {
+        name: np.append(result.history.get(name, values[:0]), values) for name, values in last.history.items()
+    }
+    return FitResult(last.trainer, last.state, history)
+
+
+def continue_on_all(
+    result: FitResult, key: jax.Array, train_data: tuple, valid_data: tuple, epochs: int = 100
+) -> FitResult:
+    """Go on from the best parameters with training and validation data, until the validation loss is low.
+
+        ε ← L_train(θ*);   while L_valid(θ) > ε: θ ← θ + update(batch of all data), from θ = θ*
+
+    Arguments:
+        result: a fit by validation data, with its best parameters θ*.
+        key: a typed random key, for the order of the data and the noise in the model.
+        train_data, valid_data: (x, y) both, those of that fit; test data are for neither.
+        epochs: how many at most: nothing says that the loss is ever reached.
+
+    Returns:
+        A `FitResult`. If `state.stopped`, the validation loss came down to ε, and the parameters are those
+        after that epoch; else they are the best so far by the validation loss. The optimizer begins anew.
+
+    Raises:
+        TypeError, ValueError: see `fit`.
+
+    Example:
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.sgd import sgd
+        >>> trainer = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None)
+        >>> train, valid = (jnp.ones((8, 2)), jnp.ones((8, 1))), (jnp.ones((4, 2)), jnp.full((4, 1), 1.2))
+        >>> result = fit(trainer, jax.random.key(0), train, valid, epochs=1)
+        >>> further = continue_on_all(result, jax.random.key(1), train, valid)
+        >>> loss = lambda of, data: of.evaluate(data)["loss"]
+        >>> loss(further, valid) <= loss(result, train) < loss(result, valid)
+        True
+
+    It saves training anew, and is worse understood: the two losses need not meet.
+
+    Source: Goodfellow, Bengio & Courville 2016, algorithm 7.3.
+    """
+    epochs = check_count("continue_on_all(epochs)", epochs)
+    target, start = (result.evaluate(data)["loss"] for data in (train_data, valid_data))
+    trainer = dataclasses.replace(result.trainer, early_stopping=stop_at_target(target))
+    everything = _joined(train_data, valid_data)
+    params, model_state = result.params, result.model_state
+    state = trainer.init(key, everything)
+    _, _, stop = trainer.stopping_rule().update(state.stopping, start)
+    state = state._replace(
+        learner=Learner(params, model_state, trainer.guarded_optimizer().init(params)),
+        best_params=params, best_model_state=model_state,
+        best_score=jnp.full_like(state.best_score, start), stopping=jnp.full_like(state.stopping, start),
+        stopped=stop,
+    )  # fmt: skip
+    return fit(trainer, key, everything, valid_data, epochs, progress=False, state=state)
+
+
+def _steps(trainer: Trainer, data: tuple) -> int:
+    n = count(data)
+    return -(-n // min(trainer.batch_size, n))
+
+
+def _joined(train_data: tuple, valid_data: tuple) -> tuple:
+    return jax.tree.map(
+        lambda a, b: jnp.concatenate([jnp.asarray(a), jnp.asarray(b)]), train_data, valid_data
+    )

@@ -1,0 +1,101 @@
+"""Refitting by Goodfellow's algorithms 7.2 and 7.3, against loops in NumPy."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxopt_notes.optimizers.sgd import sgd
+from jaxopt_notes.training.early_stopping import patience
+from jaxopt_notes.training.fit import fit
+from jaxopt_notes.training.refit import continue_on_all, refit_on_all
+from jaxopt_notes.training.trainer import Trainer
+from tests.training.linear import Counting, Linear, squared
+
+
+def problem():
+    """A second feature, small in training and with the other sign: learning it is over-fitting."""
+    x, sign = np.linspace(-1, 1, 8), np.array([1.0, 1, -1, -1] * 2)
+    train = np.stack([x, 0.1 * sign], 1), x - 0.1 * sign
+    other = np.array([1.0, -1, 1, -1])
+    valid = np.stack([x[::2], other], 1), x[::2] + 0.3 * other
+    return tuple(tuple(np.float32(part) for part in pair) for pair in (train, valid))
+
+
+def losses(w, b, x, y):
+    return np.mean((x @ w + b - y) ** 2)
+
+
+def descend(w, b, x, y, rate):
+    residual = x @ w + b - y
+    return w - rate * 2 * x.T @ residual / len(y), b - rate * 2 * np.mean(residual)
+
+
+def trainer(**changes):
+    return Trainer(Linear(), sgd(0.1), squared, **{"metric": None, "batch_size": 100} | changes)
+
+
+@pytest.mark.notes("S4-01", "X-06")
+def test_both_algorithms_are_their_loops(key):
+    train, valid = problem()
+    (x, y), everything = train, [np.concatenate(pair) for pair in zip(train, valid, strict=True)]
+    w, b, path = np.zeros(2), 0.0, []
+    for _ in range(40):
+        w, b = descend(w, b, x, y, 0.1)
+        path.append((losses(w, b, *valid), losses(w, b, x, y), w, b))
+    best = min(range(40), key=lambda t: path[t][0])
+    assert 3 < best < 30
+
+    first = fit(trainer(early_stopping=patience(2)), key, train, valid, epochs=40, epochs_per_call=40)
+    assert first.best_epoch == best + 1
+    again = refit_on_all(first.trainer, key, train, valid, first.best_epoch)
+    w, b = np.zeros(2), 0.0
+    for _ in range(best + 1):
+        w, b = descend(w, b, *everything, 0.1)
+    np.testing.assert_allclose([*again.params["w"], again.params["b"]], [*w, b], rtol=1e-4, atol=1e-6)
+    assert again.trainer.early_stopping is None
+
+    further = continue_on_all(first, key, train, valid, epochs=60)
+    _, target, w, b = path[best]
+    steps = 0
+    while losses(w, b, *valid) > target and steps < 60:
+        w, b = descend(w, b, *everything, 0.1)
+        steps += 1
+    assert 0 < steps < 60
+    assert further.state.stopped
+    assert further.state.epoch == steps
+    np.testing.assert_allclose([*further.params["w"], further.params["b"]], [*w, b], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.full
+@pytest.mark.notes("S4-01", "X-06")
+def test_updates_or_epochs_are_kept(key):
+    """Two of three epochs' updates are one epoch of all data, and half of another."""
+    train, valid = problem()
+    counting = dataclasses.replace(trainer(batch_size=4), model=Counting())
+    results = {keep: refit_on_all(counting, key, train, valid, 2, keep) for keep in ("updates", "epochs")}
+    seen = {
+        keep: (int(of.state.step), int(of.model_state["seen"]), len(of.history["loss"]))
+        for keep, of in results.items()
+    }
+    assert seen == {"updates": (4, 16, 2), "epochs": (6, 24, 2)}
+    assert results["updates"].best_epoch == 2
+
+
+@pytest.mark.full
+def test_what_is_low_enough_already_is_left_as_it_is(key):
+    train, valid = problem()
+    first = fit(trainer(), key, valid, (train[0] * 0, train[1] * 0), epochs=1)
+    further = continue_on_all(first, key, valid, (train[0] * 0, train[1] * 0))
+    assert further.state.stopped
+    assert further.state.epoch == 0
+    jax.tree.map(np.testing.assert_array_equal, further.params, first.params)
+
+
+def test_errors_say_what_is_wrong(key):
+    train, valid = problem()
+    with pytest.raises(ValueError, match=r"refit_on_all\(best_epoch\) is 0, .* no epoch was better"):
+        refit_on_all(trainer(), key, train, valid, 0)
+    with pytest.raises(ValueError, match=r"refit_on_all\(keep\) is 'steps'"):
+        refit_on_all(trainer(), key, train, valid, 3, "steps")
