@@ -7,6 +7,7 @@ and what was finished is on disk.
 import argparse
 import inspect
 import json
+import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ EXAMPLES = """examples:
   jaxopt-notes sweep --strategy "successive_halving(81, max_epochs=27)" --epochs 27
   jaxopt-notes sweep --config runs/sweep/config.json   a job once more, as it was
   jaxopt-notes optimizers                              every optimizer, with its defaults and its formula
+  jaxopt-notes optimizers adam lion                    two of them
 """
 
 # What a job is a function of, beside its space.
@@ -48,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         if getattr(options, "config", None):  # what it holds stands before what was typed, which wins
             options = _parser().parse_args(["sweep", *saved_arguments(options.config), *arguments[1:]])
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader, as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the exit says nothing either
+        return 0
     except SystemExit as stop:  # argparse, after --help
         return int(stop.code or 0)
     except (ValueError, TypeError, ImportError, OSError) as error:
@@ -99,11 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         help="the config.json of a job, to run it once more; other flags change it")  # fmt: skip
     add("--output", type=pathlib.Path, default=pathlib.Path("runs/sweep"), metavar="FOLDER",
         help="where the results go (default runs/sweep)")  # fmt: skip
+    add("--overwrite", action="store_true", help="replace the results of an earlier job in the folder")
     add("--quiet", action="store_true", help="no progress bar, no table")
     add("--debug", action="store_true", help="a traceback instead of one line")
     sweep.set_defaults(run=_sweep)
 
     optimizers = commands.add_parser("optimizers", help="list every optimizer with defaults and formula")
+    optimizers.add_argument("names", nargs="*", metavar="NAME", help="only these")
     optimizers.set_defaults(run=_optimizers)
     return parser
 
@@ -157,13 +166,20 @@ def _sweep(options: argparse.Namespace) -> int:
     except (ValueError, TypeError) as error:
         raise ValueError(f"--strategy: {error}") from error
     settings = {name: getattr(options, name) for name in SETTINGS}
-    return run_job(space, settings, options.output, jaxopt_notes.__version__, options.quiet)
+    return run_job(
+        space, settings, options.output, jaxopt_notes.__version__, options.quiet, options.overwrite
+    )
 
 
 def _optimizers(options: argparse.Namespace) -> int:
     from jaxopt_notes.optimizers import OPTIMIZERS
+    from jaxopt_notes.record import check_choice
 
+    for name in options.names:
+        check_choice("optimizers", name, tuple(OPTIMIZERS))
     for name, factory in sorted(OPTIMIZERS.items()):
+        if options.names and name not in options.names:
+            continue
         print(f"{name}{inspect.signature(factory).replace(return_annotation=inspect.Signature.empty)}"
               .replace("jaxopt_notes.", ""))  # fmt: skip
         print(f"    {(inspect.getdoc(factory) or '').splitlines()[0]}")

@@ -26,7 +26,12 @@ RESULTS = ("results.csv", "summary.json", "best_params.npz", "sweep.png", "curve
 
 
 def run_job(
-    space: dict[str, Any], settings: dict[str, Any], folder: pathlib.Path, version: str, quiet: bool = False
+    space: dict[str, Any],
+    settings: dict[str, Any],
+    folder: pathlib.Path,
+    version: str,
+    quiet: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Run `digits_sweep` and write everything to a folder.
 
@@ -34,17 +39,17 @@ def run_job(
         space: the search space.
         settings: `optimizer`, `configs`, `seeds`, `epochs`, `batch_size`, `seed`, and `strategy`, text, empty
             for random search.
-        folder: made if it does not exist; what an earlier job left there is replaced, an unfinished one
-            of the same settings is finished.
+        folder: made if it does not exist; an unfinished job of the same settings is finished there.
         version: of this library, for the record.
         quiet: no progress bar, no table.
+        overwrite: whether the results of an earlier job in the folder may be replaced.
 
     Returns:
         The exit code: 0, or 130 after Ctrl-C.
 
     Raises:
         OSError: the folder cannot be written, or another process is at work in it. ValueError: an argument
-            outside its interval, or a folder with an unfinished job of other settings.
+            outside its interval, a folder with an unfinished job of other settings, or with results.
         ImportError: scikit-learn or matplotlib is missing.
     """
     from jaxopt_notes.plots.figure import figure
@@ -52,7 +57,7 @@ def run_job(
     began = time.perf_counter()
     figure(1, 1)  # a missing matplotlib is said now, not after the training
     check_space(settings["optimizer"], space)
-    prepare(folder)
+    prepare(folder, overwrite)
     config = {
         "command": "sweep",
         **settings,
@@ -86,8 +91,13 @@ def run_job(
     return 0
 
 
-def prepare(folder: pathlib.Path) -> None:
-    """Make the folder and make sure that it can be written, before anything is computed."""
+def prepare(folder: pathlib.Path, overwrite: bool) -> None:
+    """Make the folder, make sure that it can be written and loses nothing, before anything is computed."""
+    if (folder / RESULTS[0]).exists() and not (folder / "unfinished").exists() and not overwrite:
+        raise ValueError(
+            f"--output is {str(folder)!r}, which holds the results of an earlier job: name another folder, "
+            "or replace them with --overwrite."
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".write_test"

@@ -1,14 +1,15 @@
 """What a run is a function of, as short texts that can be compared: code, data, functions, numbers.
 
 A run that goes on in another process must be the same run. Arrays are known by a hash of their bytes,
-functions by a hash of their code and of what they close over, the library by a hash of its sources.
+functions by a hash of their code and of what they close over, the library by a hash of its code, in which
+comments, docstrings and messages are left out.
 """
 
 import dataclasses
 import enum
 import functools
 import hashlib
-import importlib
+import importlib.machinery
 import pathlib
 import platform
 import re
@@ -24,20 +25,44 @@ from jaxopt_notes.population.chunk_program import as_numpy, key_impl
 
 @functools.cache
 def library() -> dict[str, str]:
-    """The versions that numbers depend on, this library's sources included."""
-    digest = hashlib.sha256()
+    """The versions that numbers depend on, this library's code included."""
     root = pathlib.Path(__file__).parents[1]
-    for path in sorted(root.rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if not name.startswith(("plots/", "interop/", "cli/")):  # on these no number depends
-            digest.update(name.encode() + path.read_bytes())
     return {
         "jaxopt_notes": importlib.import_module(root.name).__version__,
-        "sources": digest.hexdigest()[:12],
+        "code": of_sources(root, without=("plots/", "interop/", "cli/")),  # on these no number depends
         "jax": jax.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+def of_sources(root: pathlib.Path, without: tuple[str, ...] = ()) -> str:
+    """All Python files below a folder by what they compute: edited comments and docstrings are no difference.
+
+    Arguments:
+        root: the folder.
+        without: beginnings of paths that are left out.
+    """
+    digest = hashlib.sha256()
+
+    def look_into(code: types.CodeType) -> None:
+        digest.update(code.co_code + repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                look_into(constant)
+            elif not (isinstance(constant, str) and any(map(str.isspace, constant))):  # a text for people
+                digest.update(
+                    repr(sorted(constant) if isinstance(constant, frozenset) else constant).encode()
+                )
+
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if not name.startswith(without):
+            digest.update(name.encode())
+            # Python keeps compiled code beside the source, so this compiles only what is new.
+            code = importlib.machinery.SourceFileLoader(name, str(path)).get_code(name)
+            look_into(code)
+    return digest.hexdigest()[:12]
 
 
 def of_tree(tree: Tree) -> str:

@@ -13,7 +13,7 @@ import json
 import os
 import pathlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ class Store:
     Arguments:
         folder: made if it does not exist.
         settings: what the run is a function of, text by name. Those of an earlier run must be the same.
+        may_grow: settings, whole numbers, that may be larger than those of the earlier run: it is then gone
+            on with. `grown` has them, {name: (before, now)}, until `settle` is called.
         leader: whether this process is the one that writes `run.json` and sets damaged parts aside, and
             holds the lock: of several processes of one run the first.
 
@@ -47,14 +49,21 @@ class Store:
         (['scores'], array([0., 1., 2.]))
     """
 
-    def __init__(self, folder: str | os.PathLike, settings: Mapping[str, str], leader: bool = True):
-        self.folder = pathlib.Path(folder)
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        settings: Mapping[str, str],
+        leader: bool = True,
+        may_grow: Collection[str] = (),
+    ):
+        self.folder, self._settings = pathlib.Path(folder), dict(settings)
+        self.grown: dict[str, tuple[int, int]] = {}
         make_folder(self.folder)
         self._stack = contextlib.ExitStack()
         try:
             if leader:
                 self._stack.enter_context(locked(self.folder / "run.lock"))
-                _agree(self.folder / "run.json", dict(settings))
+                self.grown = _agree(self.folder / "run.json", self._settings, may_grow)
         except BaseException:
             self._stack.close()
             raise
@@ -65,6 +74,11 @@ class Store:
 
     def __exit__(self, *_: Any) -> None:
         self._stack.close()
+
+    def settle(self) -> None:
+        """From now on the folder is that of the run with what has grown."""
+        if self.grown:
+            _write(self.folder / "run.json", self._settings)
 
     def names(self, prefix: str = "") -> list[str]:
         """The parts whose names begin so, in alphabetical order."""
@@ -182,25 +196,36 @@ def locked(path: pathlib.Path) -> Iterator[None]:
         yield
 
 
-def _agree(path: pathlib.Path, settings: dict[str, str]) -> None:
-    """Write the settings, or make sure that they are those of the run in the folder."""
+def _agree(
+    path: pathlib.Path, settings: dict[str, str], may_grow: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """Write the settings, or make sure that they are those of the run in the folder; what has grown."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         saved = dict(found["settings"])
     except FileNotFoundError:
-        with replacing(path) as file:
-            file.write((json.dumps({"settings": settings}, indent=2) + "\n").encode())
-        return
+        _write(path, settings)
+        return {}
     except (ValueError, LookupError, TypeError):
         raise ValueError(
             f"{str(path)!r} is not a record of a run: name another folder for this one; what is in the "
             "folder stays as it is."
         ) from None
-    if difference := differences(saved, settings):
+    both = [name for name in may_grow if name in saved and name in settings]
+    grown = {name: (int(saved[name]), int(settings[name])) for name in both}
+    grown = {name: (before, now) for name, (before, now) in grown.items() if now > before}
+    if differences(saved, {**settings, **{name: saved[name] for name in grown}}):
+        larger = f" ({', '.join(both)} may be larger than in the folder, not smaller)" if both else ""
         raise ValueError(
-            f"{str(path.parent)!r} holds another run; what differs: {difference}. "
-            "Name another folder for this run; to go on with that one, start it as it was."
+            f"{str(path.parent)!r} holds another run; what differs: {differences(saved, settings)}. "
+            f"Name another folder for this run; to go on with that one, start it as it was{larger}."
         )
+    return grown
+
+
+def _write(path: pathlib.Path, settings: dict[str, str]) -> None:
+    with replacing(path) as file:
+        file.write((json.dumps({"settings": settings}, indent=2) + "\n").encode())
 
 
 def differences(saved: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -19,9 +19,10 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search.importance import edge_warnings, importance
-from jaxopt_notes.search.models import predict_all
-from jaxopt_notes.search.names import own_names, reserved_columns
+from jaxopt_notes.search.names import hyperparameters, own_names, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution
+from jaxopt_notes.search.winner import Networks, Origin, outputs_of, trained_again
+from jaxopt_notes.training.fit import FitResult
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +40,10 @@ class Results:
         reports: how the populations were run, a `Report` for each compiled program.
         space: the search space, for the shape and the constants of `best_config`; `None` if it is flat
             and has none.
-        models: the trained members, by structure, where the sweep was told to keep them.
+        origin: what the sweep was made of, for `best_trainer` and `refit`. Neither it nor
+            `reports` is pickled.
+        kept: trial → the networks of its seeds, of a sweep with `keep_params`.
+        refitted: the winner trained again, of a sweep with `refit`.
 
     Example:
         >>> columns = {"dropout": np.array([0.3, 0.35]), "batch": np.array([4, 4])}
@@ -64,7 +68,9 @@ class Results:
     history: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     reports: tuple = ()
     space: Any = None
-    models: tuple = ()
+    origin: Origin | None = None
+    kept: Mapping[int, Networks] = dataclasses.field(default_factory=dict)
+    refitted: FitResult | None = None
 
     def __post_init__(self) -> None:
         check_choice("Results(mode)", self.mode, ("min", "max"))
@@ -79,16 +85,34 @@ class Results:
 
     def __getattr__(self, name: str) -> Any:
         hints = {
-            "params": "results keep scores and histories, no parameters: fit(build(results.best_config), …), "
-            "or sweep(…, keep_models=True) and results.predict(x)",
-            "best_params": "results.best_config, or results.best by column",
+            "params": "sweep(keep_params=…) keeps them in results.kept[trial], results.refit() trains again",
+            "best_params": "results.kept[trial].params after sweep(keep_params=…), or results.refit().params",
             "best_score": "results.score_mean[results.order[0]]",
         }
         hint = f": {hints[name]}" if name in hints else ""
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Functions, data and devices stay where they are.
+        return {**self.__dict__, "origin": None, "reports": ()}
+
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        n, seeds = self.scores.shape
+        best = f", best {self.monitor} {self._score(self.order[0])}" if n else ""
+        return f"Results({n} configurations × {seeds} seeds{best})"
+
+    def __str__(self) -> str:
+        """The five best as a table, and which of them are within each other's error."""
+        lines = [repr(self), self.table(5)] if len(self) else [repr(self)]
+        if equal := self.within_error():
+            lines.append(
+                f"within the error of the best, paired over seeds: trial {', '.join(map(str, equal[:10]))}"
+                + (f" and {len(equal) - 10} more" if len(equal) > 10 else "")
+            )
+        return "\n".join(lines)
 
     @property
     def finite(self) -> np.ndarray:
@@ -141,13 +165,102 @@ class Results:
             is_leaf=lambda leaf: isinstance(leaf, Distribution),
         )
 
-    def predict(self, x: Any) -> np.ndarray:
-        """What every member says of inputs x [B, …], with its best parameters: [n, seeds, B, …].
+    @property
+    def best_trainer(self) -> Any:
+        """`build(best_config)`: the best `Trainer`, not trained."""
+        return self._known_origin("best_trainer").build(self.best_config)
+
+    def refit(
+        self,
+        on: str = "train+validation",
+        *,
+        key: jax.Array | None = None,
+        epochs: int | None = None,
+        progress: bool | None = None,
+    ) -> FitResult:
+        """Train the best configuration once more.
+
+        Arguments:
+            on: "train+validation", without early stopping, for as many epochs as its runs took to their best
+                (the mean over seeds, rounded up; all of them where the score is that of the last); or
+                "train", with validation, as in the sweep.
+            key: a typed random key; by default one made from the sweep's.
+            epochs: another number of epochs on all data.
+            progress: as in `fit`.
 
         Raises:
-            ValueError: the sweep did not keep its models, or their outputs differ in shape.
+            ValueError: the results are not those of a sweep (or were pickled), or an unknown `on`.
+
+        Source: Goodfellow, Bengio & Courville 2016, algorithm 7.2 (epochs in place of steps).
+
+        Elsewhere: scikit-learn's `refit=True` trains on all data, for as long as the estimator says.
         """
-        return predict_all(self.models, x, self.scores.shape)
+        origin = self._known_origin("refit")
+        best = self.order[0]
+        if epochs is None:
+            curve = self.history[self.monitor][best]
+            curve = np.where(np.isfinite(curve), curve, -np.inf if self.mode == "max" else np.inf)
+            found = curve.argmax(axis=1) if self.mode == "max" else curve.argmin(axis=1)
+            at_last = np.nanmax(np.abs(self.scores[best] - self.history[self.monitor][best][:, -1])) == 0
+            epochs = int(self._epochs(best)) if at_last else int(np.ceil(np.mean(found + 1)))
+        check_count("refit(epochs)", epochs, 1)
+        return trained_again(self.best_trainer, origin, on, epochs, key, progress)
+
+    def predict(self, x: Tree) -> Tree:
+        """The outputs of the winner: refitted if the sweep did that, else the kept network of its best seed.
+
+        Arguments:
+            x: inputs [k, …], prepared as the sweep's data were.
+
+        Returns:
+            Outputs [k, …], without dropout.
+
+        Raises:
+            ValueError: the sweep neither kept its networks nor trained the winner again.
+        """
+        if self.refitted is not None:
+            return self.refitted.predict(x)
+        best = int(self.order[0])
+        if best not in self.kept:
+            raise ValueError(
+                "Results.predict needs a trained network, and there is none: results.refit().predict(x), or "
+                'sweep(refit="train+validation"), or sweep(keep_params="best").'
+            )
+        scores = np.where(self.finite[best], self.scores[best], -np.inf if self.mode == "max" else np.inf)
+        seed = int(scores.argmax() if self.mode == "max" else scores.argmin())
+        return outputs_of(self.best_trainer, self.kept[best].of_seed(seed), x)
+
+    def within_error(self, level: float = 0.95) -> list[int]:
+        """The trials that the seeds do not tell from the best one, which is not among them.
+
+            d_s = score[i, s] − score[best, s];   |mean d| ≤ t·std(d)/√seeds
+
+        Seeds are shared by all configurations, so they are compared in pairs; trials with diverged seeds are
+        left out, and with one seed nothing is known of the error.
+
+        Arguments:
+            level: of confidence, two-sided, in (0, 1): t is Student's quantile, with seeds − 1 degrees of
+                freedom.
+
+        Example:
+            >>> scores = np.array([[0.9, 0.8, 0.85], [0.91, 0.78, 0.85], [0.5, 0.4, 0.45]])
+            >>> Results({"x": np.arange(3)}, scores, "accuracy", "max").within_error()
+            [1]
+
+        Source: Student 1908; Bouthillier et al. 2021 (paired seeds).
+        """
+        seeds = self.scores.shape[1]
+        if len(self) == 0 or seeds < 2:
+            return []
+        from scipy.stats import t  # a dependency of jax; dear to import
+
+        compared = [int(i) for i in self._ranked() if self.finite[i].all()]
+        if len(compared) < 2:
+            return []
+        best, *others = compared
+        d = self.scores[others] - self.scores[best]
+        bound = t.ppf((1 + level) / 2, seeds - 1) * d.std(axis=1, ddof=1) / np.sqrt(seeds)
+        return [i for i, mean, most in zip(others, d.mean(axis=1), bound, strict=True) if abs(mean) <= most]
 
     def epochs_trained(self, default: int = 0) -> np.ndarray:
         """The epochs that each trial was trained for, without those of the run it continued [n].
@@ -172,20 +285,20 @@ class Results:
         return line
 
     def top(self, k: int) -> list[dict[str, Any]]:
-        """The k best (top-k), each as `best`."""
-        chosen = self.order[: check_count("Results.top(k)", k, 1)]
+        """The k best (top-k), each as `best`; a run that goes on as another trial counts once."""
+        chosen = self._ranked()[: check_count("Results.top(k)", k, 1)]
         return [{**self._config(i), self._score_name(): float(self.score_mean[i])} for i in chosen]
 
     def table(self, k: int = 10) -> str:
-        """The k best as aligned text: the mean score ± the standard deviation over seeds."""
+        """The k best as aligned text: the mean score ± the standard deviation over seeds.
+
+        A trial whose run goes on as another trial with the same hyperparameters stands there once, as the
+        better of the two.
+        """
         own = own_names(self.columns, "sweep", ["rank", "trial"])
         lines = [[*own.values(), *self.columns, self._score_name()]]
-        several = self.scores.shape[1] > 1
-        lost = (~self.finite).sum(axis=1)
-        for rank, i in enumerate(self.order[: check_count("Results.table(k)", k, 1)]):
-            score = f"{self.score_mean[i]:.4g}" + (f" ± {self.score_std[i]:.2g}" if several else "")
-            score += f" ({lost[i]} diverged)" if lost[i] else ""
-            lines.append([str(rank + 1), str(i), *map(_show, self._config(i).values()), score])
+        for rank, i in enumerate(self._ranked()[: check_count("Results.table(k)", k, 1)]):
+            lines.append([str(rank + 1), str(i), *map(_show, self._config(i).values()), self._score(i)])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
 
@@ -210,11 +323,11 @@ class Results:
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write `rows` to a CSV file with a header line."""
-        rows = self.rows()
+        rows = self._records()
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
-            writer.writerows({k: v if _is_number(v) else _show(v) for k, v in row.items()} for row in rows)
+            writer.writerows(rows)
 
     def to_json(self, path: str | os.PathLike) -> None:
         """Write monitor, mode and `rows` to a JSON file; a score that is not finite is null."""
@@ -229,21 +342,32 @@ class Results:
         Raises:
             ModuleNotFoundError: neither polars nor pandas with a Parquet engine can be imported.
         """
-        rows = [{n: v if _is_number(v) else _show(v) for n, v in row.items()} for row in self.rows()]
         try:
-            import polars
+            frame = self.to_polars()
         except ImportError:
             try:
-                import pandas
                 import pyarrow  # noqa: F401
+
+                self.to_pandas().to_parquet(path)
             except ImportError as error:
                 raise ModuleNotFoundError(
                     "Results.to_parquet() needs polars, or pandas and pyarrow, and neither is importable: "
                     "pip install polars. to_csv() and to_json() need nothing."
                 ) from error
-            pandas.DataFrame(rows).to_parquet(path)
         else:
-            polars.DataFrame(rows).write_parquet(path)
+            frame.write_parquet(path)
+
+    def to_pandas(self) -> Any:
+        """`rows` as a pandas DataFrame; values that are neither numbers nor text by name."""
+        import pandas
+
+        return pandas.DataFrame(self._records())
+
+    def to_polars(self) -> Any:
+        """`rows` as a polars DataFrame; values that are neither numbers nor text by name."""
+        import polars
+
+        return polars.DataFrame(self._records())
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None) -> Any:
         """An Optuna study of these trials; with `storage="sqlite:///sweep.db"` optuna-dashboard opens it."""
@@ -265,12 +389,54 @@ class Results:
 
         return plot_sweep(self)
 
+    def _known_origin(self, what: str) -> Origin:
+        if self.origin is None:
+            raise ValueError(
+                f"Results.{what} needs the sweep's build and data, and these results have none (they were "
+                "pickled, or made by hand): fit(build(results.best_config), key, data)."
+            )
+        return self.origin
+
+    def _epochs(self, trial: int) -> int:
+        """The epochs of a trial's whole run."""
+        epochs = reserved_columns(self).get("epochs")
+        return self.history[self.monitor].shape[2] if epochs is None else int(epochs[trial])
+
+    def _ranked(self) -> list[int]:
+        """`order` with each run once: trials of one line with equal hyperparameters are one run."""
+        if "parent" not in reserved_columns(self):
+            return self.order.tolist()
+        columns, seen, ranked = list(hyperparameters(self).values()), set(), []
+        for i in self.order.tolist():
+            run = (self.lineage(i)[0], *(str(column[i]) for column in columns))
+            if run not in seen:
+                seen.add(run)
+                ranked.append(i)
+        return ranked
+
+    def _score(self, i: int) -> str:
+        """A trial's score for people: mean ± standard deviation over seeds, and how many diverged."""
+        spread = f" ± {self.score_std[i]:.2g}" if self.scores.shape[1] > 1 else ""
+        lost = int((~self.finite[i]).sum())
+        return f"{self.score_mean[i]:.4g}{spread}" + (f" ({lost} diverged)" if lost else "")
+
+    def _records(self) -> list[dict[str, Any]]:
+        """`rows` with names in place of functions."""
+        return [{n: v if _is_number(v) else _show(v) for n, v in row.items()} for row in self.rows()]
+
     def _score_name(self) -> str:
         """The monitor's name, unless a hyperparameter has it."""
         return own_names(self.columns, "score", [self.monitor])[self.monitor]
 
     def _config(self, i: int) -> dict[str, Any]:
-        return {n: c[i].item() if isinstance(c[i], np.generic) else c[i] for n, c in self.columns.items()}
+        return {name: _as_written(column[i]) for name, column in self.columns.items()}
+
+
+def _as_written(value: Any) -> Any:
+    """A value as people write it: the float32 nearest to 0.01 is 0.01, not 0.009999999776482582."""
+    if isinstance(value, np.floating):
+        return float(str(value))  # NumPy's shortest decimal that rounds to this number
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_number(value: Any) -> bool:

@@ -8,6 +8,8 @@ for that, and as NaN where a seed has diverged.
 
 With a folder every finished round is a part of it, with the strategy's state; inside a round every finished
 chunk is. What is there is not trained again, and the rest comes out the same: it is a function of the key.
+A sweep that is asked for more than the folder has goes on: with further trials, if the strategy can; with
+further seeds of every trial; with further epochs, from the runs' states if they were kept.
 """
 
 import json
@@ -22,13 +24,13 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.diagnosis import check_run, explain
 from jaxopt_notes.search.member import Runs
-from jaxopt_notes.search.models import TrainedGroup
 from jaxopt_notes.search.names import RESERVED, reserved_names
 from jaxopt_notes.search.segments import Curves, Members, Task, take, train_members
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Round, Table, structure
 from jaxopt_notes.search.watcher import Watcher
+from jaxopt_notes.search.winner import Winners
 
 
 class Rule(NamedTuple):
@@ -71,19 +73,20 @@ class Rounds:
         epochs: of trials of a strategy that does not say how many.
         rule: what a good score is.
         watcher: is told of everything.
-        keep: whether all states are kept, not only those that a strategy goes on from.
+        winners: whose networks are kept; `None` for nobody's.
+        keep_states: whether every run's state is kept, to go on from.
     """
 
     def __init__(
         self, build: Callable, space: Space, strategy: Any, task: Task, keys: jax.Array, epochs: int,
-        rule: Rule, watcher: Watcher, keep: bool = False,
+        rule: Rule, watcher: Watcher, winners: Winners | None = None, keep_states: bool = False,
     ):  # fmt: skip
         self.build, self.space, self.strategy, self.task = build, space, strategy, task
         self.keys, self.epochs, self.rule, self.watcher = keys, epochs, rule, watcher
-        self.keep = keep
+        self.winners, self.keep_states = winners, keep_states
         self.axes = dimensions(space)
         self.reserved = reserved_names(self.axes)
-        self.table = Table(len(keys), task.store)
+        self.table = Table(task.store)
         self.reports: list = []
         self.checked: set = set()
 
@@ -93,48 +96,61 @@ class Rounds:
         while n := self.strategy.remaining(state):
             number = len(self.table.rounds)
             saved, restored = self.table.restore(number, first)
+            if saved is not None and not self._have_networks(number, saved):
+                saved = None  # the folder is of a sweep that kept none: they are trained once more
+            grown = False
             if saved is not None:
-                self.watcher.asked(saved.scores.size)
-                self._show(saved)
+                saved, grown = self._grown(number, saved)
             if saved is not None and restored is not None:
-                batch, state = saved, restored
+                batch, state = saved, self._gone_on(restored, first)
             else:
-                configs, state = self._ask(number, state, ask_key(number), n)
-                batch = self._train(number, configs) if saved is None else saved
+                configs, state = self._ask(number, state, ask_key(number), n, first)
+                batch = self._train(number, configs, range(len(self.keys))) if saved is None else saved
                 state = self.strategy.tell(state, configs, self.rule.told(batch.scores))
-                if saved is None:
-                    self.table.save(number, batch, state)
-                    if self.task.store is not None and self.task.store.leader:
-                        self.task.store.remove(f"asked-{number:04d}")
+            if saved is None or grown:
+                if self.winners is not None:
+                    self.winners.save(number, range(batch.first, batch.first + len(batch.epochs)))
+                self.table.save(number, batch, state)
+                if self.task.store is not None and self.task.store.leader:
+                    self.task.store.remove(f"asked-{number:04d}")
             self.table.rounds.append(batch)
         return self.table
 
-    def models(self, build: Callable) -> tuple[TrainedGroup, ...]:
-        """What was trained, of all rounds, in the order of trials.
+    def _gone_on(self, state: Tree, first: Tree) -> Tree:
+        """A strategy's state from the folder, made fit for one that wants more trials."""
+        return self.strategy.go_on(state, first) if hasattr(self.strategy, "go_on") else state
 
-        Arguments:
-            build: the function itself, which they keep alive.
-        """
-        return tuple(
-            self._models_of(build, number, batch, int(g))
-            for number, batch in enumerate(self.table.rounds)
-            for g in np.unique(batch.group)
-        )
+    def _grown(self, number: int, had: Round) -> tuple[Round, bool]:
+        """A round of the folder with the seeds and epochs wanted now, and whether some were missing."""
+        seeds, before = len(self.keys), had.scores.shape[1]
+        longer = not had.given and bool((had.epochs < self.epochs).any())
+        if not longer and seeds == before:
+            self.watcher.asked(had.scores.size)
+            self._show(had)
+            return had, False
+        n, everyone = len(had.epochs), range(seeds)
+        if self.winners is not None:  # networks of all seeds, after all epochs
+            return self._train(number, had.configs, everyone), True
+        if longer:
+            if not all(self.table.has_states(number, g) for g in np.unique(had.group)):
+                return self._train(number, had.configs, everyone), True
+            own = {"epochs": np.full(n, self.epochs), "parent": had.first + np.arange(n)}
+            asked = had.configs | {self.reserved[name]: column for name, column in own.items()}
+            self.table.rounds.append(had)  # which its own runs go on from
+            new = self._train(number, asked, range(before))
+            self.table.rounds.pop()
+            had = new._replace(parent=had.parent, given=had.given)
+        else:
+            self.watcher.asked(had.scores.size)
+            self._show(had)
+        if seeds > before:
+            more = self._train(number, had.configs, range(before, seeds))
+            join = lambda *parts: np.concatenate(parts, axis=1)  # noqa: E731
+            history = {name: join(curve, more.history[name]) for name, curve in had.history.items()}
+            had = had._replace(scores=join(had.scores, more.scores), history=history)
+        return had, True
 
-    def _models_of(self, build: Callable, number: int, batch: Round, g: int) -> TrainedGroup:
-        rows = np.flatnonzero(batch.group == g)
-        static = {
-            name: int(batch.configs[name][rows[0]])
-            for name, axis in self.axes.items()
-            if isinstance(axis, StaticChoice)
-        }
-        columns = take(_without(batch.configs, static), rows)
-        runs = Runs(build, self.space, static, self.rule.monitor, 1)
-        like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
-        state = self.table.state_of(number, g, like)
-        return TrainedGroup(runs, batch.first + rows, columns, state.best_params, state.best_model_state)
-
-    def _ask(self, number: int, state: Tree, key: jax.Array, n: int) -> tuple[Configs, Tree]:
+    def _ask(self, number: int, state: Tree, key: jax.Array, n: int, first: Tree) -> tuple[Configs, Tree]:
         """The next batch, as it was asked for before this process if the folder has it.
 
         A strategy that is not a pure function (`optuna_search` writes into its storage) would answer
@@ -148,7 +164,7 @@ class Rounds:
                 for kind in ("config/", "state/")
             ]
             configs = dict(zip(json.loads(str(arrays["names"])), parts[0], strict=True))
-            return configs, jax.tree.unflatten(jax.tree.structure(state), parts[1])
+            return configs, self._gone_on(jax.tree.unflatten(jax.tree.structure(state), parts[1]), first)
         configs, state = self.strategy.ask(state, key, n)
         if store is not None and store.leader:
             names = sorted(configs)
@@ -158,24 +174,25 @@ class Rounds:
             store.write(name, arrays | {entry: np.asarray(text) for entry, text in texts.items()})
         return configs, state
 
-    def _train(self, number: int, asked: Configs) -> Round:
-        """Train one batch."""
+    def _train(self, number: int, asked: Configs, members: range) -> Round:
+        """Train one batch, these seeds of every trial."""
         columns = {name: np.asarray(column) for name, column in asked.items()}
         n = max(map(len, columns.values()), default=1)
         given = tuple(name for name in RESERVED if self.reserved[name] in columns)
-        keep = self.keep or "parent" in given
+        keep = "parent" in given or self.keep_states
         epochs = np.asarray(columns.pop(self.reserved["epochs"], np.full(n, self.epochs)), int)
         parent = np.asarray(columns.pop(self.reserved["parent"], np.full(n, -1)), int)
-        seeds, longest = len(self.keys), int(epochs.max())
+        seeds, longest = len(members), int(epochs.max())
         batch = Round(
-            len(self.table), columns, epochs, parent, np.zeros(n, int), np.full((n, seeds), np.nan), {}, given
-        )
+            self.table.first_of(number), columns, epochs, parent, np.zeros(n, int),
+            np.full((n, seeds), np.nan), {}, given,
+        )  # fmt: skip
         self.watcher.asked(n * seeds)
         groups = self._groups(columns, parent, epochs)
         self._check(groups, columns)
         for g, group in enumerate(groups):
             batch.group[group.rows] = g
-            curves = self._train_group(number, g, group, batch, keep)
+            curves = self._train_group(number, g, group, batch, members, keep)
             for name, curve in curves.items():
                 whole = curve.reshape(len(group.rows), seeds, *curve.shape[1:])
                 if name not in batch.history:
@@ -196,9 +213,11 @@ class Rounds:
     def _runs(self, group: Group, capacity: int) -> Runs:
         return Runs(self.build, self.space, group.static, self.rule.monitor, capacity)
 
-    def _train_group(self, number: int, g: int, group: Group, batch: Round, keep: bool) -> Curves:
+    def _train_group(
+        self, number: int, g: int, group: Group, batch: Round, members: range, keep: bool
+    ) -> Curves:
         """Train a group's members; returns their whole histories."""
-        seeds, rows, more = len(self.keys), group.rows, group.epochs - group.before
+        seeds, rows, more = len(members), group.rows, group.epochs - group.before
         columns = {n: np.repeat(c[rows], seeds) for n, c in batch.configs.items() if n not in group.static}
         segment = self.task.segment
         whole = -(-more // 64) * 64 if batch.given else more  # one program for all rungs
@@ -211,17 +230,20 @@ class Rounds:
 
         def finished(index: np.ndarray, new: Curves) -> None:
             curves = _join(take(old, index), new)
-            self._tell(batch, rows[index // seeds], index % seeds, curves, self.rule.scores(curves))
+            own = members.start + index % seeds
+            self._tell(batch, rows[index // seeds], own, curves, self.rule.scores(curves))
 
         if more == 0:
             finished(np.arange(len(rows) * seeds), {})
             curves, state = old, start.state if start else None
         else:
-            members = Members(columns, self.keys[np.arange(len(rows) * seeds) % seeds], start)
+            keys = self.keys[members.start + np.arange(len(rows) * seeds) % seeds]
             try:
                 trained = train_members(
-                    self.task, runs, members, more, keep=keep, prefix=f"chunk-{number:04d}-{g:03d}",
-                    on_finished=finished,
+                    self.task, runs, Members(columns, keys, start), more,
+                    keep=keep or self.winners is not None, on_finished=finished,
+                    # seeds and epochs are in the name: a sweep that wants more of them has other chunks
+                    prefix=f"chunk-{number:04d}-{members.start}-{members.stop}-{group.epochs}-{g:03d}",
                 )  # fmt: skip
             except (TypeError, ValueError, IndexError, AttributeError) as error:  # as tracing raises them
                 config = {name: column[0] for name, column in columns.items()}
@@ -230,9 +252,29 @@ class Rounds:
                 raise
             self.reports += trained.reports
             curves, state = _join(old, trained.history), trained.state
-        if keep:
+        if keep and members.start:
+            like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
+            self.table.widen(number, g, state, seeds, like)
+        elif keep:
             self.table.keep(number, g, state)
+        if self.winners is not None:
+            costs = np.asarray(self.rule.told(self.rule.scores(curves).reshape(-1, seeds)))
+            self.winners.offer(batch.first + rows, costs, state)
         return curves
+
+    def _have_networks(self, number: int, batch: Round) -> bool:
+        """Whether the folder has the networks that are to be kept of a round, and take them in."""
+        if self.winners is None:
+            return True
+        static = [name for name, axis in self.axes.items() if isinstance(axis, StaticChoice)]
+
+        def like(trial: int) -> Tree:
+            config = {name: column[trial - batch.first] for name, column in batch.configs.items()}
+            group = Group(np.zeros(1, int), {name: int(config[name]) for name in static}, 0, 1)
+            return self._runs(group, 1).state_like(_without(config, static), self.task.data[0])
+
+        costs = dict(enumerate(np.asarray(self.rule.told(batch.scores)).tolist(), batch.first))
+        return self.winners.restore(number, costs, like)
 
     def _groups(self, columns: Configs, parent: np.ndarray, epochs: np.ndarray) -> list[Group]:
         """Trials with equal static choices, equal epochs before and after."""
@@ -271,7 +313,7 @@ class Rounds:
     ) -> None:
         configs = take(columns_of(batch, self.reserved), rows)
         shown = {name: values(self.axes.get(name), column) for name, column in configs.items()}
-        members = (batch.first + rows) * batch.scores.shape[1] + seed
+        members = (batch.first + rows) * len(self.keys) + seed
         self.watcher.finished(members, configs, shown, {"score": scores, "history": curves})
 
 

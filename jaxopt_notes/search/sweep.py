@@ -7,6 +7,7 @@ asked again, and may continue runs that it has seen (`rounds.py`).
 """
 
 import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -38,8 +39,11 @@ from jaxopt_notes.search.rounds import Rounds, Rule, blank, columns_of, values
 from jaxopt_notes.search.segments import Task
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
-from jaxopt_notes.search.table import Table, check_rounds
+from jaxopt_notes.search.table import Table, check_growth, check_rounds
 from jaxopt_notes.search.watcher import Watcher
+from jaxopt_notes.search.winner import PARTS, Origin, Winners, check_keep_params
+
+MAY_GROW = ("trials", "seeds", "epochs")  # of a sweep in a folder
 
 
 def sweep(
@@ -55,7 +59,9 @@ def sweep(
     mode: str = "min",
     at: str = "best",
     segment: int | None = None,
-    keep_models: bool = False,
+    refit: str | None = None,
+    keep_params: str | int | None = None,
+    keep_states: bool = False,
     folder: Any = None,
     progress: Progress = None,
     on_chunk: Callable[[np.ndarray, Configs, Tree], None] | None = None,
@@ -85,10 +91,17 @@ def sweep(
         segment: train in segments of this many epochs, and leave those that have stopped or diverged out of
             the next: they then cost nothing, and the results stay the same. `None` for one piece, which is
             quicker where few stop.
-        keep_models: keep the best parameters of every member, for `Results.predict`: an ensemble of what the
-            sweep has trained. With a folder they are in it, whole states beside them.
+        refit: train the best configuration once more at the end, on "train" or on "train+validation"; see
+            `Results.refit`. `results.refitted` is then the trained model, and `results.predict` its outputs.
+        keep_params: keep the networks of the "best" trial, of this many of the best, or of "all", in
+            `results.kept` and in the folder. `None` keeps none: histories and scores are enough to rank.
+        keep_states: keep the whole state of every run in the folder, so that the same sweep with more epochs
+            trains only those; without them runs begin anew.
         folder: keep what is finished there. A killed sweep that is started again with the same arguments
-            trains only the rest, and returns what it would have returned. Otherwise nothing is written.
+            trains only the rest, and returns what it would have returned. A finished one goes on where more
+            is asked for: `random_search(64)`, `sobol`, `halton`, `bayesian`, `cma_es` after fewer trials,
+            more `seeds`, more `epochs`; what was asked for before stays as it is. Otherwise nothing is
+            written.
         progress: True, False, None (a bar on a terminal or in a notebook), or a function called as
             `progress(done, members)`.
         on_chunk: called in this thread as members finish, with their numbers, their configurations
@@ -145,8 +158,9 @@ def sweep(
     seeds, epochs = check_count("sweep(seeds)", seeds, 1), check_count("sweep(epochs)", epochs, 1)
     if segment is not None:
         check_count("sweep(segment)", segment, 1, "None trains in one piece")
-    if not isinstance(keep_models, bool):
-        raise TypeError(f"sweep(keep_models) is {keep_models!r}, expected True or False.")
+    kept = check_keep_params(keep_params)
+    if refit is not None:
+        check_choice("sweep(refit)", refit, PARTS)
     parts = _check_data(data)
     watcher = Watcher(progress, on_chunk, loggers, seeds, monitor, mode)
     with contextlib.ExitStack() as stack:
@@ -160,30 +174,31 @@ def sweep(
             settings = _settings(
                 builder, space, strategy, parts, key, seeds=seeds, epochs=epochs, monitor=monitor, mode=mode,
                 at=at, segment=segment, batch_size=engine.get("batch_size"),
-                **({"keep_models": True} if keep_models else {}),
             )  # fmt: skip
-            store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
+            store = stack.enter_context(Store(folder, settings, hosts.is_leader(), MAY_GROW))
             if store.leader:
-                check_rounds(store, keep_models)
+                check_rounds(store)
+                check_growth(store)
+                store.settle()
             hosts.meet("sweep")
         task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
+        winners = None if kept == 0 else Winners(kept, seeds, store)
         rounds = Rounds(
-            builder,
-            space,
-            strategy,
-            task,
-            jax.random.split(seed_key, seeds),
-            epochs,
-            rule,
-            watcher,
-            keep_models,
-        )
+            builder, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher, winners,
+            keep_states,
+        )  # fmt: skip
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
-        models = rounds.models(build) if keep_models else ()
-    return _results(table, rounds.reports, rule, space, models)
+    results = dataclasses.replace(
+        _results(table, rounds.reports, rule, space),
+        origin=Origin(build, parts, key, epochs),
+        kept={} if winners is None else dict(winners.kept),
+    )
+    if refit is None:
+        return results
+    return dataclasses.replace(results, refitted=results.refit(refit, progress=False))
 
 
-def _results(table: Table, reports: list, rule: Rule, space: Space, models: tuple) -> Results:
+def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
     """All rounds as one table."""
     axes = dimensions(space)
     columns: dict[str, list] = {}
@@ -200,18 +215,22 @@ def _results(table: Table, reports: list, rule: Rule, space: Space, models: tupl
     return Results(
         {name: np.concatenate(parts) for name, parts in columns.items()},
         np.concatenate([batch.scores for batch in table.rounds]), rule.monitor, rule.mode,
-        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(reports), space, models,
+        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(reports), space,
     )  # fmt: skip
 
 
 def _settings(build: Build, space: Space, strategy: Any, parts: tuple, key: jax.Array, **others: Any) -> dict:
     """What a sweep is a function of, in words: one entry for each dimension and constant of the space."""
     leaves = jax.tree.leaves_with_path(space, is_leaf=lambda leaf: isinstance(leaf, Distribution))
+    trials = {}
+    if hasattr(strategy, "go_on"):  # it is the same strategy with more trials
+        strategy, trials = dataclasses.replace(strategy, n=0), {"trials": str(strategy.n)}
     return {
         "build": build.words,
         **{f"space {path_name(path)}": _in_full(leaf) for path, leaf in leaves},
         "data": fingerprint.of_tree(parts),
         "strategy": _in_full(strategy),
+        **trials,
         "key": fingerprint.of_tree(key),
         **{name: str(value) for name, value in others.items()},
         **fingerprint.library(),

@@ -52,17 +52,20 @@ class Table:
     """All rounds so far, and the states of their members.
 
     Arguments:
-        seeds: members per trial.
         store: where states are kept; `None` for memory.
     """
 
-    def __init__(self, seeds: int, store: Store | None):
-        self.seeds, self.store = seeds, store
+    def __init__(self, store: Store | None):
+        self.store = store
         self.rounds: list[Round] = []
         self._states: dict[tuple[int, int], Tree] = {}
 
     def __len__(self) -> int:
         return sum(len(batch.epochs) for batch in self.rounds)
+
+    def first_of(self, number: int) -> int:
+        """The number of a round's first trial."""
+        return sum(len(batch.epochs) for batch in self.rounds[:number])
 
     def find(self, trial: int) -> tuple[int, int]:
         """The round of a trial, and its row there."""
@@ -127,10 +130,30 @@ class Table:
 
     def keep(self, number: int, group: int, state: Tree) -> None:
         """Keep the states of a group's members [members, …]."""
+        self._states.pop((number, group), None)  # of fewer epochs or seeds
         if self.store is None:
             self._states[number, group] = state
         elif self.store.leader:
             self.store.write(f"states-{number:04d}-{group:03d}", pack(state))
+
+    def widen(self, number: int, group: int, state: Tree, seeds: int, like: Tree) -> None:
+        """Keep the states of further seeds of a group's trials [trials · seeds, …] behind those it has."""
+        if not self.has_states(number, group):
+            return
+        old = self._state(number, group, like)
+
+        def behind(before: Any, more: Any) -> Any:
+            trials = len(more) // seeds
+            rows = [part.reshape(trials, -1, *part.shape[1:]) for part in (before, more)]
+            both = jnp.concatenate(rows, 1) if is_key(before) else np.concatenate(rows, 1)
+            return both.reshape(-1, *before.shape[1:])
+
+        self.keep(number, group, jax.tree.map(behind, old, state))
+
+    def has_states(self, number: int, group: int) -> bool:
+        """Whether the states of a group are kept."""
+        name = f"states-{number:04d}-{group:03d}"
+        return (number, group) in self._states or (self.store is not None and name in self.store.names(name))
 
     def start_of(self, trials: np.ndarray, epochs: int, like: Tree) -> Start:
         """Where the members of new trials go on: states and latest entries of the trials' members.
@@ -147,20 +170,20 @@ class Table:
             sources.setdefault((number, int(self.rounds[number].group[row])), []).append(i)
         for (number, group), rows in sources.items():
             batch = self.rounds[number]
+            seeds = batch.scores.shape[1]
             mates = np.flatnonzero(batch.group == group)  # the group's trials, in the order of its states
             place = np.searchsorted(mates, [self.find(int(trials[i]))[1] for i in rows])
-            members = (place[:, None] * self.seeds + np.arange(self.seeds)).reshape(-1)
-            state = self.state_of(number, group, like)
+            members = _members(place, seeds)
+            state = self._state(number, group, like)
             self._check(state, like, trials[rows[0]])
             pieces.append(jax.tree.map(lambda leaf, members=members: leaf[members], state))
             order.extend(rows)
-        back = (np.argsort(order)[:, None] * self.seeds + np.arange(self.seeds)).reshape(-1)
+        back = _members(np.argsort(order), seeds)
         state = jax.tree.map(lambda *leaves: _concatenate(leaves)[back], *pieces)
         latest = {name: curve[:, -1] for name, curve in self.curves_of(trials, epochs).items()}
         return Start(state, latest)
 
-    def state_of(self, number: int, group: int, like: Tree) -> Tree:
-        """The states of a group's members [members, …], from memory or the folder."""
+    def _state(self, number: int, group: int, like: Tree) -> Tree:
         if (number, group) in self._states:
             return self._states[number, group]
         name = f"states-{number:04d}-{group:03d}"
@@ -193,16 +216,32 @@ def structure(tree: Tree) -> str:
     return without_addresses(str(jax.tree.structure(tree)))
 
 
-def check_rounds(store: Store, keep: bool = False) -> None:
-    """Set aside what was damaged: those parts, and rounds whose states are wanted and not all there."""
+def check_rounds(store: Store) -> None:
+    """Set aside what was damaged: those parts, and rounds whose states are not all there."""
     whole = {name: store.read(name) for name in store.names("round-")}
     there = {name for name in store.names("states-") if store.read(name) is not None}
     for name, arrays in whole.items():
-        if arrays is not None and (keep or "parent" in str(arrays["given"]).split()):
+        if arrays is not None and "parent" in str(arrays["given"]).split():
             number = name.removeprefix("round-")
             wanted = {f"states-{number}-{group:03d}" for group in np.unique(arrays["group"])}
             if not wanted <= there:
                 store.set_aside(name)
+
+
+def check_growth(store: Store) -> None:
+    """Refuse more seeds or epochs where a strategy has said how long runs are, and whom they continue."""
+    grown = [name for name in ("seeds", "epochs") if name in store.grown]
+    if grown and any(str((store.read(name) or {"given": ""})["given"]) for name in store.names("round-")):
+        before, now = store.grown[grown[0]]
+        raise ValueError(
+            f"{str(store.folder)!r} holds a search with {grown[0]} = {before}, and is asked for {now}, but "
+            "its strategy chose epochs and parents by the scores there were: name another folder."
+        )
+
+
+def _members(trials: np.ndarray, seeds: int) -> np.ndarray:
+    """The rows of the members of trials."""
+    return (trials[:, None] * seeds + np.arange(seeds)).reshape(-1)
 
 
 def _concatenate(leaves: tuple) -> Any:

@@ -14,6 +14,7 @@ import pytest
 
 import jaxopt_notes as jn
 from jaxopt_notes.cli.arguments import formula, main, saved_arguments
+from jaxopt_notes.cli.job import prepare
 from jaxopt_notes.optimizers import OPTIMIZERS
 from jaxopt_notes.studies.digits_sweep import builder, check_space, default_space
 
@@ -135,6 +136,16 @@ def test_a_mistake_leaves_the_results_of_an_earlier_job(job):
     assert {path.name: path.read_bytes() for path in job.iterdir()} == before
 
 
+def test_results_are_replaced_only_when_told_so(tmp_path, capsys):
+    (tmp_path / "results.csv").write_text("of an earlier job")
+    assert main([*SMALL, "--output", str(tmp_path)]) == 2
+    assert "holds the results of an earlier job: name another folder" in capsys.readouterr().err
+    assert (tmp_path / "results.csv").read_text() == "of an earlier job"
+    prepare(tmp_path, overwrite=True)
+    (tmp_path / "unfinished").mkdir()
+    prepare(tmp_path, overwrite=False)  # a job that replaces them was stopped and goes on
+
+
 def test_help_has_examples(capsys):
     for arguments in (["--help"], ["sweep", "--help"]):
         assert main(arguments) == 0
@@ -155,6 +166,21 @@ def test_every_optimizer_is_listed_with_defaults_and_formula(capsys):
         assert formula(factory)[0] in out
     assert "adam(learning_rate" in out
     assert "θ ← θ − η·m̂ / (√(v̂ + eps_root) + eps)" in out
+    assert main(["optimizers", "adam"]) == 0
+    assert [line.split("(")[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()] == [
+        "adam"
+    ]
+    assert main(["optimizers", "adan", "adma"]) == 2
+    assert "did you mean 'adam'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    program = [sys.executable, "-m", "jaxopt_notes", "optimizers"]
+    process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() == 0
 
 
 @pytest.mark.full
@@ -180,7 +206,18 @@ def test_a_stopped_job_goes_on_with_the_same_command(job, tmp_path):
         "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "runpy.run_module('jaxopt_notes', run_name='__main__')"
     )
-    command = [sys.executable, "-c", main_module, "--configs", "400", "--seeds", "2", "--epochs", "10"]
+    command = [
+        sys.executable,
+        "-c",
+        main_module,
+        "--overwrite",
+        "--configs",
+        "400",
+        "--seeds",
+        "2",
+        "--epochs",
+        "10",
+    ]
     process = subprocess.Popen(
         [*command, "--optimizer", "sgd", "--output", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"},

@@ -97,3 +97,18 @@ def test_another_process_finds_the_same_texts():
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     here = [fingerprint.of_function(function) for pair in DIFFERENT.values() for function in pair]
     assert found.splitlines() == here
+
+
+def test_comments_and_docstrings_of_the_library_are_no_difference(tmp_path):
+    def of(text):
+        (tmp_path / "module.py").write_text(text)
+        importlib.invalidate_caches()
+        return fingerprint.of_sources(tmp_path)
+
+    code = '"""A module."""\n\ndef f(x):\n    """Twice."""\n    return 2 * x\n'
+    first = of(code)
+    assert of(code.replace("Twice.", "Two times x.").replace("def", "# why not\n\ndef")) == first
+    assert of(code.replace("2 * x", "3 * x")) != first
+    assert of(code.replace("2 * x", "x * 2")) != first
+    assert of(code.replace("f(x)", "f(x, y=1)")) != first
+    assert of('KIND = "sum"') != of('KIND = "max"')

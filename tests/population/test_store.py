@@ -252,7 +252,7 @@ def test_functions_are_known_by_what_they_do():
     assert "scaled" in prints[0]
     versions = fingerprint.library()
     assert versions["jax"] == jax.__version__
-    assert len(versions["sources"]) == 12
+    assert len(versions["code"]) == 12
 
 
 JOB = """

@@ -92,6 +92,13 @@ class Bayesian:
             return 0
         return min(self.batch, len(state.points) - asked)
 
+    def go_on(self, state: BayesianState, fresh: BayesianState) -> BayesianState:
+        n = min(len(state.points), len(fresh.points))
+        return state._replace(
+            points=jnp.asarray(fresh.points).at[:n].set(jnp.asarray(state.points)[:n]),
+            scores=jnp.asarray(fresh.scores).at[:n].set(jnp.asarray(state.scores)[:n]),
+        )
+
     def ask(self, state: BayesianState, key: jax.Array, n: int) -> tuple[Configs, BayesianState]:
         room, asked = len(state.points), concrete(state.asked)
         check_batch("bayesian", n, room - state.asked)

@@ -67,6 +67,9 @@ class CMAES:
             return 0
         return max(min(size - asked % size, self.n - asked), 0)
 
+    def go_on(self, state: CMAState, fresh: CMAState) -> CMAState:
+        return state
+
     def ask(self, state: CMAState, key: jax.Array, n: int) -> tuple[Configs, CMAState]:
         place = jnp.asarray(state.asked, int) % len(state.scores)
         check_batch("cma_es", n, len(state.scores) - place)

@@ -31,6 +31,9 @@ class RandomSearch:
     def remaining(self, state: RandomState) -> int:
         return max(self.n - int(state.asked), 0)
 
+    def go_on(self, state: RandomState, fresh: RandomState) -> RandomState:
+        return state
+
     def ask(self, state: RandomState, key: jax.Array, n: int) -> tuple[Configs, RandomState]:
         configs = {
             # a key from the name: another dimension in the space leaves the draws of this one alone

@@ -6,7 +6,7 @@ SciPy makes them, on the host, in `init`; the state holds them.
 import jax
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.search.strategies.space_filling import SpaceFilling, drawn_on_host
+from jaxopt_notes.search.strategies.space_filling import SpaceFilling, SpaceFillingState, drawn_on_host
 
 __all__ = ["Sobol", "sobol"]
 
@@ -16,6 +16,9 @@ class Sobol(SpaceFilling):
     """See `sobol`."""
 
     n: int = static()
+
+    def go_on(self, state: SpaceFillingState, fresh: SpaceFillingState) -> SpaceFillingState:
+        return fresh._replace(asked=state.asked)  # the points there were are the first of the new ones
 
     def points(self, key: jax.Array, d: int) -> jax.Array:
         from scipy.stats import qmc

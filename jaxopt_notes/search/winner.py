@@ -1,0 +1,152 @@
+"""The winner of a sweep in hand: its networks kept from the sweep, or trained once more.
+
+A sweep remembers what it was made of (`Origin`), so its results can make the best `Trainer` and train it
+again. With `keep_params` the networks of the best trials stay as well: `Winners` holds them while the sweep
+is on its way, in memory, and in the folder if there is one.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population.packing import pack, unpack
+from jaxopt_notes.population.store import Store
+from jaxopt_notes.record import check_choice, check_count, replace
+from jaxopt_notes.training.evaluation import predict
+from jaxopt_notes.training.fit import FitResult, fit
+from jaxopt_notes.training.trainer import Trainer
+
+PARTS = ("train", "train+validation")
+
+
+class Origin(NamedTuple):
+    """What a sweep was made of: what its winner is trained from once more."""
+
+    build: Callable[[Any], Any]
+    data: tuple
+    key: jax.Array
+    epochs: int
+
+
+class Networks(NamedTuple):
+    """The trained networks of one trial: every leaf has a first axis of seeds.
+
+    They are the best parameters of each run (`TrainState.best_params`), with the model's state of that epoch.
+    """
+
+    params: Tree
+    model_state: Tree
+
+    def of_seed(self, seed: int) -> "Networks":
+        """One of them."""
+        return jax.tree.map(lambda leaf: leaf[seed], self)
+
+
+class Winners:
+    """The networks of the best trials so far.
+
+    Arguments:
+        most: how many trials; `None` for all.
+        seeds: members per trial.
+        store: where they are kept, too; `None` for nowhere.
+    """
+
+    def __init__(self, most: int | None, seeds: int, store: Store | None):
+        self.most, self.seeds, self.store = most, seeds, store
+        self.kept: dict[int, Networks] = {}
+        self._places: dict[int, tuple] = {}
+
+    def offer(self, trials: np.ndarray, costs: np.ndarray, state: Tree) -> None:
+        """Take in the states of members [trials · seeds, …]; costs [trials] are NaN where a seed diverged."""
+        if not hasattr(state, "best_params"):
+            raise TypeError(
+                "sweep(keep_params) needs a state with `best_params`, as a Trainer's has, and build makes "
+                f"runs whose state is a {type(state).__name__}."
+            )
+        networks = Networks(state.best_params, state.best_model_state)
+        for i, (trial, cost) in enumerate(zip(trials.tolist(), costs.tolist(), strict=True)):
+            rows = slice(i * self.seeds, (i + 1) * self.seeds)
+            self._put(trial, cost, jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf[rows]), networks))
+
+    def save(self, number: int, trials: range) -> None:
+        """Put those of a finished round into the folder."""
+        if self.store is not None and self.store.leader:
+            arrays = {
+                f"{trial}/{name}": array
+                for trial in self.kept
+                if trial in trials
+                for name, array in pack(self.kept[trial]).items()
+            }
+            self.store.write(f"networks-{number:04d}", arrays)
+
+    def restore(self, number: int, costs: Mapping[int, float], like: Callable[[int], Tree]) -> bool:
+        """Take in what the folder has of a round; False if it has nothing.
+
+        Arguments:
+            number: of the round.
+            costs: of its trials.
+            like: the shapes of one member's state, for a trial.
+        """
+        arrays = None if self.store is None else self.store.read(f"networks-{number:04d}")
+        if arrays is None:
+            return False
+        for trial in sorted({int(name.split("/")[0]) for name in arrays}):
+            head = f"{trial}/"
+            found = {name.removeprefix(head): a for name, a in arrays.items() if name.startswith(head)}
+            state = like(trial)
+            structure = jax.tree.structure(Networks(state.best_params, state.best_model_state))
+            self._put(trial, costs[trial], jax.tree.unflatten(structure, unpack(found)))
+        return True
+
+    def _put(self, trial: int, cost: float, networks: Networks) -> None:
+        self.kept[trial], self._places[trial] = networks, (np.isnan(cost), cost, trial)
+        if self.most is not None and len(self.kept) > self.most:
+            worst = max(self._places, key=lambda trial: self._places[trial])
+            del self.kept[worst], self._places[worst]
+
+
+def check_keep_params(keep_params: Any) -> int | None:
+    """How many trials' networks are kept: 0 for none, `None` for all."""
+    if keep_params is None:
+        return 0
+    if isinstance(keep_params, str):
+        check_choice("sweep(keep_params)", keep_params, ("best", "all"))
+        return 1 if keep_params == "best" else None
+    return check_count("sweep(keep_params)", keep_params, 1, '"best", "all", a number of trials, or None')
+
+
+def trained_again(
+    trainer: Any, origin: Origin, on: str, epochs: int, key: jax.Array | None, progress: bool | None
+) -> FitResult:
+    """The winner trained once more, on the training set alone or on all data.
+
+    Arguments:
+        trainer: the best one.
+        origin: gives the data, the epochs and the key of the sweep.
+        on: "train", with validation as in the sweep; or "train+validation", without any.
+        epochs: how many on all data.
+        key: a typed random key; `None` for one made from the sweep's.
+        progress: as in `fit`.
+    """
+    check_choice("refit(on)", on, PARTS)
+    if not isinstance(trainer, Trainer):
+        found = type(trainer).__name__
+        raise TypeError(f"refit needs a build that returns a Trainer, and it returns a {found}.")
+    key = jax.random.fold_in(origin.key, 1) if key is None else key
+    train, validation = origin.data
+    if on == "train":
+        return fit(trainer, key, train, validation, origin.epochs, progress=progress)
+    both = jax.tree.map(lambda *parts: jnp.concatenate(parts), train, validation)
+    return fit(replace(trainer, early_stopping=None), key, both, None, epochs, progress=progress)
+
+
+def outputs_of(trainer: Trainer, networks: Networks, x: Tree) -> Tree:
+    """The outputs of one network, without dropout."""
+    return _predict(trainer.model, networks.params, networks.model_state, x, trainer.eval_batch_size)
+
+
+_predict = jax.jit(predict, static_argnums=4)
