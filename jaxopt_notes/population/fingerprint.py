@@ -61,7 +61,7 @@ def of_sources(root: pathlib.Path, without: tuple[str, ...] = ()) -> str:
             digest.update(name.encode())
             # Python keeps compiled code beside the source, so this compiles only what is new.
             code = importlib.machinery.SourceFileLoader(name, str(path)).get_code(name)
-            look_into(code)
+            look_into(code) if code else None
     return digest.hexdigest()[:12]
 
 

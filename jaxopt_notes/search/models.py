@@ -1,7 +1,7 @@
 """The trained models of a sweep: what each member says of some inputs, in one call for each structure.
 
-A sweep forgets what it has trained, but for the scores, unless it is asked to keep it. Then its members are a
-library of models: the best one can be used as it is, and an ensemble chosen among them.
+A sweep forgets what it has trained, but for the scores, unless it is asked to keep it (`keep_params`). Then
+its members are a library of models: the best one can be used as it is, and an ensemble chosen among them.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,11 @@ class TrainedGroup(NamedTuple):
     params: Tree
     model_state: Tree
 
+    def networks(self, trial: int, seeds: int) -> tuple[Tree, Tree]:
+        """The parameters and model states of a trial's members [seeds, …]."""
+        i = int(np.flatnonzero(self.trials == trial)[0]) * seeds
+        return jax.tree.map(lambda leaf: leaf[i : i + seeds], (self.params, self.model_state))
+
     def predict(self, x: Any, seeds: int, batch_size: int = 8) -> np.ndarray:
         """Outputs [k, seeds, B, …]; `batch_size` members are computed together."""
 
@@ -52,18 +57,20 @@ def predict_all(groups: Sequence[TrainedGroup], x: Any, shape: tuple[int, int]) 
     """Outputs of all members [n, seeds, B, …], in the order of trials.
 
     Raises:
-        ValueError: no models were kept, or their outputs differ in shape.
+        ValueError: not all models were kept, or their outputs differ in shape.
     """
-    if not groups:
+    kept = sum(len(group.trials) for group in groups)
+    if kept < shape[0]:
         raise ValueError(
-            "Results.predict() needs the trained models, and none were kept: call sweep(…, keep_models=True)."
+            f"Results.predict_all() needs every trained model, and {kept} trials of {shape[0]} have theirs: "
+            'sweep(…, keep_params="all").'
         )
     found = [group.predict(x, shape[1]) for group in groups]
     shapes = {outputs.shape[2:] for outputs in found}
     if len(shapes) > 1:
         raise ValueError(
-            f"Results.predict(): members answer in the shapes {sorted(shapes)}, expected one: ask the groups "
-            "in Results.models one by one."
+            f"Results.predict_all(): members answer in the shapes {sorted(shapes)}, expected one: ask the "
+            "groups in Results.models one by one."
         )
     outputs = np.zeros((*shape, *found[0].shape[2:]), found[0].dtype)
     for group, own in zip(groups, found, strict=True):

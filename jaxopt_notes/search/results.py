@@ -5,9 +5,7 @@ ranked by how many of their seeds diverged and then by the mean of the others, s
 never wins and none is lost from the count; ties go to the one that was tried first.
 """
 
-import csv
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +16,14 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice, check_count
+from jaxopt_notes.search import export
+from jaxopt_notes.search.comparison import within_error
+from jaxopt_notes.search.export import show
 from jaxopt_notes.search.importance import edge_warnings, importance
+from jaxopt_notes.search.models import TrainedGroup, predict_all
 from jaxopt_notes.search.names import hyperparameters, own_names, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution
-from jaxopt_notes.search.winner import Networks, Origin, outputs_of, trained_again
+from jaxopt_notes.search.winner import Origin, epochs_to_best, outputs_of, trained_again
 from jaxopt_notes.training.fit import FitResult
 
 
@@ -42,7 +44,7 @@ class Results:
             and has none.
         origin: what the sweep was made of, for `best_trainer` and `refit`. Neither it nor
             `reports` is pickled.
-        kept: trial → the networks of its seeds, of a sweep with `keep_params`.
+        models: the trained networks by structure, of a sweep with `keep_params`.
         refitted: the winner trained again, of a sweep with `refit`.
 
     Example:
@@ -69,7 +71,7 @@ class Results:
     reports: tuple = ()
     space: Any = None
     origin: Origin | None = None
-    kept: Mapping[int, Networks] = dataclasses.field(default_factory=dict)
+    models: tuple[TrainedGroup, ...] = ()
     refitted: FitResult | None = None
 
     def __post_init__(self) -> None:
@@ -85,8 +87,8 @@ class Results:
 
     def __getattr__(self, name: str) -> Any:
         hints = {
-            "params": "sweep(keep_params=…) keeps them in results.kept[trial], results.refit() trains again",
-            "best_params": "results.kept[trial].params after sweep(keep_params=…), or results.refit().params",
+            "params": "sweep(keep_params=…) keeps them: results.networks(trial); or results.refit()",
+            "best_params": "results.networks()[0] after sweep(keep_params=…), or results.refit().params",
             "best_score": "results.score_mean[results.order[0]]",
         }
         hint = f": {hints[name]}" if name in hints else ""
@@ -145,6 +147,18 @@ class Results:
         mean = -self.score_mean if self.mode == "max" else self.score_mean
         return np.lexsort((np.arange(len(self)), mean, (~self.finite).sum(axis=1)))
 
+    def ranked(self) -> list[int]:
+        """`order` with each run once: trials of one line with equal hyperparameters are one run."""
+        if "parent" not in reserved_columns(self):
+            return self.order.tolist()
+        columns, seen, ranked = list(hyperparameters(self).values()), set(), []
+        for i in self.order.tolist():
+            run = (self.lineage(i)[0], *(str(column[i]) for column in columns))
+            if run not in seen:
+                seen.add(run)
+                ranked.append(i)
+        return ranked
+
     @property
     def best(self) -> dict[str, Any]:
         """The best configuration by column, and its mean score under the name of the monitor.
@@ -196,14 +210,7 @@ class Results:
         Elsewhere: scikit-learn's `refit=True` trains on all data, for as long as the estimator says.
         """
         origin = self._known_origin("refit")
-        best = self.order[0]
-        if epochs is None:
-            curve = self.history[self.monitor][best]
-            curve = np.where(np.isfinite(curve), curve, -np.inf if self.mode == "max" else np.inf)
-            found = curve.argmax(axis=1) if self.mode == "max" else curve.argmin(axis=1)
-            at_last = np.nanmax(np.abs(self.scores[best] - self.history[self.monitor][best][:, -1])) == 0
-            epochs = int(self._epochs(best)) if at_last else int(np.ceil(np.mean(found + 1)))
-        check_count("refit(epochs)", epochs, 1)
+        epochs = epochs_to_best(self) if epochs is None else check_count("refit(epochs)", epochs, 1)
         return trained_again(self.best_trainer, origin, on, epochs, key, progress)
 
     def predict(self, x: Tree) -> Tree:
@@ -221,46 +228,41 @@ class Results:
         if self.refitted is not None:
             return self.refitted.predict(x)
         best = int(self.order[0])
-        if best not in self.kept:
-            raise ValueError(
-                "Results.predict needs a trained network, and there is none: results.refit().predict(x), or "
-                'sweep(refit="train+validation"), or sweep(keep_params="best").'
-            )
+        params, model_state = self.networks(best)
         scores = np.where(self.finite[best], self.scores[best], -np.inf if self.mode == "max" else np.inf)
         seed = int(scores.argmax() if self.mode == "max" else scores.argmin())
-        return outputs_of(self.best_trainer, self.kept[best].of_seed(seed), x)
+        params, model_state = jax.tree.map(lambda leaf: leaf[seed], (params, model_state))
+        return outputs_of(self.best_trainer, params, model_state, x)
 
-    def within_error(self, level: float = 0.95) -> list[int]:
-        """The trials that the seeds do not tell from the best one, which is not among them.
+    def predict_all(self, x: Tree) -> np.ndarray:
+        """What every member says of inputs x [k, …], with its best parameters: [n, seeds, k, …].
 
-            d_s = score[i, s] − score[best, s];   |mean d| ≤ t·std(d)/√seeds
+        Raises:
+            ValueError: the sweep did not keep all networks, or their outputs differ in shape.
+        """
+        return predict_all(self.models, x, self.scores.shape)
 
-        Seeds are shared by all configurations, so they are compared in pairs; trials with diverged seeds are
-        left out, and with one seed nothing is known of the error.
+    def networks(self, trial: int | None = None) -> tuple[Tree, Tree]:
+        """The best parameters and model states of a trial's runs; every leaf has a first axis of seeds.
 
         Arguments:
-            level: of confidence, two-sided, in (0, 1): t is Student's quantile, with seeds − 1 degrees of
-                freedom.
+            trial: by default the best one.
 
-        Example:
-            >>> scores = np.array([[0.9, 0.8, 0.85], [0.91, 0.78, 0.85], [0.5, 0.4, 0.45]])
-            >>> Results({"x": np.arange(3)}, scores, "accuracy", "max").within_error()
-            [1]
-
-        Source: Student 1908; Bouthillier et al. 2021 (paired seeds).
+        Raises:
+            ValueError: they were not kept.
         """
-        seeds = self.scores.shape[1]
-        if len(self) == 0 or seeds < 2:
-            return []
-        from scipy.stats import t  # a dependency of jax; dear to import
+        wanted = int(self.order[0]) if trial is None else trial
+        for group in self.models:
+            if wanted in group.trials:
+                return group.networks(wanted, self.scores.shape[1])
+        raise ValueError(
+            f"the networks of trial {wanted} were not kept: results.refit().predict(x), or "
+            'sweep(refit="train+validation"), or sweep(keep_params="best").'
+        )
 
-        compared = [int(i) for i in self._ranked() if self.finite[i].all()]
-        if len(compared) < 2:
-            return []
-        best, *others = compared
-        d = self.scores[others] - self.scores[best]
-        bound = t.ppf((1 + level) / 2, seeds - 1) * d.std(axis=1, ddof=1) / np.sqrt(seeds)
-        return [i for i, mean, most in zip(others, d.mean(axis=1), bound, strict=True) if abs(mean) <= most]
+    def within_error(self, level: float = 0.95) -> list[int]:
+        """The trials that the seeds do not tell from the best one; see `search.comparison`."""
+        return within_error(self, level)
 
     def epochs_trained(self, default: int = 0) -> np.ndarray:
         """The epochs that each trial was trained for, without those of the run it continued [n].
@@ -286,7 +288,7 @@ class Results:
 
     def top(self, k: int) -> list[dict[str, Any]]:
         """The k best (top-k), each as `best`; a run that goes on as another trial counts once."""
-        chosen = self._ranked()[: check_count("Results.top(k)", k, 1)]
+        chosen = self.ranked()[: check_count("Results.top(k)", k, 1)]
         return [{**self._config(i), self._score_name(): float(self.score_mean[i])} for i in chosen]
 
     def table(self, k: int = 10) -> str:
@@ -297,8 +299,8 @@ class Results:
         """
         own = own_names(self.columns, "sweep", ["rank", "trial"])
         lines = [[*own.values(), *self.columns, self._score_name()]]
-        for rank, i in enumerate(self._ranked()[: check_count("Results.table(k)", k, 1)]):
-            lines.append([str(rank + 1), str(i), *map(_show, self._config(i).values()), self._score(i)])
+        for rank, i in enumerate(self.ranked()[: check_count("Results.table(k)", k, 1)]):
+            lines.append([str(rank + 1), str(i), *map(show, self._config(i).values()), self._score(i)])
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
 
@@ -323,18 +325,11 @@ class Results:
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write `rows` to a CSV file with a header line."""
-        rows = self._records()
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
+        export.write_csv(self.rows(), path)
 
     def to_json(self, path: str | os.PathLike) -> None:
         """Write monitor, mode and `rows` to a JSON file; a score that is not finite is null."""
-        rows = [{name: _plain(value) for name, value in row.items()} for row in self.rows()]
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump({"monitor": self.monitor, "mode": self.mode, "rows": rows}, file, indent=2)
-            file.write("\n")
+        export.write_json({"monitor": self.monitor, "mode": self.mode}, self.rows(), path)
 
     def to_parquet(self, path: str | os.PathLike) -> None:
         """Write `rows` to a Parquet file, through polars or pandas.
@@ -342,32 +337,15 @@ class Results:
         Raises:
             ModuleNotFoundError: neither polars nor pandas with a Parquet engine can be imported.
         """
-        try:
-            frame = self.to_polars()
-        except ImportError:
-            try:
-                import pyarrow  # noqa: F401
-
-                self.to_pandas().to_parquet(path)
-            except ImportError as error:
-                raise ModuleNotFoundError(
-                    "Results.to_parquet() needs polars, or pandas and pyarrow, and neither is importable: "
-                    "pip install polars. to_csv() and to_json() need nothing."
-                ) from error
-        else:
-            frame.write_parquet(path)
+        export.write_parquet(self.rows(), path)
 
     def to_pandas(self) -> Any:
         """`rows` as a pandas DataFrame; values that are neither numbers nor text by name."""
-        import pandas
-
-        return pandas.DataFrame(self._records())
+        return export.to_pandas(self.rows())
 
     def to_polars(self) -> Any:
         """`rows` as a polars DataFrame; values that are neither numbers nor text by name."""
-        import polars
-
-        return polars.DataFrame(self._records())
+        return export.to_polars(self.rows())
 
     def to_optuna(self, storage: Any = None, study_name: str | None = None) -> Any:
         """An Optuna study of these trials; with `storage="sqlite:///sweep.db"` optuna-dashboard opens it."""
@@ -397,32 +375,11 @@ class Results:
             )
         return self.origin
 
-    def _epochs(self, trial: int) -> int:
-        """The epochs of a trial's whole run."""
-        epochs = reserved_columns(self).get("epochs")
-        return self.history[self.monitor].shape[2] if epochs is None else int(epochs[trial])
-
-    def _ranked(self) -> list[int]:
-        """`order` with each run once: trials of one line with equal hyperparameters are one run."""
-        if "parent" not in reserved_columns(self):
-            return self.order.tolist()
-        columns, seen, ranked = list(hyperparameters(self).values()), set(), []
-        for i in self.order.tolist():
-            run = (self.lineage(i)[0], *(str(column[i]) for column in columns))
-            if run not in seen:
-                seen.add(run)
-                ranked.append(i)
-        return ranked
-
     def _score(self, i: int) -> str:
         """A trial's score for people: mean ± standard deviation over seeds, and how many diverged."""
         spread = f" ± {self.score_std[i]:.2g}" if self.scores.shape[1] > 1 else ""
         lost = int((~self.finite[i]).sum())
         return f"{self.score_mean[i]:.4g}{spread}" + (f" ({lost} diverged)" if lost else "")
-
-    def _records(self) -> list[dict[str, Any]]:
-        """`rows` with names in place of functions."""
-        return [{n: v if _is_number(v) else _show(v) for n, v in row.items()} for row in self.rows()]
 
     def _score_name(self) -> str:
         """The monitor's name, unless a hyperparameter has it."""
@@ -437,18 +394,3 @@ def _as_written(value: Any) -> Any:
     if isinstance(value, np.floating):
         return float(str(value))  # NumPy's shortest decimal that rounds to this number
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON has it: numbers and strings as they are, null for what is not finite, names."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value if _is_number(value) or isinstance(value, str) else _show(value)
-
-
-def _show(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else getattr(value, "__name__", str(value))

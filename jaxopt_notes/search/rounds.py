@@ -24,6 +24,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.diagnosis import check_run, explain
 from jaxopt_notes.search.member import Runs
+from jaxopt_notes.search.models import TrainedGroup
 from jaxopt_notes.search.names import RESERVED, reserved_names
 from jaxopt_notes.search.segments import Curves, Members, Task, take, train_members
 from jaxopt_notes.search.spaces.choices import StaticChoice
@@ -261,6 +262,36 @@ class Rounds:
             costs = np.asarray(self.rule.told(self.rule.scores(curves).reshape(-1, seeds)))
             self.winners.offer(batch.first + rows, costs, state)
         return curves
+
+    def models(self, build: Callable) -> tuple[TrainedGroup, ...]:
+        """The networks that were kept, by structure, in the order of trials.
+
+        Arguments:
+            build: the function itself, which they keep alive.
+        """
+        kept = {} if self.winners is None else self.winners.kept
+        groups: dict[tuple, list[int]] = {}
+        for trial in sorted(kept):
+            static = self._static(trial)
+            groups.setdefault(tuple(static.items()), []).append(trial)
+        return tuple(self._models_of(build, dict(static), trials) for static, trials in groups.items())
+
+    def _models_of(self, build: Callable, static: dict[str, int], trials: list[int]) -> TrainedGroup:
+        kept = self.winners.kept  # type: ignore[union-attr]
+        rows = [_without(self._config(trial), static) for trial in trials]
+        configs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+        together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(kept[trial] for trial in trials))
+        runs = Runs(build, self.space, static, self.rule.monitor, 1)
+        return TrainedGroup(runs, np.asarray(trials), configs, together.params, together.model_state)
+
+    def _config(self, trial: int) -> Configs:
+        number, row = self.table.find(trial)
+        return {name: column[row] for name, column in self.table.rounds[number].configs.items()}
+
+    def _static(self, trial: int) -> dict[str, int]:
+        """The positions of a trial's static choices."""
+        config = self._config(trial)
+        return {name: int(config[name]) for name, axis in self.axes.items() if isinstance(axis, StaticChoice)}
 
     def _have_networks(self, number: int, batch: Round) -> bool:
         """Whether the folder has the networks that are to be kept of a round, and take them in."""

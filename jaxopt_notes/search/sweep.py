@@ -93,8 +93,9 @@ def sweep(
             quicker where few stop.
         refit: train the best configuration once more at the end, on "train" or on "train+validation"; see
             `Results.refit`. `results.refitted` is then the trained model, and `results.predict` its outputs.
-        keep_params: keep the networks of the "best" trial, of this many of the best, or of "all", in
-            `results.kept` and in the folder. `None` keeps none: histories and scores are enough to rank.
+        keep_params: keep the networks of the "best" trial, of this many of the best, or of "all", for
+            `Results.predict` and `predict_all`, and in the folder. `None` keeps none: scores
+            are enough to rank.
         keep_states: keep the whole state of every run in the folder, so that the same sweep with more epochs
             trains only those; without them runs begin anew.
         folder: keep what is finished there. A killed sweep that is started again with the same arguments
@@ -188,10 +189,11 @@ def sweep(
             keep_states,
         )  # fmt: skip
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
+        models = rounds.models(build)
     results = dataclasses.replace(
         _results(table, rounds.reports, rule, space),
         origin=Origin(build, parts, key, epochs),
-        kept={} if winners is None else dict(winners.kept),
+        models=models,
     )
     if refit is None:
         return results

@@ -5,6 +5,7 @@ again. With `keep_params` the networks of the best trials stay as well: `Winners
 is on its way, in memory, and in the folder if there is one.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.population.store import Store
 from jaxopt_notes.record import check_choice, check_count, replace
+from jaxopt_notes.search.names import reserved_columns
 from jaxopt_notes.training.evaluation import predict
 from jaxopt_notes.training.fit import FitResult, fit
 from jaxopt_notes.training.trainer import Trainer
@@ -40,10 +42,6 @@ class Networks(NamedTuple):
 
     params: Tree
     model_state: Tree
-
-    def of_seed(self, seed: int) -> "Networks":
-        """One of them."""
-        return jax.tree.map(lambda leaf: leaf[seed], self)
 
 
 class Winners:
@@ -144,9 +142,26 @@ def trained_again(
     return fit(replace(trainer, early_stopping=None), key, both, None, epochs, progress=progress)
 
 
-def outputs_of(trainer: Trainer, networks: Networks, x: Tree) -> Tree:
+def epochs_to_best(results: Any) -> int:
+    """After how many epochs the winner's runs were at their best: the mean over seeds, rounded up.
+
+    Where their scores are those of the last epoch, it is all that the runs had.
+    """
+    best = results.order[0]
+    epochs = reserved_columns(results).get("epochs")
+    curve = results.history[results.monitor][best]  # [seeds, epochs]
+    curve = curve if epochs is None else curve[:, : int(epochs[best])]
+    lost = -np.inf if results.mode == "max" else np.inf
+    curve = np.where(np.isfinite(curve), curve, lost)
+    if np.array_equal(results.scores[best], curve[:, -1]):
+        return curve.shape[1]
+    found = curve.argmax(axis=1) if results.mode == "max" else curve.argmin(axis=1)
+    return math.ceil(np.mean(found + 1))
+
+
+def outputs_of(trainer: Trainer, params: Tree, model_state: Tree, x: Tree) -> Tree:
     """The outputs of one network, without dropout."""
-    return _predict(trainer.model, networks.params, networks.model_state, x, trainer.eval_batch_size)
+    return _predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
 
 
 _predict = jax.jit(predict, static_argnums=4)

@@ -167,11 +167,9 @@ def test_every_optimizer_is_listed_with_defaults_and_formula(capsys):
     assert "adam(learning_rate" in out
     assert "θ ← θ − η·m̂ / (√(v̂ + eps_root) + eps)" in out
     assert main(["optimizers", "adam"]) == 0
-    assert [line.split("(")[0] for line in capsys.readouterr().out.splitlines() if line[:1].strip()] == [
-        "adam"
-    ]
+    assert capsys.readouterr().out.startswith("adam(learning_rate")
     assert main(["optimizers", "adan", "adma"]) == 2
-    assert "did you mean 'adam'" in capsys.readouterr().err
+    assert "optimizers is 'adma', expected one of" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import functools
+import shutil
 import subprocess
 import sys
 
@@ -102,12 +103,12 @@ def test_another_process_finds_the_same_texts():
 def test_comments_and_docstrings_of_the_library_are_no_difference(tmp_path):
     def of(text):
         (tmp_path / "module.py").write_text(text)
-        importlib.invalidate_caches()
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)  # it goes by seconds
         return fingerprint.of_sources(tmp_path)
 
-    code = '"""A module."""\n\ndef f(x):\n    """Twice."""\n    return 2 * x\n'
+    code = '"""A module."""\n\ndef f(x):\n    """Twice x."""\n    return 2 * x\n'
     first = of(code)
-    assert of(code.replace("Twice.", "Two times x.").replace("def", "# why not\n\ndef")) == first
+    assert of(code.replace("Twice x.", "Two times x.").replace("def", "# why not\n\ndef")) == first
     assert of(code.replace("2 * x", "3 * x")) != first
     assert of(code.replace("2 * x", "x * 2")) != first
     assert of(code.replace("f(x)", "f(x, y=1)")) != first

@@ -25,7 +25,7 @@ def build(h):
 
 def run(**options):
     return sweep(
-        build, SPACE, DATA, grid_search(2), seeds=2, epochs=8, key=jax.random.key(0), keep_models=True,
+        build, SPACE, DATA, grid_search(2), seeds=2, epochs=8, key=jax.random.key(0), keep_params="all",
         progress=False, **options,
     )  # fmt: skip
 
@@ -34,12 +34,12 @@ def run(**options):
 def test_every_member_predicts_as_well_as_its_score_says(tmp_path):
     """Of all structures and seeds; from a finished folder too; and what is chosen among them is better."""
     results = run(folder=tmp_path)
-    outputs = results.predict(DATA[1][0])
+    outputs = results.predict_all(DATA[1][0])
     assert outputs.shape == (4, 2, 10, 1)
     errors = np.mean((outputs - np.asarray(DATA[1][1])) ** 2, axis=(2, 3))
     np.testing.assert_allclose(errors, results.scores, rtol=1e-4)
     again = run(folder=tmp_path)
-    np.testing.assert_array_equal(again.predict(DATA[1][0]), outputs)
+    np.testing.assert_array_equal(again.predict_all(DATA[1][0]), outputs)
 
     library = outputs.reshape(8, 10, 1)
     chosen = greedy_selection(library, DATA[1][1], mean_squared_error, 10, of="outputs")
@@ -50,7 +50,5 @@ def test_every_member_predicts_as_well_as_its_score_says(tmp_path):
 
 def test_without_models_it_says_what_to_do():
     results = sweep(build, SPACE, DATA, random_search(1), epochs=1, key=jax.random.key(0), progress=False)
-    with pytest.raises(ValueError, match="keep_models=True"):
-        results.predict(X)
-    with pytest.raises(TypeError, match="keep_models"):
-        sweep(build, SPACE, DATA, random_search(1), key=jax.random.key(0), keep_models=1)
+    with pytest.raises(ValueError, match=r"0 trials of 1 have theirs: sweep\(…, keep_params=.all.\)"):
+        results.predict_all(X)

@@ -243,7 +243,7 @@ class Named(Constant):
 
 
 def test_results_say_where_else_to_look():
-    with pytest.raises(AttributeError, match=r"no attribute 'params': results keep .*results\.best_config"):
+    with pytest.raises(AttributeError, match=r"no attribute .params.: sweep\(keep_params=…\) keeps them"):
         _ = Results({}, np.ones((1, 1))).params
     with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
         _ = Results({}, np.ones((1, 1))).nonsense

@@ -29,18 +29,21 @@ def run(**options):
 
 def test_kept_networks_are_those_that_were_scored(tmp_path):
     results = run(keep_params=2, folder=tmp_path)
-    assert sorted(results.kept) == sorted(results.order[:2].tolist())
-    for trial, networks in results.kept.items():
-        kernel, bias = (np.asarray(networks.params[name], np.float64) for name in ("kernel", "bias"))
+    for trial in results.order[:2]:
+        params, _ = results.networks(trial)
+        kernel, bias = (np.asarray(params[name], np.float64) for name in ("kernel", "bias"))
         errors = (np.einsum("ni,sij->snj", X[32:], kernel) + bias[:, None] - Y[32:]) ** 2
         np.testing.assert_allclose(errors.mean(axis=(1, 2)), results.scores[trial], rtol=1e-4)
     best = results.order[0]
     seed = results.scores[best].argmin()
-    expected = X @ results.kept[best].params["kernel"][seed] + results.kept[best].params["bias"][seed]
+    params, _ = results.networks()
+    expected = X @ params["kernel"][seed] + params["bias"][seed]
     np.testing.assert_allclose(results.predict(jnp.asarray(X)), expected, rtol=1e-5, atol=1e-6)
     again = run(keep_params=2, folder=tmp_path)
     assert again.reports == ()
-    jax.tree.map(np.testing.assert_array_equal, again.kept, results.kept)
+    jax.tree.map(np.testing.assert_array_equal, again.networks(), results.networks())
+    with pytest.raises(ValueError, match=r"networks of trial \d were not kept"):
+        results.networks(results.order[2])
 
 
 def test_the_winner_is_trained_once_more_on_all_data():
