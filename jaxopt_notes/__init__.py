@@ -34,8 +34,8 @@ What is at the top? Every public function of `data`, `initializers`, `layers`, `
 and two classes, `Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a
 schedule) is in its subpackage only; but `normal` and `uniform` are the distributions to search over. Records
 and other classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of `activations`,
-`ensembles`, `interop`, `plots`, `problems`, `projections` and `studies` keep the subpackage's name in front.
-Everything loads when it is first used, so that the import itself costs next to nothing.
+`ensembles`, `interop`, `plots`, `problems`, `projections`, `studies` and `transfer` keep the subpackage's
+name in front. Everything loads when it is first used, so that the import itself costs next to nothing.
 """
 
 import importlib
@@ -44,7 +44,7 @@ from typing import TYPE_CHECKING, Any
 from jaxopt_notes.record import record, replace, static
 
 if TYPE_CHECKING:  # for editors and type checkers, which cannot see what `__getattr__` finds
-    from jaxopt_notes import activations, ensembles, interop, plots, problems, projections, studies
+    from jaxopt_notes import activations, ensembles, interop, plots, problems, projections, studies, transfer
     from jaxopt_notes.initializers import *
     from jaxopt_notes.schedules import *
     from jaxopt_notes.metrics import *
@@ -69,7 +69,16 @@ _FLAT = (
     "norms", "masks", "metrics", "sparsity", "losses", "penalties", "data", "schedules", "layers", "models",
     "initializers", "optimizers", "training", "population", "search",
 )  # fmt: skip
-_NAMESPACES = ("activations", "ensembles", "interop", "plots", "problems", "projections", "studies")
+_NAMESPACES = (
+    "activations",
+    "ensembles",
+    "interop",
+    "plots",
+    "problems",
+    "projections",
+    "studies",
+    "transfer",
+)
 _CLASSES = ("SealedTestSet", "Trainer")  # at the top like functions: nothing else makes them
 # Names of two subpackages: where the one at the top is from, or `None` if neither is there.
 _AMBIGUOUS = {"constant": None, "normal": "search", "uniform": "search"}

@@ -45,6 +45,7 @@ from jaxopt_notes.penalties.jacobian import *
 from jaxopt_notes.penalties.l0 import *
 from jaxopt_notes.penalties.l1 import *
 from jaxopt_notes.penalties.l2 import *
+from jaxopt_notes.penalties.l2_sp import *
 from jaxopt_notes.penalties.lambda_from_decay import *
 from jaxopt_notes.penalties.lp_norm import *
 from jaxopt_notes.penalties.orthogonality import *
@@ -53,8 +54,8 @@ from jaxopt_notes.penalties.strength_for_radius import *
 from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 
-PENALTIES = {
-    name: make for name, make in _returning(globals(), "__call__").items() if name != "add_penalties"
-}
+PENALTIES = _returning(globals(), "__call__")
+for _name in ("add_penalties", "l2_sp"):  # made of others, or of parameters
+    del PENALTIES[_name]
 
 __all__ = ["PENALTIES", *_public_names(__name__, globals())]

@@ -14,6 +14,7 @@ from jaxopt_notes.data.batches import epoch_batches, take
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.early_stopping.score import watched, worst
 from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
@@ -66,7 +67,7 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     names = ["loss", "valid_loss", *(f"valid_{name}" for name in metrics_of(trainer))]
     zero = jnp.zeros((), jnp.int32)
     return TrainState(
-        learner=Learner(params, model_state, trainer.guarded_optimizer().init(params)),
+        learner=Learner(params, model_state, trainer.guarded_optimizer().init(trainer.moving(params))),
         key=run_key, epoch=zero, step=zero,
         metrics={**dict.fromkeys(names, as_hyperparameter(0.0)), "skipped": zero},
         stopping=rule.init(), stopped=jnp.array(False),
@@ -103,7 +104,9 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
         return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), None
 
     (learner, total), _ = lax.scan(step, (state.learner, as_hyperparameter(0.0)), (indices, weights, *keys))
-    params = evaluation_params(trainer.guarded_optimizer(), learner.params, learner.opt_state)
+    moving = trainer.moving(learner.params)
+    moving = evaluation_params(trainer.guarded_optimizer(), moving, learner.opt_state)
+    params = merge(moving, learner.params)
 
     whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
     metrics = {**state.metrics, "loss": safe_divide(total, jnp.asarray(whole, total.dtype))}

@@ -5,6 +5,9 @@ names: `value`, the objective at the parameters; `grad`, its gradient; `value_fn
 of the parameters, with this batch and this draw of noise. Optimizers that ignore them pay nothing.
 If the optimizer holds a loss scale, what is differentiated is the objective times that scale.
 
+Leaves that are not `trainable` are constants to the step: nothing is differentiated by them, and where no
+layer below them is trained either the backward pass ends there. The optimizer never sees them.
+
 Examples of weight 0 only fill a batch: they have no part in the loss, and layers whose statistics are of the
 whole batch, and augmentations that mix examples, are told to leave them out (`mask_batch`).
 """
@@ -18,6 +21,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.batch_mask import mask_batch
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.optimizers.wrappers.loss_scaling import scale_loss
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 
@@ -89,7 +93,8 @@ def train_step(
     model = mask_batch(trainer.model, weights != 0)
     of_model = hasattr(trainer.penalty, "apply")  # a penalty that runs the model itself
 
-    def objective(params: Tree) -> tuple:
+    def objective(moving: Tree) -> tuple:
+        params = merge(moving, learner.params)
         if of_model:
             outputs, model_state, penalty = trainer.penalty.apply(
                 model, params, learner.model_state, x, y, weights, key=key
@@ -109,14 +114,15 @@ def train_step(
 
     optimizer = trainer.guarded_optimizer()
 
-    def scaled(params: Tree) -> tuple:
-        value, (loss, model_state) = objective(params)
+    def scaled(moving: Tree) -> tuple:
+        value, (loss, model_state) = objective(moving)
         return scale_loss(optimizer, value, learner.opt_state), (value, loss, model_state)
 
-    grads, (value, loss, model_state) = jax.grad(scaled, has_aux=True)(learner.params)
+    moving = trainer.moving(learner.params)
+    grads, (value, loss, model_state) = jax.grad(scaled, has_aux=True)(moving)
     updates, opt_state = optimizer.update(
-        grads, learner.opt_state, learner.params,
-        value=value, grad=grads, value_fn=lambda params: objective(params)[0],
+        grads, learner.opt_state, moving,
+        value=value, grad=grads, value_fn=lambda moving: objective(moving)[0],
     )  # fmt: skip
     if isinstance(optimizer, SkipNonfinite):
         model_state = select(opt_state.last_finite, model_state, learner.model_state)

@@ -21,6 +21,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.control_flow import apply_if
+from jaxopt_notes.dtypes import is_none
+from jaxopt_notes.masks import as_mask, read_mask
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite, skip_nonfinite
@@ -60,6 +62,9 @@ class Trainer:
         eval_batch_size: examples evaluated at once at most, static; it bounds the memory.
         skip_nonfinite: whether a step whose gradient is not finite changes nothing and is counted,
             static.
+        trainable: which parameters are trained, static: a function from the parameters to a tree of bools,
+            or such a tree, in which one bool may stand for a whole layer; `None` for all. The others are
+            frozen: no gradient of theirs is computed, and the optimizer holds no state for them.
 
     Returns:
         A `Trainer` record. Functions in it are made fit to be leaves; `init` validates.
@@ -91,6 +96,7 @@ class Trainer:
     batch_size: int = static(default=32)
     eval_batch_size: int = static(default=1024)
     skip_nonfinite: bool = static(default=True)
+    trainable: Any = static(default=None)
 
     def __post_init__(self) -> None:
         # JAX rebuilds records with placeholders: what is recognized becomes a pytree, nothing is refused.
@@ -99,6 +105,7 @@ class Trainer:
             put(name, as_leaf(getattr(self, name)))
         if isinstance(self.metric, dict):
             put("metric", {name: as_leaf(metric) for name, metric in self.metric.items()})
+        put("trainable", as_mask(self.trainable))
         if hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update"):
             put("optimizer", as_transform(self.optimizer))
         if hasattr(self.model, "apply") and jax.tree_util.all_leaves([self.model]):
@@ -143,6 +150,13 @@ class Trainer:
         """The optimizer that runs: inside `skip_nonfinite`, unless that is switched off."""
         guard = self.skip_nonfinite and not isinstance(self.optimizer, SkipNonfinite)
         return skip_nonfinite(self.optimizer) if guard else self.optimizer
+
+    def moving(self, params: Any) -> Any:
+        """The parameters that are trained, `None` in place of the others."""
+        if self.trainable is None:
+            return params
+        keep = read_mask(self.trainable, params)
+        return jax.tree.map(lambda leaf, own: leaf if own else None, params, keep, is_leaf=is_none)
 
     def stopping_rule(self) -> Any:
         """The rule that runs: without early stopping one that never stops and keeps the best."""
