@@ -21,12 +21,22 @@ from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
 from jaxopt_notes.training.step import Learner, select, train_step
 
 
+class Partial(NamedTuple):
+    """An epoch that is not finished, of batches that come one by one (`fit` with an iterator)."""
+
+    loss: jax.Array  # summed over examples
+    weight: jax.Array  # how many there were
+    position: jax.Array  # steps since the epoch began
+    skipped: jax.Array  # what the guard had counted when it began
+
+
 class TrainState(NamedTuple):
     """A run at the end of an epoch: what trains, where it is, and the best that it has seen.
 
     `metrics` are those of the last epoch, by name; what has not been measured yet is 0. `best_params` are
     the ones to evaluate with: those after `best_epoch` epochs (0: the initial ones; `best_score` is then
-    the worst finite number). With `stopped` set nothing changes any more.
+    the worst finite number). With `stopped` set nothing changes any more. `partial` is for runs on batches
+    from outside, which may stand in the middle of an epoch.
 
     Example:
         >>> from jaxopt_notes.layers.dense import dense
@@ -51,6 +61,7 @@ class TrainState(NamedTuple):
     best_model_state: Tree
     best_score: jax.Array
     best_epoch: jax.Array
+    partial: Any = ()
 
     @property
     def params(self) -> Tree:
@@ -104,14 +115,38 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
         return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), None
 
     (learner, total), _ = lax.scan(step, (state.learner, as_hyperparameter(0.0)), (indices, weights, *keys))
+    whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
+    loss = safe_divide(total, jnp.asarray(whole, total.dtype))
+    after = state._replace(learner=learner, step=state.step + steps)
+    return end_epoch(trainer, valid_data, after, loss, skipped_steps(trainer, state.learner))
+
+
+def skipped_steps(trainer: Any, learner: Learner) -> jax.Array:
+    """How many steps a guarded optimizer has not taken so far; 0 if nothing counts them."""
+    guarded = isinstance(trainer.guarded_optimizer(), SkipNonfinite)
+    return learner.opt_state.skipped if guarded else jnp.zeros((), jnp.int32)
+
+
+def end_epoch(trainer: Any, valid_data: Any, state: TrainState, loss: Any, skipped: jax.Array) -> TrainState:
+    """Validate, keep the best, and hear what early stopping says.
+
+    Arguments:
+        trainer: a `Trainer`.
+        valid_data: (x, y), (x, y, weights) or `None`.
+        state: the run, its learner that of the last step.
+        loss: the mean over the epoch's examples.
+        skipped: how many steps had been skipped before the epoch.
+
+    Returns:
+        The run at the end of the epoch.
+    """
+    learner = state.learner
     moving = trainer.moving(learner.params)
     moving = evaluation_params(trainer.guarded_optimizer(), moving, learner.opt_state)
     params = merge(moving, learner.params)
-
-    whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
-    metrics = {**state.metrics, "loss": safe_divide(total, jnp.asarray(whole, total.dtype))}
+    metrics = {**state.metrics, "loss": loss}
     if isinstance(trainer.guarded_optimizer(), SkipNonfinite):
-        metrics["skipped"] = learner.opt_state.skipped - state.learner.opt_state.skipped
+        metrics["skipped"] = learner.opt_state.skipped - skipped
     if valid_data is not None:
         x, y, *own = valid_data
         scores = evaluate(trainer, params, learner.model_state, (x, y), *own)
@@ -121,12 +156,13 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     epoch = state.epoch + 1
     return TrainState(
         learner=learner,
-        key=state.key, epoch=epoch, step=state.step + steps, metrics=metrics,
+        key=state.key, epoch=epoch, step=state.step, metrics=metrics,
         stopping=stopping, stopped=state.stopped | stop,
         best_params=select(improved, params, state.best_params),
         best_model_state=select(improved, learner.model_state, state.best_model_state),
         best_score=jnp.where(improved, score, state.best_score),
         best_epoch=jnp.where(improved, epoch, state.best_epoch),
+        partial=jax.tree.map(jnp.zeros_like, state.partial),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ its state is passed back.
 """
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import evaluate, predict
+from jaxopt_notes.training.stream import Stream, is_stream
 from jaxopt_notes.training.trainer import Trainer
 
 Callback = Callable[[TrainState, dict[str, np.ndarray]], Any]
@@ -79,7 +81,7 @@ _evaluate = jax.jit(evaluate)
 def fit(
     trainer: Trainer,
     key: jax.Array,
-    train_data: tuple,
+    train_data: Any,
     valid_data: tuple | None = None,
     epochs: int = 20,
     *,
@@ -87,13 +89,17 @@ def fit(
     callback: Callback | None = None,
     state: TrainState | None = None,
     epochs_per_call: int = 1,
+    steps_per_epoch: int | None = None,
+    steps_per_call: int | None = None,
 ) -> FitResult:
     """Train one model.
 
     Arguments:
         trainer: the run.
         key: a typed random key; unused if `state` is given, which has its own.
-        train_data: (x, y), or (x, y, weights), as for `Trainer.init`.
+        train_data: (x, y), or (x, y, weights), as for `Trainer.init`; or where such batches come from:
+            an iterable (a loader of torch or grain, a list of batches), begun anew for each epoch; a function
+            from the number of the epoch to an iterable; an iterator, taken as it stands and never begun anew.
         valid_data: (x, y) to select the best parameters by, or `None`: the last are the best.
         epochs: how many more at most; early stopping may end the run before.
         progress: whether to show a bar (needs tqdm); by default if tqdm is installed and the error
@@ -101,10 +107,18 @@ def fit(
         callback: called as `callback(state, history)` after each call of `advance` with the history
             so far; a true result ends the run.
         state: of an earlier fit, to go on from.
-        epochs_per_call: epochs between two looks from the host, at most.
+        epochs_per_call: epochs between two looks from the host, at most; of batches from outside always one.
+        steps_per_epoch: of batches from outside: where an epoch ends, if not where they do.
+        steps_per_call: of batches from outside: steps between two calls of `callback`, by default an epoch.
 
     Returns:
         A `FitResult`. After a KeyboardInterrupt it holds the calls that were finished.
+
+    Batches from outside may be more than the memory holds, and arrays of any library that NumPy reads. While
+    a step runs, the next batch is read and put on the device; `Trainer.batch_size` is not used, and smaller
+    batches are filled up with examples of weight 0. Their order is theirs. A `state` from the middle of an
+    epoch goes on there, bit for bit: what is begun anew is read again up to that batch; an iterator must
+    stand there already, so save `iterator.get_state()` of grain beside the state, and set it before going on.
 
     Raises:
         TypeError, ValueError: see `Trainer.init` and `Trainer.advance`. ImportError: progress=True
@@ -134,16 +148,38 @@ def fit(
         )
     epochs = check_count("fit(epochs)", epochs)
     epochs_per_call = check_count("fit(epochs_per_call)", epochs_per_call, 1)
+    stream = None
+    if is_stream(train_data):
+        stream = Stream(train_data, steps_per_epoch, steps_per_call)
+    elif steps_per_epoch is not None or steps_per_call is not None:
+        raise ValueError(
+            "fit(steps_per_epoch, steps_per_call) are for an iterator of batches, but train_data is (x, y): "
+            "leave them out; Trainer(batch_size) and epochs_per_call are what arrays take."
+        )
     # Everything is put where it is needed once, by name: under `jax_transfer_guard` nothing else moves.
-    trainer, train_data, valid_data = jax.device_put((trainer, train_data, valid_data))
-    state = trainer.init(key, train_data) if state is None else state
+    trainer, valid_data = jax.device_put((trainer, valid_data))
+    if stream:
+        state = stream.start(trainer, key, state)
+    else:
+        train_data = jax.device_put(train_data)
+        state = trainer.init(key, train_data) if state is None else state
     history: dict[str, np.ndarray] = {}
     left = epochs
     bar = _bar(epochs, progress)
     try:
         while left and not jax.device_get(state.stopped):
-            size = min(left, epochs_per_call)
-            advanced, rows = trainer.advance(state, train_data, valid_data, size)
+            if stream:
+                advanced, rows = stream.advance(trainer, state, valid_data)
+                if rows is None:
+                    warnings.warn(
+                        f"fit(train_data) is an iterator that has ended after {int(state.epoch)} epochs, "
+                        f"{left} fewer than asked for: pass an iterable, or a function of the epoch.",
+                        stacklevel=2,
+                    )
+                    break
+            else:
+                size = min(left, epochs_per_call)
+                advanced, rows = trainer.advance(state, train_data, valid_data, size)
             before, after, found = jax.device_get((state.epoch, advanced.epoch, rows))
             ran = int(after) - int(before)
             new = {name: values[:ran] for name, values in found.items()}
@@ -151,7 +187,8 @@ def fit(
             state, history = advanced, longer  # an interrupt finds both old or both new
             left -= ran
             bar.update(ran)
-            bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in new.items()})
+            if ran:
+                bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in new.items()})
             if callback is not None and callback(state, history):
                 break
     except KeyboardInterrupt:
