@@ -135,8 +135,8 @@ def dense(
 
     Source: Goodfellow, Bengio & Courville 2016, section 6.1.
 
-    Elsewhere: Flax's `Dense` has the same names, shapes and default initializer; torch's `Linear`
-    keeps the kernel transposed, [O, I].
+    Elsewhere: Flax's `Dense` has the same names and shapes, and draws kernels of the same variance from a
+    truncated normal; torch's `Linear` keeps the kernel transposed, [O, I].
     """
     features = check_count("dense(features)", features, 1)
     return Dense(
