@@ -12,6 +12,7 @@ from jaxopt_notes.penalties import (
     l0_norm,
     l1,
     l2,
+    l2_sp,
     largest_singular_value,
     orthogonality_penalty,
     spectral_penalty,
@@ -117,3 +118,19 @@ def test_the_conventions_by_an_argument():
         np.testing.assert_allclose(slope, gradient, rtol=1e-14)
     np.testing.assert_allclose(found[1], strength * np.eye(4), atol=1e-14)
     np.testing.assert_allclose(found[2], -strength / (2 * m**2) * squares, rtol=1e-14)
+
+
+@pytest.mark.usefixtures("x64")
+def test_l2_sp_pulls_to_the_start_and_what_is_new_to_zero():
+    before, now = KERNEL
+    start = {"body": {"kernel": jnp.asarray(before), "bias": jnp.ones(4)}, "head": {"kernel": None}}
+    params = {
+        "body": {"kernel": jnp.asarray(now), "bias": jnp.zeros(4)},
+        "head": {"kernel": jnp.asarray(now.T)},
+    }
+    value, slope = jax.jit(jax.value_and_grad(l2_sp(start, 0.3, 0.7)))(params)
+    away = now - before
+    np.testing.assert_allclose(value, 0.15 * (away**2).sum() + 0.35 * (now**2).sum(), rtol=1e-12)
+    np.testing.assert_allclose(slope["body"]["kernel"], 0.3 * away, rtol=1e-12)
+    np.testing.assert_allclose(slope["head"]["kernel"], 0.7 * now.T, rtol=1e-12)
+    assert not slope["body"]["bias"].any()

@@ -109,8 +109,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "snapshots-growing": call(adam(0.1), decay_steps=1.3, number=2, t_mul=1.4),
         "projected": call(adam(0.1), max_norm=1.0),
         "projected-all": call(adam(0.1), project_l2_ball, None, radius=2.0),
-        "proximal": call(adam(0.1), l1(0.3), 0.1),
-        "pruned-half": call(adam(0.1), {"kernel": np.array([[True, False], [True, True]]), "bias": None}),
+        "proximal": call(adam(0.1), l1(0.3), learning_rate=0.1),
         "hypergradient-multiplicative": call(adam(0.1), hyper_learning_rate=0.05, rule="multiplicative"),
     },
     # Undamped, Newton's method is at the bottom of the bowl in one step, and nothing depends on its numbers.
