@@ -15,8 +15,10 @@ pairs, and all of it runs on the device, under `jit`, `vmap` and `scan`. The one
 
 from jaxopt_notes.data.augmentation import *
 from jaxopt_notes.data.augmentation import __all__ as _augmentation
+from jaxopt_notes.data.balanced_batches import balanced_batches
 from jaxopt_notes.data.batches import Batches, epoch_batches, shuffled_indices, take
 from jaxopt_notes.data.bootstrap import Bootstrap, bootstrap
+from jaxopt_notes.data.class_weights import class_weights
 from jaxopt_notes.data.datasets import digits, mnist
 from jaxopt_notes.data.folds import (
     Folds,
@@ -30,6 +32,7 @@ from jaxopt_notes.data.leakage import LeakageReport, assert_disjoint, leakage_re
 from jaxopt_notes.data.preprocessing import *
 from jaxopt_notes.data.preprocessing import __all__ as _preprocessing
 from jaxopt_notes.data.sealed import SealedTestSet
+from jaxopt_notes.data.smote import smote, synthetic_samples
 from jaxopt_notes.data.splits import Split, grouped_split, split, time_ordered_split
 
 DATASETS = {"digits": digits, "mnist": mnist}
@@ -45,7 +48,9 @@ __all__ = [
     "SealedTestSet",
     "Split",
     "assert_disjoint",
+    "balanced_batches",
     "bootstrap",
+    "class_weights",
     "digits",
     "epoch_batches",
     "grouped_kfold_indices",
@@ -56,7 +61,9 @@ __all__ = [
     "mnist",
     "repeated_kfold_indices",
     "shuffled_indices",
+    "smote",
     "split",
+    "synthetic_samples",
     "take",
     "time_ordered_split",
     "time_series_indices",

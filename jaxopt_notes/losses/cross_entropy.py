@@ -26,10 +26,12 @@ __all__ = ["sequence_cross_entropy", "sigmoid_binary_cross_entropy", "softmax_cr
 _SMOOTHING = "0 switches smoothing off, the usual value is 0.1"
 
 
-def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number = 0.0) -> jax.Array:
+def softmax_cross_entropy(
+    outputs: Any, targets: Any, *, label_smoothing: Number = 0.0, class_weights: Any = None
+) -> jax.Array:
     """Cross-entropy between the softmax of logits and classes.
 
-        q = (1 − s)·p + s/C          ℓ = −Σ_c q_c · log softmax(o)_c
+        q = (1 − s)·p + s/C          ℓ = −Σ_c w_c · q_c · log softmax(o)_c
 
     Arguments:
         outputs: logits o, [B, C] or [B, …, C].
@@ -37,12 +39,13 @@ def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number
             outside [0, C) has the loss 0.
         label_smoothing: s in [0, 1], the part of the probability that is spread over all C classes.
             A leaf of `jax.tree_util.Partial(softmax_cross_entropy, label_smoothing=…)`.
+        class_weights: w [C], what each class counts, ≥ 0, as from `data.class_weights`; `None` for all alike.
 
     Returns:
         [B, …], one value per prediction, in the dtype of the outputs.
 
     Raises:
-        ValueError: targets of neither shape, or s outside its interval.
+        ValueError: targets of neither shape, class weights not [C], or s outside its interval.
         TypeError: labels that are not integers.
 
     Example:
@@ -51,7 +54,8 @@ def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number
 
     Source: label smoothing: Szegedy et al. 2016, section 7.
 
-    Elsewhere: torch's `cross_entropy` has the same label smoothing and puts the class axis second;
+    Elsewhere: torch's `cross_entropy` has the same label smoothing and class weights (but its mean divides by
+    Σ w, as ours does with weights of examples) and puts the class axis second;
     it refuses labels out of range, except `ignore_index`. optax has two functions, one for each kind
     of target; the one for integers gives NaN for labels beyond C and counts negative ones from the end.
     """
@@ -65,7 +69,19 @@ def softmax_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number
     log_p = log_softmax(logits)
     # A logit of −inf rules a class out; where it has no probability it costs nothing.
     log_p = jnp.where((q == 0) & jnp.isneginf(log_p), 0, log_p)
+    if class_weights is not None:
+        q = q * _class_weights(class_weights, q)
     return as_outputs(jnp.sum(q * -log_p, axis=-1), outputs)
+
+
+def _class_weights(weights: Any, q: jax.Array) -> jax.Array:
+    weights = jnp.asarray(weights)
+    if weights.shape != q.shape[-1:]:
+        raise ValueError(
+            f"softmax_cross_entropy(class_weights) has shape {weights.shape}, expected {q.shape[-1:]}, one "
+            f"number for each class: of weights of examples take the weighted mean of the loss."
+        )
+    return weights.astype(q.dtype).reshape((1,) * (q.ndim - 1) + weights.shape)
 
 
 def _probabilities(where: str, logits: jax.Array, targets: Any) -> jax.Array:
