@@ -34,8 +34,9 @@ What is at the top? Every public function of `data`, `initializers`, `layers`, `
 and two classes, `Trainer` and `SealedTestSet`. A name that two of them have (`constant`, an initializer and a
 schedule) is in its subpackage only; but `normal` and `uniform` are the distributions to search over. Records
 and other classes (`jn.optimizers.Adam`), registries (`jn.optimizers.OPTIMIZERS`), and all of `activations`,
-`ensembles`, `interop`, `plots`, `problems`, `projections`, `studies` and `transfer` keep the subpackage's
-name in front. Everything loads when it is first used, so that the import itself costs next to nothing.
+`diagnostics`, `ensembles`, `interop`, `plots`, `problems`, `projections`, `studies` and `transfer` keep the
+subpackage's name in front. Everything loads when it is first used, so that the import itself costs next to
+nothing.
 """
 
 import importlib
@@ -44,7 +45,8 @@ from typing import TYPE_CHECKING, Any
 from jaxopt_notes.record import record, replace, static
 
 if TYPE_CHECKING:  # for editors and type checkers, which cannot see what `__getattr__` finds
-    from jaxopt_notes import activations, ensembles, interop, plots, problems, projections, studies, transfer
+    from jaxopt_notes import activations, diagnostics, ensembles, interop, plots, problems, projections
+    from jaxopt_notes import studies, transfer
     from jaxopt_notes.initializers import *
     from jaxopt_notes.schedules import *
     from jaxopt_notes.metrics import *
@@ -71,6 +73,7 @@ _FLAT = (
 )  # fmt: skip
 _NAMESPACES = (
     "activations",
+    "diagnostics",
     "ensembles",
     "interop",
     "plots",

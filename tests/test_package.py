@@ -38,7 +38,7 @@ IMPORT_LAYERS = (
     {"optimizers", "data", "problems"},
     {"models"},
     {"training"},
-    {"search", "ensembles", "transfer"},
+    {"search", "ensembles", "transfer", "diagnostics"},
     {"studies", "plots", "interop"},
     {"__init__"},
     {"cli"},

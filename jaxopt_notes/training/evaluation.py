@@ -57,8 +57,8 @@ def evaluate(
     Arguments:
         trainer: gives the model, loss, metrics and chunk size.
         params, model_state: those of the model.
-        data: (x, y), n examples.
-        weights: [n], what each example counts, 0 for none; `None` weights all alike.
+        data: (x, y), n examples, or (x, y, weights).
+        weights: [n], what each example counts, 0 for none; by default those of the data, or all alike.
 
     Returns:
         {"loss": …, "accuracy": …}, all others under the metrics' names ("loss_metric" for one called `loss`).
@@ -76,7 +76,8 @@ def evaluate(
         >>> sorted(evaluate(trainer, {"kernel": jnp.zeros((2, 1)), "bias": jnp.zeros(1)}, (), data).items())
         [('loss', Array(1., dtype=float32)), ('mean_squared_error', Array(1., dtype=float32))]
     """
-    x, y = data
+    x, y, *own = data
+    weights = own[0] if own and weights is None else weights
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
     scores = {"loss": empirical_risk(trainer.loss, outputs, y, weights)}
     scores |= {name: score(metric, outputs, y, weights) for name, metric in metrics_of(trainer).items()}

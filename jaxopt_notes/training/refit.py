@@ -125,7 +125,7 @@ def continue_on_all(
     state = trainer.init(key, everything)
     _, _, stop = trainer.stopping_rule().update(state.stopping, start)
     state = state._replace(
-        learner=Learner(params, model_state, trainer.guarded_optimizer().init(params)),
+        learner=Learner(params, model_state, trainer.guarded_optimizer().init(trainer.moving(params))),
         best_params=params, best_model_state=model_state,
         best_score=jnp.full_like(state.best_score, start), stopping=jnp.full_like(state.stopping, start),
         stopped=stop,

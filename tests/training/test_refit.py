@@ -93,6 +93,21 @@ def test_what_is_low_enough_already_is_left_as_it_is(key):
     jax.tree.map(np.testing.assert_array_equal, further.params, first.params)
 
 
+@pytest.mark.full
+def test_what_is_frozen_and_what_has_no_weight_stay_out(key):
+    train, valid = problem()
+    frozen = trainer(trainable={"w": True, "b": False}, early_stopping=patience(2))
+    first = fit(frozen, key, train, valid, epochs=12)
+    again = continue_on_all(first, key, train, valid, epochs=3)
+    assert again.params["b"] == 0
+    assert (again.params["w"] != first.params["w"]).all()
+    weighted = [(*data, np.ones(len(data[1]), np.float32)) for data in (train, valid)]
+    odd = [np.concatenate([of, 9 + of]) for of in weighted[0]]
+    odd[2][8:] = 0
+    same = continue_on_all(first, key, tuple(odd), weighted[1], epochs=3)
+    np.testing.assert_allclose(same.params["w"], again.params["w"], rtol=1e-5)
+
+
 def test_errors_say_what_is_wrong(key):
     train, valid = problem()
     with pytest.raises(ValueError, match=r"refit_on_all\(best_epoch\) is 0, .* no epoch was better"):

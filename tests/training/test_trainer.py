@@ -419,7 +419,7 @@ def test_several_metrics_are_exact_whatever_the_evaluation_batches(key):
         trainer = make(metric=metrics, eval_batch_size=size, early_stopping=rule)
         state, history = run(trainer, key, (x, labels), (x, labels), epochs=6)
         outputs = predict(trainer.model, state.params, (), x)
-        return state, history, outputs, evaluate(trainer, state.params, (), (x, labels), weights)
+        return state, history, outputs, evaluate(trainer, state.params, (), (x, labels, weights))
 
     weights = np.arange(23) % 3
     state, history, o, weighted = jax.device_get(results(1024, weights))

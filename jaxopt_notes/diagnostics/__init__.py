@@ -1,0 +1,20 @@
+"""Diagnostics: what is wrong with a model, in numbers: bias or variance, too few data or too little capacity.
+
+bias_variance(predictor, datasets, truth)          what repeated training sets say of a method
+diagnose_fit(train_error, valid_error)             which of four cases a run is, and what to do
+learning_curve(trainer, key, train, valid, sizes)  whether more data will help
+capacity_curve(build, capacities, key, …)          whether a larger or a smaller model will
+no_free_lunch(learner, train_points)               why none of this is true of all problems at once
+"""
+
+# ruff: noqa: F403
+
+# One line for each file of diagnostics: the names in its `__all__` are public.
+from jaxopt_notes.diagnostics.bias_variance import *
+from jaxopt_notes.diagnostics.capacity_curve import *
+from jaxopt_notes.diagnostics.diagnose_fit import *
+from jaxopt_notes.diagnostics.learning_curve import *
+from jaxopt_notes.diagnostics.no_free_lunch import *
+from jaxopt_notes.registry import public_names as _public_names
+
+__all__ = [*_public_names(__name__, globals())]
