@@ -34,6 +34,7 @@ from jaxopt_notes.layers.locally_connected import *
 from jaxopt_notes.layers.lstm import *
 from jaxopt_notes.layers.max_unpool import *
 from jaxopt_notes.layers.maxout import *
+from jaxopt_notes.layers.mixed_precision import *
 from jaxopt_notes.layers.mlp import *
 from jaxopt_notes.layers.monte_carlo import *
 from jaxopt_notes.layers.noise import *

@@ -189,6 +189,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "branch": call(dense(2), tanh, dropout(0.4)),
         "branch-sum": call(dense(3), tanh, merge="sum"),
         "parallel": call(dense(2), serial(tanh, dropout(0.4)), merge="concatenate"),
+        "mixed_precision": call(serial(dense(2), batch_norm()), "float64"),
         "remat": call(serial(dense(2), dropout(0.4), batch_norm())),
         "repeat": call(serial(dense(3), dropout(0.4), batch_norm()), 2),
         "residual": call(serial(dense(2), dropout(0.4)), dense(2)),
