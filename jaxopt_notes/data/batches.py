@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count
 
@@ -119,7 +120,8 @@ def take(data: Tree, indices: Any) -> Tree:
     """The samples at `indices`, from every array of the data.
 
     Arguments:
-        data: a pair `(x, y)`, or any tree of arrays with a common leading axis.
+        data: a pair `(x, y)`, or any tree of arrays, or of `Selected` rows of arrays, with a common leading
+            axis.
         indices: integers of any shape, which replaces the leading axis.
 
     Example:
@@ -127,4 +129,8 @@ def take(data: Tree, indices: Any) -> Tree:
         >>> y
         Array([2, 0], dtype=int32)
     """
-    return jax.tree.map(lambda array: jnp.asarray(array)[indices], data)
+
+    def samples(part: Any) -> Tree:
+        return part[indices] if is_selected(part) else jnp.asarray(part)[indices]
+
+    return jax.tree.map(samples, data, is_leaf=is_selected)

@@ -83,7 +83,8 @@ def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, da
 
     def run(config: Configs, key: jax.Array, data: tuple) -> Tree:
         trainer = runs.build(fill(space, {**config, **known, **runs.static}))
-        return trainer.advance(trainer.init(key, data[0]), *data, 1)[1]
+        train, valid = runs.data_of(config, *data)
+        return trainer.advance(trainer.init(key, train), train, valid, 1)[1]
 
     return jax.eval_shape(run, config, jax.random.key(0), data)
 

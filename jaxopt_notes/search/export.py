@@ -1,4 +1,4 @@
-"""The rows of a search's results as files and data frames."""
+"""A search's results as text, files and data frames."""
 
 import csv
 import json
@@ -7,7 +7,72 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_notes.search.names import own_names
+
 Rows = list[dict[str, Any]]
+
+
+def headline(results: Any) -> str:
+    """What the search was, and its best score, in one line."""
+    n, runs = results.scores.shape
+    folds = f" × {results.folds} folds" if results.folds > 1 else ""
+    best = f", best {results.monitor} {score(results, results.order[0])}" if n else ""
+    return f"Results({n} configurations × {runs // results.folds} seeds{folds}{best})"
+
+
+def summary(results: Any) -> str:
+    """The headline, the five best as a table, and which others are as good."""
+    lines = [headline(results), *([results.table(5)] if len(results) else [])]
+    if equal := results.within_error():
+        lines.append(
+            f"within the error of the best, paired over runs: trial {', '.join(map(str, equal[:10]))}"
+            + (f" and {len(equal) - 10} more" if len(equal) > 10 else "")
+        )
+    return "\n".join(lines)
+
+
+def table(results: Any, k: int) -> str:
+    """The k best as aligned text."""
+    own = own_names(results.columns, "sweep", ["rank", "trial"])
+    name = results.score_name() + (" ± s.e." if results.folds > 1 else "")
+    lines = [[*own.values(), *results.columns, name]]
+    for rank, i in enumerate(results.ranked()[:k]):
+        lines.append([str(rank + 1), str(i), *map(show, results.config(i).values()), score(results, i)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+
+
+def score(results: Any, i: int) -> str:
+    """A trial's score: mean ± deviation over seeds (standard error over folds), and how many diverged."""
+    spread = (results.score_error if results.folds > 1 else results.score_std)[i]
+    around = f" ± {spread:.2g}" if results.scores.shape[1] > 1 else ""
+    lost = int((~results.finite[i]).sum())
+    return f"{results.score_mean[i]:.4g}{around}" + (f" ({lost} diverged)" if lost else "")
+
+
+def rows(results: Any) -> Rows:
+    """Everything but the history, from the best to the worst."""
+    runs = [f"score_{run}" for run in range(results.scores.shape[1])]
+    error = ["score_error"] if results.folds > 1 else []
+    names = ["rank", "trial", "score_mean", "score_std", *error, "diverged", *runs]
+    own = own_names(results.columns, "sweep", names)
+    return [
+        {
+            own["rank"]: rank + 1, own["trial"]: int(i), **results.config(i),
+            own["score_mean"]: float(results.score_mean[i]), own["score_std"]: float(results.score_std[i]),
+            **{own[name]: float(results.score_error[i]) for name in error},
+            own["diverged"]: int((~results.finite[i]).sum()),
+            **{own[run]: float(value) for run, value in zip(runs, results.scores[i], strict=True)},
+        }
+        for rank, i in enumerate(results.order)
+    ]  # fmt: skip
+
+
+def as_written(value: Any) -> Any:
+    """A value as people write it: the float32 nearest to 0.01 is 0.01, not 0.009999999776482582."""
+    if isinstance(value, np.floating):
+        return float(str(value))  # NumPy's shortest decimal that rounds to this number
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def write_csv(rows: Rows, path: str | os.PathLike) -> None:

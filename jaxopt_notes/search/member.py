@@ -19,6 +19,7 @@ from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import fingerprint
 from jaxopt_notes.population.program_cache import Programs
+from jaxopt_notes.search.cross_validation import FOLD
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, fill
@@ -59,6 +60,7 @@ class Runs(NamedTuple):
         static: the positions of its static choices.
         monitor: the score, a name of the history.
         capacity: epochs in one call, at most: the length of the history that comes back.
+        folded: whether the data are all of it and its `FoldData`, and each configuration says its fold.
     """
 
     build: Callable[[Any], Any]
@@ -66,6 +68,7 @@ class Runs(NamedTuple):
     static: dict[str, int]
     monitor: str
     capacity: int
+    folded: bool = False
 
     @property
     def kind(self) -> str:
@@ -80,9 +83,9 @@ class Runs(NamedTuple):
         """
 
         def begin(config: Configs, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
-            trainer = self.trainer(config)
-            state = trainer.init(key, train)
-            return self._advance(trainer, state, None, epochs, (train, valid), keep)
+            trainer, data = self.trainer(config), self.data_of(config, train, valid)
+            state = trainer.init(key, data[0])
+            return self._advance(trainer, state, None, epochs, data, keep)
 
         return begin
 
@@ -91,7 +94,8 @@ class Runs(NamedTuple):
 
         def go_on(member: tuple, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
             config, state, latest = member
-            return self._advance(self.trainer(config), state, latest, epochs, (train, valid), keep)
+            data = self.data_of(config, train, valid)
+            return self._advance(self.trainer(config), state, latest, epochs, data, keep)
 
         return go_on
 
@@ -100,10 +104,17 @@ class Runs(NamedTuple):
         make = self.go_on if goes_on else self.begin
         return programs.function((make.__name__, keep, self.signature()), lambda: make(keep))
 
-    def state_like(self, config: Configs, train_data: tuple) -> Tree:
+    def state_like(self, config: Configs, data: tuple) -> Tree:
         """The shapes of one member's state."""
-        start = lambda config, key: self.trainer(config).init(key, train_data)  # noqa: E731
-        return jax.eval_shape(start, config, jax.random.key(0))
+
+        def start(config: Configs, key: jax.Array, data: tuple) -> Tree:
+            return self.trainer(config).init(key, self.data_of(config, *data)[0])
+
+        return jax.eval_shape(start, config, jax.random.key(0), data)
+
+    def data_of(self, config: Configs, train: Any, valid: Any) -> tuple:
+        """The training and validation data of a member."""
+        return valid.of_fold(train, config.get(FOLD, 0)) if self.folded else (train, valid)
 
     def signature(self) -> Hashable:
         """Equal for runs that are the same program; a new one where that cannot be known."""
@@ -113,7 +124,7 @@ class Runs(NamedTuple):
             hash(key)
         except TypeError:
             return object()
-        return *key, self.capacity
+        return *key, self.capacity, self.folded
 
     def trainer(self, config: Configs) -> Any:
         """The `Trainer` of one configuration."""

@@ -17,8 +17,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search import export
-from jaxopt_notes.search.comparison import within_error
-from jaxopt_notes.search.export import show
+from jaxopt_notes.search.comparison import one_standard_error, within_error
 from jaxopt_notes.search.importance import edge_warnings, importance
 from jaxopt_notes.search.models import TrainedGroup, predict_all
 from jaxopt_notes.search.names import hyperparameters, own_names, reserved_columns
@@ -44,6 +43,9 @@ class Results:
             and has none.
         origin: what the sweep was made of, for `best_trainer` and `refit`. Neither it nor
             `reports` is pickled.
+        folds: of a cross-validation; there are seeds × folds scores of each trial, and [n, seeds] above is
+            [n, seeds·folds].
+        sizes: how much each of them counts in the mean, or `None` for all alike.
         models: the trained networks by structure, of a sweep with `keep_params`.
         refitted: the winner trained again, of a sweep with `refit`.
 
@@ -72,6 +74,8 @@ class Results:
     space: Any = None
     origin: Origin | None = None
     models: tuple[TrainedGroup, ...] = ()
+    folds: int = 1
+    sizes: np.ndarray | None = None
     refitted: FitResult | None = None
 
     def __post_init__(self) -> None:
@@ -102,19 +106,11 @@ class Results:
         return len(self.scores)
 
     def __repr__(self) -> str:
-        n, seeds = self.scores.shape
-        best = f", best {self.monitor} {self._score(self.order[0])}" if n else ""
-        return f"Results({n} configurations × {seeds} seeds{best})"
+        return export.headline(self)
 
     def __str__(self) -> str:
-        """The five best as a table, and which of them are within each other's error."""
-        lines = [repr(self), self.table(5)] if len(self) else [repr(self)]
-        if equal := self.within_error():
-            lines.append(
-                f"within the error of the best, paired over seeds: trial {', '.join(map(str, equal[:10]))}"
-                + (f" and {len(equal) - 10} more" if len(equal) > 10 else "")
-            )
-        return "\n".join(lines)
+        """The five best as a table, and which others are as good."""
+        return export.summary(self)
 
     @property
     def finite(self) -> np.ndarray:
@@ -128,10 +124,10 @@ class Results:
 
     @property
     def score_mean(self) -> np.ndarray:
-        """The mean over the seeds that did not diverge [n]; NaN where all did."""
-        count = self.finite.sum(axis=1)
-        total = np.where(self.finite, self.scores, 0.0).sum(axis=1)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        """The mean over the seeds that did not diverge [n], folds by size; NaN where all did."""
+        weights = self.finite * (1.0 if self.sizes is None else self.sizes)
+        count, total = weights.sum(axis=1), (weights * np.where(self.finite, self.scores, 0.0)).sum(axis=1)
+        return np.where(count > 0, total / np.where(count > 0, count, 1), np.nan)
 
     @property
     def score_std(self) -> np.ndarray:
@@ -140,6 +136,17 @@ class Results:
         errors = np.where(self.finite, self.scores, 0.0) - np.nan_to_num(self.score_mean)[:, None]
         squares = np.where(self.finite, errors**2, 0.0).sum(axis=1)
         return np.sqrt(squares / np.maximum(count - 1, 1))
+
+    @property
+    def score_error(self) -> np.ndarray:
+        """The standard error of the mean: over folds, each the mean of its seeds, or over seeds [n].
+
+        NaN where there is only one, or where some diverged.
+        """
+        each = self.scores.reshape(len(self), -1, self.folds)
+        each = each.mean(axis=1) if self.folds > 1 else each[:, :, 0]
+        k = each.shape[1]
+        return each.std(axis=1, ddof=1) / np.sqrt(k) if k > 1 else np.full(len(self), np.nan)
 
     @property
     def order(self) -> np.ndarray:
@@ -170,7 +177,7 @@ class Results:
     @property
     def best_config(self) -> Tree:
         """The best configuration in the shape of the space, constants included: what `build` takes."""
-        row = self._config(self.order[0])
+        row = self.config(self.order[0])
         if self.space is None:
             return row
         return jax.tree.map_with_path(
@@ -217,7 +224,7 @@ class Results:
         """The outputs of the winner: refitted if the sweep did that, else the kept network of its best seed.
 
         Arguments:
-            x: inputs [k, …], prepared as the sweep's data were.
+            x: inputs [k, …], as the sweep's data were: `preprocess` is applied here.
 
         Returns:
             Outputs [k, …], without dropout.
@@ -226,13 +233,26 @@ class Results:
             ValueError: the sweep neither kept its networks nor trained the winner again.
         """
         if self.refitted is not None:
-            return self.refitted.predict(x)
+            return self.refitted.predict(self.prepared(x))
+        if self.folds > 1:
+            raise ValueError(
+                "Results.predict after a cross-validation needs the winner trained on all data: "
+                'results.refit(), or sweep(refit="train+validation").'
+            )
         best = int(self.order[0])
         params, model_state = self.networks(best)
         scores = np.where(self.finite[best], self.scores[best], -np.inf if self.mode == "max" else np.inf)
         seed = int(scores.argmax() if self.mode == "max" else scores.argmin())
         params, model_state = jax.tree.map(lambda leaf: leaf[seed], (params, model_state))
         return outputs_of(self.best_trainer, params, model_state, x)
+
+    def prepared(self, x: Tree) -> Tree:
+        """Inputs as a sweep with `preprocess` prepares them, fitted to all its data; else as they are."""
+        return x if self.origin is None else self.origin.prepared(x)
+
+    def one_standard_error(self, name: str, simpler: str = "larger") -> dict[str, Any]:
+        """The simplest configuration within one standard error of the best; see `search.comparison`."""
+        return self._row(one_standard_error(self, name, simpler))
 
     def predict_all(self, x: Tree) -> np.ndarray:
         """What every member says of inputs x [k, …], with its best parameters: [n, seeds, k, …].
@@ -289,7 +309,7 @@ class Results:
     def top(self, k: int) -> list[dict[str, Any]]:
         """The k best (top-k), each as `best`; a run that goes on as another trial counts once."""
         chosen = self.ranked()[: check_count("Results.top(k)", k, 1)]
-        return [{**self._config(i), self._score_name(): float(self.score_mean[i])} for i in chosen]
+        return [self._row(i) for i in chosen]
 
     def table(self, k: int = 10) -> str:
         """The k best as aligned text: the mean score ± the standard deviation over seeds.
@@ -297,31 +317,14 @@ class Results:
         A trial whose run goes on as another trial with the same hyperparameters stands there once, as the
         better of the two.
         """
-        own = own_names(self.columns, "sweep", ["rank", "trial"])
-        lines = [[*own.values(), *self.columns, self._score_name()]]
-        for rank, i in enumerate(self.ranked()[: check_count("Results.table(k)", k, 1)]):
-            lines.append([str(rank + 1), str(i), *map(show, self._config(i).values()), self._score(i)])
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+        return export.table(self, check_count("Results.table(k)", k, 1))
 
     def rows(self) -> list[dict[str, Any]]:
         """Everything but the history, from the best to the worst: rank, trial, columns, scores.
 
         A hyperparameter that is called like one of these keeps its name, the other is then "sweep/rank", ….
         """
-        seeds = [f"score_{seed}" for seed in range(self.scores.shape[1])]
-        own = own_names(
-            self.columns, "sweep", ["rank", "trial", "score_mean", "score_std", "diverged", *seeds]
-        )
-        return [
-            {
-                own["rank"]: rank + 1, own["trial"]: int(i), **self._config(i),
-                own["score_mean"]: float(self.score_mean[i]), own["score_std"]: float(self.score_std[i]),
-                own["diverged"]: int((~self.finite[i]).sum()),
-                **{own[seed]: float(score) for seed, score in zip(seeds, self.scores[i], strict=True)},
-            }
-            for rank, i in enumerate(self.order)
-        ]  # fmt: skip
+        return export.rows(self)
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write `rows` to a CSV file with a header line."""
@@ -375,22 +378,13 @@ class Results:
             )
         return self.origin
 
-    def _score(self, i: int) -> str:
-        """A trial's score for people: mean ± standard deviation over seeds, and how many diverged."""
-        spread = f" ± {self.score_std[i]:.2g}" if self.scores.shape[1] > 1 else ""
-        lost = int((~self.finite[i]).sum())
-        return f"{self.score_mean[i]:.4g}{spread}" + (f" ({lost} diverged)" if lost else "")
+    def _row(self, i: int) -> dict[str, Any]:
+        return {**self.config(i), self.score_name(): float(self.score_mean[i])}
 
-    def _score_name(self) -> str:
+    def score_name(self) -> str:
         """The monitor's name, unless a hyperparameter has it."""
         return own_names(self.columns, "score", [self.monitor])[self.monitor]
 
-    def _config(self, i: int) -> dict[str, Any]:
-        return {name: _as_written(column[i]) for name, column in self.columns.items()}
-
-
-def _as_written(value: Any) -> Any:
-    """A value as people write it: the float32 nearest to 0.01 is 0.01, not 0.009999999776482582."""
-    if isinstance(value, np.floating):
-        return float(str(value))  # NumPy's shortest decimal that rounds to this number
-    return value.item() if isinstance(value, np.generic) else value
+    def config(self, i: int) -> dict[str, Any]:
+        """A trial's columns, with numbers as people write them."""
+        return {name: export.as_written(column[i]) for name, column in self.columns.items()}

@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
+from jaxopt_notes.search.cross_validation import FOLD
 from jaxopt_notes.search.diagnosis import check_run, explain
 from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.models import TrainedGroup
@@ -35,11 +36,13 @@ from jaxopt_notes.search.winner import Winners
 
 
 class Rule(NamedTuple):
-    """What is a good score; see `sweep`."""
+    """What is a good score; see `sweep`. A trial has seeds × folds runs, which count by their `sizes`."""
 
     monitor: str
     mode: str
     at: str
+    folds: int = 1
+    sizes: Any = 1.0
 
     def scores(self, curves: Curves) -> np.ndarray:
         """The scores of members [k] from their histories; NaN for those that have diverged."""
@@ -49,9 +52,9 @@ class Rule(NamedTuple):
 
     def told(self, scores: np.ndarray) -> jax.Array:
         """What a strategy, which minimizes, is told of trials [n] with these scores [n, seeds]."""
-        mean = np.where(
-            np.isfinite(scores).all(axis=1), np.where(np.isfinite(scores), scores, 0).mean(1), np.nan
-        )
+        weights = np.broadcast_to(self.sizes, scores.shape[1:])
+        mean = np.average(np.where(np.isfinite(scores), scores, 0), axis=1, weights=weights)
+        mean = np.where(np.isfinite(scores).all(axis=1), mean, np.nan)
         return jnp.asarray(-mean if self.mode == "max" else mean)
 
 
@@ -212,7 +215,7 @@ class Rounds:
             self.checked.add(structure)
 
     def _runs(self, group: Group, capacity: int) -> Runs:
-        return Runs(self.build, self.space, group.static, self.rule.monitor, capacity)
+        return Runs(self.build, self.space, group.static, self.rule.monitor, capacity, self.rule.folds > 1)
 
     def _train_group(
         self, number: int, g: int, group: Group, batch: Round, members: range, keep: bool
@@ -220,12 +223,15 @@ class Rounds:
         """Train a group's members; returns their whole histories."""
         seeds, rows, more = len(members), group.rows, group.epochs - group.before
         columns = {n: np.repeat(c[rows], seeds) for n, c in batch.configs.items() if n not in group.static}
+        if self.rule.folds > 1:
+            fold = (members.start + np.arange(len(rows) * seeds) % seeds) % self.rule.folds
+            columns[FOLD] = fold.astype(np.int32)
         segment = self.task.segment
         whole = -(-more // 64) * 64 if batch.given else more  # one program for all rungs
         runs = self._runs(group, segment or whole)
         start, old = None, {}
         if group.before:
-            like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
+            like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data)
             old = self.table.curves_of(batch.parent[rows], group.before)
             start = self.table.start_of(batch.parent[rows], group.before, like)
 
@@ -254,7 +260,7 @@ class Rounds:
             self.reports += trained.reports
             curves, state = _join(old, trained.history), trained.state
         if keep and members.start:
-            like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data[0])
+            like = runs.state_like({name: column[0] for name, column in columns.items()}, self.task.data)
             self.table.widen(number, g, state, seeds, like)
         elif keep:
             self.table.keep(number, g, state)
@@ -302,7 +308,7 @@ class Rounds:
         def like(trial: int) -> Tree:
             config = {name: column[trial - batch.first] for name, column in batch.configs.items()}
             group = Group(np.zeros(1, int), {name: int(config[name]) for name in static}, 0, 1)
-            return self._runs(group, 1).state_like(_without(config, static), self.task.data[0])
+            return self._runs(group, 1).state_like(_without(config, static), self.task.data)
 
         costs = dict(enumerate(np.asarray(self.rule.told(batch.scores)).tolist(), batch.first))
         return self.winners.restore(number, costs, like)

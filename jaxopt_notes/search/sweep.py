@@ -32,6 +32,7 @@ from jaxopt_notes.search.arguments import (
     check_strategy,
     names_of,
 )
+from jaxopt_notes.search.cross_validation import fold_data
 from jaxopt_notes.search.member import Build
 from jaxopt_notes.search.names import reserved_names
 from jaxopt_notes.search.results import Results
@@ -53,6 +54,8 @@ def sweep(
     strategy: Any,
     *,
     seeds: int = 1,
+    folds: Any = None,
+    preprocess: Callable | None = None,
     epochs: int = 20,
     key: jax.Array,
     monitor: str = "valid_loss",
@@ -77,10 +80,16 @@ def sweep(
         build: a pure function from a configuration (the space with values in place of distributions)
             to a `Trainer`.
         space: a dict (or any pytree) of distributions and constants.
-        data: `(train, validation)`, each a pair (x, y), or a `Split`, whose test set is not looked at.
+        data: `(train, validation)`, each a pair (x, y), or a `Split`, whose test set is not looked at; with
+            `folds` one pair (x, y).
         strategy: such as `random_search(256)`, or `successive_halving(27)`.
         seeds: members per configuration. Seed s has the same key in every configuration, so that
             configurations are compared on equal initial parameters and orders.
+        folds: cross-validate: a number of folds (dealt by key, stratified where y are classes), or `Folds` as
+            `grouped_kfold_indices` and its like make them. Every configuration then has seeds × folds runs,
+            run s·folds + f with seed s in fold f, and its mean score weighs the folds by their sizes.
+        preprocess: with `folds`: `fit(x, weights=w)` → a record with `apply(x)`, such as `fit_standardizer`;
+            it is fitted to the training part of each fold.
         epochs: epochs per member, where the strategy does not say it.
         key: a typed random key; the results are a function of it.
         monitor: the score, a name of the history: "valid_loss", "valid_accuracy", "loss", … A member
@@ -162,8 +171,18 @@ def sweep(
     kept = check_keep_params(keep_params)
     if refit is not None:
         check_choice("sweep(refit)", refit, PARTS)
-    parts = _check_data(data)
-    watcher = Watcher(progress, on_chunk, loggers, seeds, monitor, mode)
+    folded = None
+    if folds is None:
+        if preprocess is not None:
+            raise ValueError("sweep(preprocess) needs folds: apply it to train and validation yourself.")
+        parts = _check_data(data)
+    else:
+        pair = _check_pair(data)
+        folded = fold_data("sweep", folds, preprocess, pair, jax.random.fold_in(key, 5))
+        parts = (pair, folded)
+        rule = rule._replace(folds=len(folded.folds.train), sizes=folded.sizes(seeds))
+    runs = seeds * rule.folds
+    watcher = Watcher(progress, on_chunk, loggers, runs, monitor, mode)
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.transfer_guard("allow"))  # between device and host goes what is meant to
         stack.callback(watcher.close)
@@ -183,16 +202,16 @@ def sweep(
                 store.settle()
             hosts.meet("sweep")
         task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
-        winners = None if kept == 0 else Winners(kept, seeds, store)
-        rounds = Rounds(
-            builder, space, strategy, task, jax.random.split(seed_key, seeds), epochs, rule, watcher, winners,
-            keep_states,
-        )  # fmt: skip
+        winners = None if kept == 0 else Winners(kept, runs, store)
+        keys = jax.random.split(seed_key, seeds)[np.repeat(np.arange(seeds), rule.folds)]
+        rounds = Rounds(builder, space, strategy, task, keys, epochs, rule, watcher, winners, keep_states)
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
         models = rounds.models(build)
     results = dataclasses.replace(
         _results(table, rounds.reports, rule, space),
-        origin=Origin(build, parts, key, epochs),
+        origin=Origin(build, parts, key, epochs, preprocess),
+        folds=rule.folds,
+        sizes=None if folded is None else rule.sizes,
         models=models,
     )
     if refit is None:
@@ -247,6 +266,16 @@ def _in_full(value: Any) -> str:
     words = fingerprint.in_words(value)
     leaves = [leaf for leaf in jax.tree.leaves(value) if hasattr(leaf, "dtype")]
     return f"{words} {fingerprint.of_tree(leaves)}" if leaves else words
+
+
+def _check_pair(data: Any) -> tuple[Any, Any]:
+    """The data of a cross-validation: one pair, all of it."""
+    if any(isinstance(part, SealedTestSet) for part in (data if isinstance(data, tuple | list) else [data])):
+        raise TypeError("sweep(data) has a SealedTestSet, expected (x, y): the test set chooses nothing.")
+    nested = isinstance(data, tuple | list) and any(isinstance(part, tuple | list) for part in data)
+    if not isinstance(data, tuple | list) or len(data) != 2 or nested:
+        raise TypeError("sweep(data) with folds must be one pair (x, y): the folds divide it.")
+    return data[0], data[1]
 
 
 def _check_data(data: Any) -> tuple[Any, Any]:

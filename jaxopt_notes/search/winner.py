@@ -17,6 +17,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.population.store import Store
 from jaxopt_notes.record import check_choice, check_count, replace
+from jaxopt_notes.search.cross_validation import FoldData
 from jaxopt_notes.search.names import reserved_columns
 from jaxopt_notes.training.evaluation import predict
 from jaxopt_notes.training.fit import FitResult, fit
@@ -32,6 +33,20 @@ class Origin(NamedTuple):
     data: tuple
     key: jax.Array
     epochs: int
+    preprocess: Callable | None = None
+
+    @property
+    def folded(self) -> bool:
+        """Whether the data are those of a cross-validation: (all, folds)."""
+        return isinstance(self.data[1], FoldData)
+
+    def prepared(self, x: Tree) -> Tree:
+        """Inputs as the sweep's were prepared, by what is fitted to all its data."""
+        fit = self.preprocess
+        if fit is None:
+            return x
+        whole = self.data[0][0]
+        return jax.jit(lambda whole, x: fit(whole, weights=jnp.ones(len(whole))).apply(x))(whole, x)
 
 
 class Networks(NamedTuple):
@@ -126,7 +141,7 @@ def trained_again(
         trainer: the best one.
         origin: gives the data, the epochs and the key of the sweep.
         on: "train", with validation as in the sweep; or "train+validation", without any.
-        epochs: how many on all data.
+        epochs: how many on all data. After a cross-validation all data are meant, prepared.
         key: a typed random key; `None` for one made from the sweep's.
         progress: as in `fit`.
     """
@@ -135,6 +150,10 @@ def trained_again(
         found = type(trainer).__name__
         raise TypeError(f"refit needs a build that returns a Trainer, and it returns a {found}.")
     key = jax.random.fold_in(origin.key, 1) if key is None else key
+    if origin.folded:
+        x, y = origin.data[0]
+        return fit(replace(trainer, early_stopping=None), key, (origin.prepared(x), y), None, epochs,
+                   progress=progress)  # fmt: skip
     train, validation = origin.data
     if on == "train":
         return fit(trainer, key, train, validation, origin.epochs, progress=progress)

@@ -72,7 +72,7 @@ class TrainState(NamedTuple):
 def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     """The state of a `Trainer`'s run before its first epoch: nothing seen, the initial parameters best."""
     init_key, run_key = jax.random.split(key)
-    first_batch = jax.tree.map(lambda a: a[: trainer.batch_size], train_data[0])
+    first_batch = take(train_data[0], slice(trainer.batch_size))
     params, model_state = trainer.model.init(init_key, first_batch)
     rule = trainer.stopping_rule()
     names = ["loss", "valid_loss", *(f"valid_{name}" for name in metrics_of(trainer))]

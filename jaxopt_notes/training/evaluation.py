@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.data.batches import take
+from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.losses.reduction import empirical_risk, weighted_mean
 
@@ -42,7 +43,7 @@ def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: in
     n = count(x)
     chunks = -(-n // chunk_size)
     if chunks <= 1:
-        return outputs(x)
+        return outputs(everything(x))
     size = -(-n // chunks)
     rows = jnp.minimum(jnp.arange(chunks * size), n - 1).reshape(chunks, size)
     out = lax.map(lambda row: outputs(take(x, row)), rows)
@@ -77,7 +78,7 @@ def evaluate(
         [('loss', Array(1., dtype=float32)), ('mean_squared_error', Array(1., dtype=float32))]
     """
     x, y, *own = data
-    weights = own[0] if own and weights is None else weights
+    y, weights = everything(y), own[0] if own and weights is None else weights
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
     scores = {"loss": empirical_risk(trainer.loss, outputs, y, weights)}
     scores |= {name: score(metric, outputs, y, weights) for name, metric in metrics_of(trainer).items()}
@@ -127,9 +128,16 @@ def metric_name(metric: Any) -> str:
     return getattr(function, "__name__", type(metric).__name__.lower())
 
 
+def everything(data: Tree) -> Tree:
+    """A data set with arrays in place of `Selected` rows."""
+    whole = lambda part: part[jnp.arange(len(part))] if is_selected(part) else part  # noqa: E731
+    return jax.tree.map(whole, data, is_leaf=is_selected)
+
+
 def count(data: Tree) -> int:
     """The length of the leading axis that all arrays of a data set share."""
-    lengths = sorted({len(leaf) if jnp.ndim(leaf) else 0 for leaf in jax.tree.leaves(data)})
+    parts = jax.tree.leaves(data, is_leaf=is_selected)
+    lengths = sorted({len(part) if is_selected(part) or jnp.ndim(part) else 0 for part in parts})
     if len(lengths) != 1 or lengths[0] == 0:
         raise ValueError(
             f"data has leading axes of lengths {lengths}, expected one length of at least 1 for all."
