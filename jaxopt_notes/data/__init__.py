@@ -9,6 +9,12 @@
 Nothing here holds a position or a hidden key: an epoch is an array of indices, a split is three
 pairs, and all of it runs on the device, under `jit`, `vmap` and `scan`. The one exception is
 `SealedTestSet`, which remembers that it has been opened, because that is its purpose.
+
+What there is: splits (`split`, `grouped_split`, `time_ordered_split`), folds of cross-validation and the
+bootstrap, as indices and as weights of all samples; `leakage_report`, for what two parts share; transforms
+fitted to the training set, by weights too (`preprocessing`); `augmentation`, a part of the training step; for
+rare classes `class_weights`, `balanced_batches`, `smote`. There is no loader: data that no memory holds come
+from those of torch or grain, or from any iterator, which `fit` takes as it takes arrays.
 """
 
 # ruff: noqa: F403

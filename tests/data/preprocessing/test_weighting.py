@@ -17,6 +17,7 @@ from jaxopt_notes.data import (
     fit_pca,
     fit_standardizer,
     fit_whitening,
+    kfold_indices,
 )
 
 RNG = np.random.default_rng(0)
@@ -151,3 +152,25 @@ def test_mean_image_and_channel_mean():
         fit_pca(x, 61)
     with pytest.raises(ValueError, match=r"PCA was given shape \(4, 5, 3\), .*x\[None\]"):
         jax.eval_shape(lambda x: fit_pca(x).apply(x[0]), jnp.asarray(x))
+
+
+@pytest.mark.notes("S0-08", "S1-26")
+@pytest.mark.usefixtures("x64")
+def test_each_fold_has_a_transform_of_its_own_training_set(key):
+    """All folds in one program, by weights of samples; the same as scikit-learn on the samples of a fold."""
+    folds = kfold_indices(key, 40, 3)
+
+    @jax.jit
+    def fitted():
+        train, _ = folds.weights(40)
+        robust = jax.vmap(lambda w: fit_standardizer(TRAIN, robust=True, weights=w).apply(TEST))(train)
+        return robust, jax.vmap(lambda w: fit_pca(TRAIN, 2, weights=w).apply(TEST))(train)
+
+    robust, components = map(np.asarray, fitted())
+    for i in range(3):
+        rows = np.asarray(folds.train[i])[np.asarray(folds.train_weights[i]) == 1]
+        expected = sklearn.preprocessing.RobustScaler().fit(TRAIN[rows]).transform(TEST)
+        np.testing.assert_allclose(robust[i], expected, rtol=1e-8, atol=1e-9)
+        expected = sklearn.decomposition.PCA(2).fit(TRAIN[rows]).transform(TEST)
+        expected = expected * np.sign(np.sum(expected * components[i], axis=0))
+        np.testing.assert_allclose(components[i], expected, rtol=1e-7, atol=1e-9)
