@@ -118,11 +118,11 @@ def random_rotation(degrees: Number = 10.0, *, mode: str = "constant", fill: Num
     return random_affine(degrees, mode=mode, fill=fill)
 
 
-def random_shear(degrees: Number = 10.0, *, mode: str = "constant", fill: Number = 0.0) -> RandomAffine:
-    """Each image slanted, so that vertical lines lean by a random angle of at most `degrees`.
+def random_shear(shear: Number = 10.0, *, mode: str = "constant", fill: Number = 0.0) -> RandomAffine:
+    """Each image slanted, so that vertical lines lean by a random angle of at most `shear`.
 
     Arguments:
-        degrees: the largest angle, in [0, 90).
+        shear: the largest angle in degrees, in [0, 90).
         mode, fill: what lies outside the image, see `crop`.
 
     Returns:
@@ -135,7 +135,7 @@ def random_shear(degrees: Number = 10.0, *, mode: str = "constant", fill: Number
         >>> random_shear(10.0)(jax.random.key(0), jax.numpy.ones((8, 28, 28, 1)))[0].shape
         (8, 28, 28, 1)
     """
-    return random_affine(shear=degrees, mode=mode, fill=fill)
+    return random_affine(shear=shear, mode=mode, fill=fill)
 
 
 def random_translation(
