@@ -81,4 +81,5 @@ def pca_jitter(directions: Any, strength: Number = 0.1) -> PCAJitter:
 
     Source: Krizhevsky, Sutskever & Hinton 2012, section 4.1: σ = 0.1, images of 0 … 255.
     """
-    return PCAJitter(as_hyperparameter(directions), check_number("pca_jitter(strength)", strength, "[0, inf)"))
+    directions = check_number("pca_jitter(directions)", directions)
+    return PCAJitter(directions, check_number("pca_jitter(strength)", strength, "[0, inf)"))
