@@ -381,6 +381,12 @@ class Results:
     def _row(self, i: int) -> dict[str, Any]:
         return {**self.config(i), self.score_name(): float(self.score_mean[i])}
 
+    def report(self, folder: str | os.PathLike, title: str = "Hyperparameter search") -> Any:
+        """Write one self-contained HTML page with pictures and all trials; its path."""
+        from jaxopt_notes.plots.report import write_report
+
+        return write_report(self, folder, title)
+
     def score_name(self) -> str:
         """The monitor's name, unless a hyperparameter has it."""
         return own_names(self.columns, "score", [self.monitor])[self.monitor]

@@ -1,12 +1,15 @@
 """Pictures: what is drawn where."""
 
+import collections
+import dataclasses
+import html.parser
 import io
 
 import numpy as np
 import pytest
 
 import jaxopt_notes as jn
-from jaxopt_notes.plots import plot_curves, plot_sweep
+from jaxopt_notes.plots import plot_curves, plot_importance, plot_sweep, plot_trials, write_report
 from jaxopt_notes.search import Results
 
 
@@ -136,3 +139,37 @@ def test_what_is_off_the_scale_is_on_the_side_of_the_bad(mode, y, arrow):
     (points,) = [container.lines[0] for container in axis.containers]
     assert 10.0 in line.get_xdata()
     assert len(points.get_xdata()) == 8
+
+
+def test_trials_with_the_best_so_far():
+    drawn = plot_trials(results([[0.5], [np.nan], [0.9], [0.7]], rate=np.array([1.0, 2.0, 3.0, 4.0])))
+    lines = {line.get_label(): line for line in drawn.axes[0].lines}
+    assert lines["trial"].get_xdata().tolist() == [0, 2, 3]
+    assert lines["best so far"].get_ydata().tolist() == [0.5, 0.5, 0.9, 0.9]
+    assert lines["diverged"].get_xdata().tolist() == [1]
+
+
+def test_importance_has_the_most_important_on_top():
+    rate = np.linspace(0.0, 0.5, 40)
+    found = results(rate[:, None], dropout=rate, rate=np.tile([0.1, 0.2], 20))
+    (axis,) = plot_importance(found, "bins").axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["rate", "dropout"]
+    assert axis.patches[1].get_width() == pytest.approx(found.importance("bins")["dropout"])
+
+
+def test_a_report_is_one_page_that_holds_everything(tmp_path):
+    rng = np.random.default_rng(0)
+    found = results(rng.random((12, 2)), rate=np.logspace(-4, -1, 12), act=np.array(["<relu>"] * 12, object))
+    found = dataclasses.replace(found, history={"valid_accuracy": rng.random((12, 2, 3))})
+    page = found.report(tmp_path / "new").read_text(encoding="utf-8")
+    assert write_report(found, tmp_path).name == "index.html"
+    tree = html.parser.HTMLParser()
+    tags = collections.Counter()
+    tree.handle_starttag = lambda tag, attributes: tags.update([tag])
+    tree.feed(page)
+    assert (tags["tr"], tags["img"], tags["table"]) == (13, 4, 1)
+    assert "http" not in page.replace("data:image", "")
+    assert "&lt;relu&gt;" in page
+    assert "<relu>" not in page
+    for row in found.rows():
+        assert f'data-value="{row["score_mean"]}"' in page
