@@ -1,10 +1,10 @@
 """Multi-head attention: each step of a sequence asks all others, and takes of their values what answers.
 
-`attention` is the formula, for arrays. In float32 it is `jax.nn.dot_product_attention`. It is written out in
-float64, which that function rounds to float32 in its softmax; in half precision, where its gradient mixes
-dtypes or fails on CPUs; and where weights are dropped, which it cannot do. `multi_head_attention` makes
-queries, keys and values by dense layers, whose kernels are plain matrices [D, N·H], and joins the heads by
-another.
+`attention` is the formula, for arrays. It is written out: `jax.nn.dot_product_attention` (jax 0.10) rounds
+float64 to float32 in its softmax, has a gradient in half precision that mixes dtypes or fails on CPUs, cannot
+drop weights, and gives heads an axis of groups even where there are none, which takes CPUs a third longer.
+`multi_head_attention` makes queries, keys and values by dense layers, whose kernels are plain matrices
+[D, N·H], and joins the heads by another.
 
 Which steps are there is said by a `mask` [B, T], as in recurrent layers; which may look at which by
 `causal`, or step by step by an `attention_mask`. With `cross=True` keys and values are made from a `memory`
@@ -28,6 +28,8 @@ from jaxopt_notes.layers.recurrent import check_mask, check_sequence
 from jaxopt_notes.record import Number, check_count, check_number, record, replace, static
 
 __all__ = ["MultiHeadAttention", "attention", "multi_head_attention"]
+
+PLAIN = "btnh,bsnh->bnts", "bnts,bsnh->btnh"  # each head of queries with its own of keys and values
 
 
 @record
@@ -158,15 +160,14 @@ def attention(
 
     Source: Vaswani et al. 2017, eq. 1; Ainslie et al. 2023 for grouped queries.
     """
-    if rate is None and q.dtype == jnp.float32:
-        full = None if mask is None else jnp.broadcast_to(mask, _weights_shape(q, k))
-        return jax.nn.dot_product_attention(q, k, v, mask=full, scale=scale, is_causal=causal)
     batch, steps, heads, size = q.shape
     kind, groups = compute_dtype(q), k.shape[2]
-    grouped = q.reshape(batch, steps, groups, heads // groups, size)
-    logits = jnp.einsum("btkgh,bskh->bkgts", grouped, k, preferred_element_type=kind)
+    several = heads > groups  # heads of queries share one of keys; else an axis for them would only cost
+    grouped = q.reshape(batch, steps, groups, heads // groups, size) if several else q
+    asked, answered = ("btkgh,bskh->bkgts", "bkgts,bskh->btkgh") if several else PLAIN
+    logits = jnp.einsum(asked, grouped, k, preferred_element_type=kind)
     logits = logits * (size**-0.5 if scale is None else jnp.asarray(scale, kind))
-    logits = logits.reshape(_weights_shape(q, k))
+    shape, logits = logits.shape, logits.reshape(batch, heads, steps, k.shape[1])
     seen = jnp.tri(steps, k.shape[1], dtype=bool)[None, None] if causal else None
     if mask is not None:
         seen = mask if seen is None else seen & mask
@@ -177,13 +178,8 @@ def attention(
         assert key is not None
         kept = dropout_mask(key, rate, weights.shape)
         weights = jnp.where(kept, weights * inverse_keep(rate).astype(kind), jnp.zeros_like(weights))
-    weights = weights.astype(v.dtype).reshape(batch, groups, heads // groups, steps, k.shape[1])
-    y = jnp.einsum("bkgts,bskh->btkgh", weights, v, preferred_element_type=kind)
+    y = jnp.einsum(answered, weights.astype(v.dtype).reshape(shape), v, preferred_element_type=kind)
     return y.reshape(q.shape).astype(q.dtype)
-
-
-def _weights_shape(q: jax.Array, k: jax.Array) -> tuple[int, int, int, int]:
-    return q.shape[0], q.shape[2], q.shape[1], k.shape[1]
 
 
 def multi_head_attention(

@@ -11,9 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import Tree, compute_dtype
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, normal
 from jaxopt_notes.layers.children import as_layer, run, start
+from jaxopt_notes.layers.dense import product
 from jaxopt_notes.layers.layer import Layer, Shaped, check_features, floating, parameter_dtype
 from jaxopt_notes.record import Number, check_count, check_number, record, replace, static
 
@@ -58,7 +59,7 @@ class Unembedding:
     ) -> tuple[jax.Array, Tree]:
         x, rows = floating(x), params["embedding"]
         check_features("unembedding", x, rows.shape[1])
-        y = jnp.matmul(x, rows.T.astype(x.dtype), preferred_element_type=compute_dtype(x))
+        y = product(x, rows.T.astype(x.dtype))
         return (y if self.scale is None else jnp.asarray(self.scale, y.dtype) * y).astype(x.dtype), state
 
     def transferred(self, base: "Unembedding", shapes: dict[str, tuple]) -> "Unembedding":

@@ -1,4 +1,4 @@
-"""Batch normalization synchronized over devices: outputs, gradients, running statistics of the whole batch."""
+"""Batch normalization synchronized over devices: outputs, gradients, statistics of the whole batch."""
 
 import subprocess
 import sys
