@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.data import sample_pairing
 from jaxopt_notes.optimizers import (
     AdamW,
     adam,
@@ -193,3 +194,16 @@ def test_validation_and_prediction_use_the_parameters_to_evaluate(optimizer, key
     last, _ = dataclasses.replace(trainer).advance(result.state, train, None, 1)
     final = trainer.guarded_optimizer().evaluation_params(last.learner.params, last.learner.opt_state)
     np.testing.assert_array_equal(last.best_params["w"], final["w"])
+
+
+@pytest.mark.notes("S0-07")
+def test_an_augmentation_mixes_in_nothing_of_weight_0(key):
+    x, y = regression(4)
+    trainer = make(sgd(0.5), augmentation=sample_pairing())
+
+    @jax.jit
+    def loss(x):
+        learner = trainer.init(key, (x, y)).learner
+        return train_step(trainer, learner, (x, y), jnp.array([1.0, 1, 1, 0]), key, key)[1]
+
+    np.testing.assert_array_equal(loss(jnp.asarray(x)), loss(jnp.asarray(x).at[3].set(1e6)))
