@@ -22,6 +22,7 @@ from jaxopt_notes.initializers import lecun_normal, zeros
 from jaxopt_notes.layers.children import Running, Starting
 from jaxopt_notes.layers.dense import dense
 from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
+from jaxopt_notes.layers.half_product import half_product
 from jaxopt_notes.layers.layer import Shaped, floating
 from jaxopt_notes.layers.positions import rotary
 from jaxopt_notes.layers.recurrent import check_mask, check_sequence
@@ -178,7 +179,11 @@ def attention(
         assert key is not None
         kept = dropout_mask(key, rate, weights.shape)
         weights = jnp.where(kept, weights * inverse_keep(rate).astype(kind), jnp.zeros_like(weights))
-    y = jnp.einsum(answered, weights.astype(v.dtype).reshape(shape), v, preferred_element_type=kind)
+
+    def averaged(weights: jax.Array, v: jax.Array, dtype: Any) -> jax.Array:
+        return jnp.einsum(answered, weights, v, preferred_element_type=dtype)
+
+    y = half_product(averaged, weights.astype(v.dtype).reshape(shape), v)
     return y.reshape(q.shape).astype(q.dtype)
 
 

@@ -12,6 +12,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.layers.half_product import half_product
 from jaxopt_notes.layers.layer import (
     Shaped,
     along_last,
@@ -70,12 +71,12 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     know better where a program will run, but keeps x for the gradient in the form of each platform.)
     """
     rows = x.reshape(-1, x.shape[-1]) if x.ndim > 2 and jax.default_backend() == "cpu" else x
-    return _product(rows, kernel).reshape(*x.shape[:-1], kernel.shape[1])
+    return half_product(_product, rows, kernel).reshape(*x.shape[:-1], kernel.shape[1])
 
 
-def _product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+def _product(x: jax.Array, kernel: jax.Array, dtype: Any = None) -> jax.Array:
     contract = (((x.ndim - 1,), (0,)), ((), ()))
-    return lax.dot_general(x, kernel, contract, preferred_element_type=compute_dtype(x))
+    return lax.dot_general(x, kernel, contract, preferred_element_type=dtype or compute_dtype(x))
 
 
 def _is_narrow(x: jax.Array, kernel: jax.Array) -> bool:
