@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import figure
+from jaxopt_notes.plots.figure import count_along, figure
 
 COLORS = ("#4063d8", "#d83933", "#389826", "#9558b2")
 
@@ -46,6 +46,7 @@ def plot_curves(history: dict[str, Any], title: str = "") -> Any:
         if panel is losses and all((curve[np.isfinite(curve)] > 0).all() for curve in panel.values()):
             axis.set_yscale("log")
         axis.set_xlabel("epoch")
+        count_along(axis)
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
     if title:

@@ -24,3 +24,22 @@ def figure(width: float, height: float) -> Any:
             return buffer.getvalue()
 
     return Picture(figsize=(width, height), layout="constrained")
+
+
+def count_along(axis: Any) -> None:
+    """Whole numbers along the horizontal axis: there is no epoch 1.5."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def logarithmic_along(axis: Any) -> None:
+    """A logarithmic horizontal axis; where it spans few decades, with 1, 2 and 5 as people write them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_xscale("log")
+    low, high = axis.get_xlim()
+    if high < 1000 * low:
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())

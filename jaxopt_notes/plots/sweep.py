@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import figure
+from jaxopt_notes.plots.figure import figure, logarithmic_along
 from jaxopt_notes.search.spaces.distributions import LogUniform
 from jaxopt_notes.search.spaces.space import dimensions
 
@@ -62,7 +62,7 @@ def plot_sweep(results: Any) -> Any:
             axis.set_xticks(range(len(labels)), labels)
             axis.margins(x=0.2)
         elif name in logarithmic:
-            axis.set_xscale("log")
+            logarithmic_along(axis)
         axis.set_xlabel(name)
         axis.grid(alpha=0.25)
     for row in axes:

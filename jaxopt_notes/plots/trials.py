@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import figure
+from jaxopt_notes.plots.figure import count_along, figure
 
 
 def plot_trials(results: Any) -> Any:
@@ -36,6 +36,7 @@ def plot_trials(results: Any) -> Any:
         place = axis.get_xaxis_transform()
         axis.plot(trial[~fine], edge, "x", ms=5, color="#777777", label="diverged", transform=place)
     axis.set_xlabel("trial")
+    count_along(axis)
     axis.set_ylabel(results.monitor)
     axis.grid(alpha=0.25)
     axis.legend(frameon=False, fontsize="small")
