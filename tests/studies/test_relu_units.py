@@ -77,7 +77,7 @@ def test_a_bias_of_0_leaves_half_of_the_units_active(key):
 @pytest.mark.full
 @pytest.mark.notes("S1-19")
 def test_hidden_sigmoids_are_the_slow_choice():
-    """Six hidden layers on digits, at the best of three rates, medians of three seeds."""
+    """Six hidden layers on digits, at the best of five rates, medians of three seeds."""
     x, y = jn.digits()
     x, y = jnp.asarray(x / 16, jnp.float32), jnp.asarray(y)
     ends = {}
@@ -99,10 +99,10 @@ def test_hidden_sigmoids_are_the_slow_choice():
                 value, grads = jax.value_and_grad(loss)(params)
                 return jax.tree.map(lambda p, g: p - rate * g, params, grads), value
 
-            return jnp.mean(jax.lax.scan(step, params, jnp.arange(100))[1][-20:])
+            return jnp.mean(jax.lax.scan(step, params, jnp.arange(200))[1][-20:])
 
         grid = jax.vmap(jax.vmap(run, (None, 0)), (0, None))
-        losses = jax.jit(grid)(jnp.asarray([0.1, 0.3, 1.0]), jnp.arange(3))
+        losses = jax.jit(grid)(jnp.asarray([0.03, 0.1, 0.3, 1.0, 3.0]), jnp.arange(3))
         ends[activation] = np.nanmin(np.median(losses, axis=1))
     slow = ends.pop("sigmoid")
-    assert max(ends.values()) < 0.7 < 1.5 < slow
+    assert max(ends.values()) < 0.5 < 1 < slow
