@@ -5,6 +5,7 @@ Between two calls the whole run is in `state`, so this is where a host may look 
 its state is passed back.
 """
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import evaluate, predict
+from jaxopt_notes.training.run_folder import RunFolder
 from jaxopt_notes.training.stream import Stream, is_stream
 from jaxopt_notes.training.trainer import Trainer
 
@@ -91,6 +93,7 @@ def fit(
     epochs_per_call: int = 1,
     steps_per_epoch: int | None = None,
     steps_per_call: int | None = None,
+    folder: Any = None,
 ) -> FitResult:
     """Train one model.
 
@@ -110,6 +113,9 @@ def fit(
         epochs_per_call: epochs between two looks from the host, at most; of batches from outside always one.
         steps_per_epoch: of batches from outside: where an epoch ends, if not where they do.
         steps_per_call: of batches from outside: steps between two calls of `callback`, by default an epoch.
+        folder: keep the run there after every call. The same call in another process goes on where it was,
+            bit for bit, and `epochs` is then that of the whole run: a finished one is returned as it is, one
+            with more epochs is continued, and another run is refused.
 
     Returns:
         A `FitResult`. After a KeyboardInterrupt it holds the calls that were finished.
@@ -121,8 +127,9 @@ def fit(
     stand there already, so save `iterator.get_state()` of grain beside the state, and set it before going on.
 
     Raises:
-        TypeError, ValueError: see `Trainer.init` and `Trainer.advance`. ImportError: progress=True
-            without tqdm.
+        TypeError, ValueError: see `Trainer.init` and `Trainer.advance`; a folder that holds another run, or
+            is given beside a state. BlockingIOError: another process is at work in it. ImportError:
+            progress=True without tqdm.
 
     Example:
         >>> import jax.numpy as jnp
@@ -156,6 +163,27 @@ def fit(
             "fit(steps_per_epoch, steps_per_call) are for an iterator of batches, but train_data is (x, y): "
             "leave them out; Trainer(batch_size) and epochs_per_call are what arrays take."
         )
+    if folder is not None and state is not None:
+        raise ValueError(
+            "fit(folder) has the state of its run, but state is given too: leave one of them out."
+        )
+    with contextlib.ExitStack() as stack:
+        kept = None
+        if folder is not None:
+            data = None if stream else (train_data, valid_data)
+            kept = stack.enter_context(RunFolder(folder, trainer, data, key, epochs))
+        return _fit(
+            trainer, key, train_data, valid_data, epochs, progress, callback, state, epochs_per_call, stream,
+            kept,
+        )  # fmt: skip
+
+
+def _fit(
+    trainer: Trainer, key: jax.Array, train_data: Any, valid_data: Any, epochs: int, progress: bool | None,
+    callback: Callback | None, state: TrainState | None, epochs_per_call: int, stream: Stream | None,
+    kept: RunFolder | None,
+) -> FitResult:  # fmt: skip
+    """`fit` with its arguments checked."""
     # Everything is put where it is needed once, by name: under `jax_transfer_guard` nothing else moves.
     trainer, valid_data = jax.device_put((trainer, valid_data))
     if stream:
@@ -165,7 +193,12 @@ def fit(
         state = trainer.init(key, train_data) if state is None else state
     history: dict[str, np.ndarray] = {}
     left = epochs
-    bar = _bar(epochs, progress)
+    if kept is not None and (restored := kept.restore(state)) is not None:
+        state, history = restored
+        left = max(epochs - int(state.epoch), 0)
+        if stream and not stream.once:
+            stream.batches = None  # it is begun anew, and read up to where the run was
+    bar = _bar(left, progress)
     try:
         while left and not jax.device_get(state.stopped):
             if stream:
@@ -189,6 +222,8 @@ def fit(
             bar.update(ran)
             if ran:
                 bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in new.items()})
+            if kept is not None:
+                kept.save(state, history)
             if callback is not None and callback(state, history):
                 break
     except KeyboardInterrupt:

@@ -87,3 +87,32 @@ def test_progress_shows_the_last_scores(key, capsys):
     assert "valid_loss=" in capsys.readouterr().err
     fit(make(), key, TRAIN, VALID, epochs=2)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_run_in_a_folder_goes_on_bit_for_bit(key, streamed, tmp_path, monkeypatch):
+    """Ended by a callback in the middle; then finished, looked at again, and continued for longer."""
+    arrays, trainer = regression(), Trainer(Linear(noise=0.1), sgd(0.05), squared, metric=None, batch_size=5)
+    data = [tuple(part[i : i + 5] for part in arrays) for i in (0, 5)] if streamed else arrays
+    options = {"progress": False} | ({"steps_per_call": 1} if streamed else {})
+
+    def run(epochs, **more):
+        return fit(trainer, key, data, arrays, epochs, **options, **more)
+
+    whole, longer = run(4), run(6)
+    calls = iter([False, False, True])  # of a stream the third call is in the middle of an epoch
+    fit(trainer, key, data, arrays, 4, callback=lambda *_: next(calls), folder=tmp_path, **options)
+    for expected, epochs in ((whole, 4), (whole, 4), (longer, 6)):
+        found = run(epochs, folder=tmp_path)
+        for name, curve in expected.history.items():
+            np.testing.assert_array_equal(found.history[name], curve)
+        for name, leaf in expected.params.items():
+            np.testing.assert_array_equal(found.params[name], leaf)
+    monkeypatch.setattr(type(trainer), "advance", lambda *_: pytest.fail("it has finished"))
+    run(6, folder=tmp_path)
+    with pytest.raises(ValueError, match="holds another run; what differs: key was"):
+        fit(trainer, jax.random.key(99), data, arrays, 6, folder=tmp_path, **options)
+    with pytest.raises(ValueError, match="epochs was 6 and is 5"):
+        run(5, folder=tmp_path)
+    with pytest.raises(ValueError, match=r"fit\(folder\) has the state"):
+        run(6, folder=tmp_path, state=whole.state)
