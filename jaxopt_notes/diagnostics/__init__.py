@@ -1,10 +1,15 @@
-"""Diagnostics: what is wrong with a model, in numbers: bias or variance, too few data or too little capacity.
+"""Diagnostics: what is wrong with a model, in numbers: bias or variance, too few data, too steep a valley.
 
 bias_variance(predictor, datasets, truth)          what repeated training sets say of a method
 diagnose_fit(train_error, valid_error)             which of four cases a run is, and what to do
 learning_curve(trainer, key, train, valid, sizes)  whether more data will help
 capacity_curve(build, capacities, key, …)          whether a larger or a smaller model will
 no_free_lunch(learner, train_points)               why none of this is true of all problems at once
+
+hessian_spectrum(loss, params, key, *args)         the ends of the Hessian's spectrum, and its density
+hessian_vector_product, hessian_trace              the Hessian's products and trace, without the Hessian
+sharpness, largest_stable_rate                     λ_max, and the learning rate 2/λ_max
+classify_critical_point(loss, params, key, *args)  minimum, maximum, saddle or degenerate
 """
 
 # ruff: noqa: F403
@@ -12,6 +17,8 @@ no_free_lunch(learner, train_points)               why none of this is true of a
 # One line for each file of diagnostics: the names in its `__all__` are public.
 from jaxopt_notes.diagnostics.bias_variance import *
 from jaxopt_notes.diagnostics.capacity_curve import *
+from jaxopt_notes.diagnostics.critical_point import *
+from jaxopt_notes.diagnostics.curvature import *
 from jaxopt_notes.diagnostics.diagnose_fit import *
 from jaxopt_notes.diagnostics.learning_curve import *
 from jaxopt_notes.diagnostics.no_free_lunch import *
