@@ -254,8 +254,9 @@ def largest_stable_rate(loss: Loss, params: Tree, key: jax.Array, *args: Any, st
         loss, params, key, *args, steps: see `hessian_spectrum`.
 
     Returns:
-        A scalar; infinite where no curvature is positive. At 2/L itself the steepest direction oscillates for
-        ever, above it grows, by the factor |1 − ηL| each step. Momentum β raises the limit to 2·(1 + β)/L.
+        A scalar; infinite where no curvature is positive (by more than rounding). At 2/L itself the steepest
+        direction oscillates for ever, above it grows, by the factor |1 − ηL| each step. Momentum β raises the
+        limit to 2·(1 + β)/L.
 
     Raises:
         ValueError, TypeError: see `hessian_spectrum`.
@@ -266,5 +267,7 @@ def largest_stable_rate(loss: Loss, params: Tree, key: jax.Array, *args: Any, st
 
     Source: Nesterov 2018, section 1.2.
     """
-    top = sharpness(loss, params, key, *args, steps=steps)
-    return jnp.where(top > 0, 2 / jnp.where(top > 0, top, jnp.ones_like(top)), jnp.inf)
+    values = hessian_spectrum(loss, params, key, *args, steps=steps).values
+    top = values[..., -1]
+    curved = top > 16 * jnp.finfo(top.dtype).eps * jnp.max(jnp.abs(values))  # more than rounding makes of 0
+    return jnp.where(curved, 2 / jnp.where(curved, top, jnp.ones_like(top)), jnp.inf)
