@@ -17,8 +17,6 @@ from jaxopt_notes.record import Number, check_number, record, static
 
 __all__ = ["LayerNorm", "layer_norm"]
 
-__all__ = ["LayerNorm", "layer_norm"]
-
 
 @record
 class LayerNorm:

@@ -22,8 +22,8 @@ from jaxopt_notes.search.importance import edge_warnings, importance
 from jaxopt_notes.search.models import TrainedGroup, predict_all
 from jaxopt_notes.search.names import hyperparameters, own_names, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution
-from jaxopt_notes.search.winner import Origin, epochs_to_best, outputs_of, trained_again
-from jaxopt_notes.training.fit import FitResult
+from jaxopt_notes.search.winner import Origin, epochs_to_best, trained_again
+from jaxopt_notes.training.fit import FitResult, outputs_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

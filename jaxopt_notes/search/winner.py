@@ -19,8 +19,8 @@ from jaxopt_notes.population.store import Store
 from jaxopt_notes.record import check_choice, check_count, replace
 from jaxopt_notes.search.cross_validation import FoldData
 from jaxopt_notes.search.names import reserved_columns
-from jaxopt_notes.training.evaluation import predict
 from jaxopt_notes.training.fit import FitResult, fit
+from jaxopt_notes.training.refit import joined
 from jaxopt_notes.training.trainer import Trainer
 
 PARTS = ("train", "train+validation")
@@ -157,8 +157,9 @@ def trained_again(
     train, validation = origin.data
     if on == "train":
         return fit(trainer, key, train, validation, origin.epochs, progress=progress)
-    both = jax.tree.map(lambda *parts: jnp.concatenate(parts), train, validation)
-    return fit(replace(trainer, early_stopping=None), key, both, None, epochs, progress=progress)
+    return fit(
+        replace(trainer, early_stopping=None), key, joined(train, validation), None, epochs, progress=progress
+    )
 
 
 def epochs_to_best(results: Any) -> int:
@@ -176,11 +177,3 @@ def epochs_to_best(results: Any) -> int:
         return curve.shape[1]
     found = curve.argmax(axis=1) if results.mode == "max" else curve.argmin(axis=1)
     return math.ceil(np.mean(found + 1))
-
-
-def outputs_of(trainer: Trainer, params: Tree, model_state: Tree, x: Tree) -> Tree:
-    """The outputs of one network, without dropout."""
-    return _predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
-
-
-_predict = jax.jit(predict, static_argnums=4)

@@ -68,12 +68,17 @@ class FitResult:
 
     def predict(self, x: Tree) -> Tree:
         """The outputs of the best parameters, without dropout."""
-        return _predict(self.trainer.model, self.params, self.model_state, x, self.trainer.eval_batch_size)
+        return outputs_of(self.trainer, self.params, self.model_state, x)
 
     def evaluate(self, data: tuple) -> dict[str, float]:
         """Loss and metric of the best parameters on other data: {"loss": …, "accuracy": …}."""
         scores = _evaluate(self.trainer, self.params, self.model_state, data)
         return {name: float(score) for name, score in scores.items()}
+
+
+def outputs_of(trainer: Trainer, params: Tree, model_state: Tree, x: Tree) -> Tree:
+    """The outputs of a trained network, without dropout, by one compiled program."""
+    return _predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
 
 
 _predict = jax.jit(predict, static_argnums=4)

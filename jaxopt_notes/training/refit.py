@@ -63,7 +63,7 @@ def refit_on_all(
     best_epoch = check_count("refit_on_all(best_epoch)", best_epoch, 1, "0 means that no epoch was better")
     keep = check_choice("refit_on_all(keep)", keep, ("updates", "epochs"))
     trainer = dataclasses.replace(trainer, early_stopping=None)
-    everything = _joined(train_data, valid_data)
+    everything = joined(train_data, valid_data)
     size = min(trainer.batch_size, count(everything))
     epochs, rest = best_epoch, 0
     if keep == "updates":
@@ -120,7 +120,7 @@ def continue_on_all(
     epochs = check_count("continue_on_all(epochs)", epochs)
     target, start = (result.evaluate(data)["loss"] for data in (train_data, valid_data))
     trainer = dataclasses.replace(result.trainer, early_stopping=stop_at_target(target))
-    everything = _joined(train_data, valid_data)
+    everything = joined(train_data, valid_data)
     params, model_state = result.params, result.model_state
     state = trainer.init(key, everything)
     _, _, stop = trainer.stopping_rule().update(state.stopping, start)
@@ -138,7 +138,8 @@ def _steps(trainer: Trainer, data: tuple) -> int:
     return -(-n // min(trainer.batch_size, n))
 
 
-def _joined(train_data: tuple, valid_data: tuple) -> tuple:
+def joined(train_data: tuple, valid_data: tuple) -> tuple:
+    """Two data sets as one."""
     return jax.tree.map(
         lambda a, b: jnp.concatenate([jnp.asarray(a), jnp.asarray(b)]), train_data, valid_data
     )
