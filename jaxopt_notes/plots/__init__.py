@@ -1,10 +1,36 @@
-"""Pictures. The only place that imports matplotlib, and only when a picture is drawn."""
+"""Pictures. The only place that imports matplotlib, and only when a picture is drawn.
 
+Every function returns a figure (or an animation) and shows nothing by itself: a notebook shows what stands
+last in a cell, `figure.savefig(path)` writes it. All have one style (`plots.figure`).
+"""
+
+from jaxopt_notes.plots.bias_variance import plot_bias_variance
 from jaxopt_notes.plots.curves import plot_curves
+from jaxopt_notes.plots.histograms import plot_histograms
 from jaxopt_notes.plots.importance import plot_importance
+from jaxopt_notes.plots.lines import plot_lines
 from jaxopt_notes.plots.lr_range import plot_lr_range
+from jaxopt_notes.plots.reliability import plot_reliability
 from jaxopt_notes.plots.report import write_report
+from jaxopt_notes.plots.schedules import plot_schedules
+from jaxopt_notes.plots.spectrum import plot_spectrum
 from jaxopt_notes.plots.sweep import plot_sweep
+from jaxopt_notes.plots.trajectories import animate_trajectories, plot_trajectories
 from jaxopt_notes.plots.trials import plot_trials
 
-__all__ = ["plot_curves", "plot_importance", "plot_lr_range", "plot_sweep", "plot_trials", "write_report"]
+__all__ = [
+    "animate_trajectories",
+    "plot_bias_variance",
+    "plot_curves",
+    "plot_histograms",
+    "plot_importance",
+    "plot_lines",
+    "plot_lr_range",
+    "plot_reliability",
+    "plot_schedules",
+    "plot_spectrum",
+    "plot_sweep",
+    "plot_trajectories",
+    "plot_trials",
+    "write_report",
+]

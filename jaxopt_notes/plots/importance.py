@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxopt_notes.plots.figure import figure
+from jaxopt_notes.plots.figure import BLUE, figure
 
 
 def plot_importance(results: Any, method: str | None = None) -> Any:
@@ -24,7 +24,7 @@ def plot_importance(results: Any, method: str | None = None) -> Any:
     names = list(shares)[::-1]
     drawn = figure(6.0, 0.8 + 0.35 * max(len(names), 1))
     axis = drawn.subplots()
-    axis.barh(names, [shares[name] for name in names], color="#4063d8")
+    axis.barh(names, [shares[name] for name in names], color=BLUE)
     axis.set_xlim(0, 1)
     axis.set_xlabel(f"share of the variance of {results.monitor}, by rank")
     axis.grid(axis="x", alpha=0.25)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import figure, logarithmic_along
+from jaxopt_notes.plots.figure import BLUE, ORANGE, figure, logarithmic_along
 
 
 def plot_lr_range(found: Any) -> Any:
@@ -25,11 +25,11 @@ def plot_lr_range(found: Any) -> Any:
     mean = found.smoothed.mean(axis=0)
     drawn = figure(6.0, 3.4)
     axis = drawn.subplots()
-    axis.plot(found.rates[shown], found.smoothed.T[shown], lw=0.6, alpha=0.5, color="#4063d8")
-    axis.plot(found.rates[shown], mean[shown], lw=2, color="#4063d8", label="smoothed loss")
+    axis.plot(found.rates[shown], found.smoothed.T[shown], lw=0.6, alpha=0.5, color=BLUE)
+    axis.plot(found.rates[shown], mean[shown], lw=2, color=BLUE, label="smoothed loss")
     at = int(np.argmin(abs(found.rates - found.suggested)))
     label = f"suggested: {found.suggested:.2g}"
-    axis.plot(found.suggested, mean[at], "*", ms=14, color="#d83933", label=label)
+    axis.plot(found.suggested, mean[at], "*", ms=14, color=ORANGE, label=label)
     logarithmic_along(axis)
     axis.set_xlabel("learning rate")
     axis.set_ylabel("loss of the batch")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import figure, logarithmic_along
+from jaxopt_notes.plots.figure import BLUE, GREY, ORANGE, figure, logarithmic_along
 from jaxopt_notes.search.spaces.distributions import LogUniform
 from jaxopt_notes.search.spaces.space import dimensions
 
@@ -43,12 +43,10 @@ def plot_sweep(results: Any) -> Any:
     logarithmic = _logarithmic(results, columns)
     for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
         x, labels = _positions(values)
-        axis.errorbar(
-            x[shown], mean[shown], yerr=spread[shown], fmt="o", ms=4, lw=0.8, alpha=0.6, color="#4063d8"
-        )
+        axis.errorbar(x[shown], mean[shown], yerr=spread[shown], fmt="o", ms=4, lw=0.8, alpha=0.6, color=BLUE)
         for which, marker, color, label in (
-            (outside, arrow, "#4063d8", "off the scale"),
-            (diverged, "x", "#777777", "diverged"),
+            (outside, arrow, BLUE, "off the scale"),
+            (diverged, "x", GREY, "diverged"),
         ):
             if which.any():  # x in data, y as a fraction of the panel
                 place = axis.get_xaxis_transform()
@@ -57,7 +55,7 @@ def plot_sweep(results: Any) -> Any:
                     x[which], height, marker, ms=5, alpha=0.6, color=color, label=label, transform=place
                 )
         if not diverged.all():
-            axis.plot(x[best], mean[best], "*", ms=14, color="#d83933", label="best")
+            axis.plot(x[best], mean[best], "*", ms=14, color=ORANGE, label="best")
         if labels is not None:
             axis.set_xticks(range(len(labels)), labels)
             axis.margins(x=0.2)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import count_along, figure
+from jaxopt_notes.plots.figure import BLUE, GREY, ORANGE, count_along, figure
 
 
 def plot_trials(results: Any) -> Any:
@@ -29,12 +29,12 @@ def plot_trials(results: Any) -> Any:
     known = np.isfinite(so_far)
     drawn = figure(6.0, 3.2)
     axis = drawn.subplots()
-    axis.plot(trial[fine], mean[fine], "o", ms=4, alpha=0.6, color="#4063d8", label="trial")
-    axis.step(trial[known], so_far[known], where="post", color="#d83933", label="best so far")
+    axis.plot(trial[fine], mean[fine], "o", ms=4, alpha=0.6, color=BLUE, label="trial")
+    axis.step(trial[known], so_far[known], where="post", color=ORANGE, label="best so far")
     if not fine.all():
         edge = np.full((~fine).sum(), 0.03 if results.mode == "max" else 0.97)
         place = axis.get_xaxis_transform()
-        axis.plot(trial[~fine], edge, "x", ms=5, color="#777777", label="diverged", transform=place)
+        axis.plot(trial[~fine], edge, "x", ms=5, color=GREY, label="diverged", transform=place)
     axis.set_xlabel("trial")
     count_along(axis)
     axis.set_ylabel(results.monitor)

@@ -87,13 +87,26 @@ def test_static_choices_are_named():
 
 
 def test_epochs_are_counted_from_one_and_every_line_is_where_it_belongs():
-    """Two seeds of three epochs, then their mean."""
-    (axis,) = plot_curves({"valid_loss": np.array([[3.0, 2.0, 1.0], [5.0, 4.0, 3.0]])}, "a title").axes
-    assert [list(line.get_xdata()) for line in axis.lines] == [[1, 2, 3]] * 3
-    assert [list(line.get_ydata()) for line in axis.lines] == [[3, 2, 1], [5, 4, 3], [4, 3, 2]]
-    assert axis.get_xlabel() == "epoch"
+    """Two seeds of three epochs: their median in a band, and the best of the monitored curve."""
+    (axis,) = plot_curves({"valid_loss": np.array([[3.0, 2.0, 1.5], [5.0, 1.0, 3.5]])}, "a title").axes
+    line, star, mark = axis.lines
+    assert list(line.get_xdata()) == [1, 2, 3]
+    assert list(line.get_ydata()) == [4, 1.5, 2.5]
+    assert (*star.get_xdata(), *star.get_ydata(), *mark.get_xdata()) == (2, 1.5, 2, 2)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "valid_loss")
     assert axis.figure.get_suptitle() == "a title"
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["valid_loss"]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["valid_loss", "best epoch: 2"]
+
+
+def test_the_best_epoch_is_the_largest_of_a_metric_and_never_one_without_a_number():
+    history = {"loss": np.ones(3), "valid_loss": np.ones(3), "valid_accuracy": np.array([0.5, 0.9, np.nan])}
+    for axis in plot_curves(history, monitor="valid_accuracy").axes:
+        assert list(axis.lines[-1].get_xdata()) == [2, 2]
+    losses, _ = plot_curves(history | {"valid_loss": np.full(3, np.nan)}).axes
+    assert len(losses.lines) == 2
+    (axis,) = plot_curves({"loss": np.array([1.0, 2.0])}).axes  # no validation, nothing marked
+    assert len(axis.lines) == 1
+    assert list(plot_curves(history, mode="max").axes[0].lines[-1].get_xdata()) == [1, 1]
 
 
 def test_a_loss_that_is_not_positive_keeps_its_scale():
@@ -102,11 +115,11 @@ def test_a_loss_that_is_not_positive_keeps_its_scale():
     assert plot_curves({"loss": np.array([1.0, np.nan])}).axes[0].get_yscale() == "log"  # diverged at the end
 
 
-def test_curves_have_a_line_a_seed_and_a_mean():
+def test_curves_have_a_line_and_a_band_each():
     history = {"loss": np.ones((3, 5)), "valid_loss": np.ones((3, 5)), "valid_accuracy": np.ones((3, 5))}
     losses, metrics = plot_curves(history).axes
-    assert len(losses.lines) == 2 * (3 + 1)
-    assert len(metrics.lines) == 3 + 1
+    assert [len(axis.collections) for axis in (losses, metrics)] == [2, 1]
+    assert [len(axis.lines) for axis in (losses, metrics)] == [2 + 2, 1 + 1]  # and the best epoch
     assert losses.get_yscale() == "log"
     assert len(plot_curves({"loss": np.ones(5)}).axes) == 1
 
