@@ -10,12 +10,12 @@ from jaxopt_notes.training.evaluation import evaluate, predict
 from jaxopt_notes.training.fit import FitResult, fit
 from jaxopt_notes.training.lr_range_test import RangeTest, lr_range_test
 from jaxopt_notes.training.refit import continue_on_all, refit_on_all
-from jaxopt_notes.training.step import Learner, train_step
+from jaxopt_notes.training.step import Learner, StepRecord, train_step
 from jaxopt_notes.training.time_limit import time_limit
 from jaxopt_notes.training.trainer import Trainer
 
 __all__ = [
-    "FitResult", "Learner", "RangeTest", "TrainState", "Trainer", "continue_on_all", "evaluate", "fit",
-    "load", "load_metadata", "load_params", "lr_range_test", "predict", "refit_on_all", "save",
+    "FitResult", "Learner", "RangeTest", "StepRecord", "TrainState", "Trainer", "continue_on_all", "evaluate",
+    "fit", "load", "load_metadata", "load_params", "lr_range_test", "predict", "refit_on_all", "save",
     "save_params", "time_limit", "train_step", *_early_stopping.__all__,
 ]  # fmt: skip

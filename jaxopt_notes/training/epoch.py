@@ -18,7 +18,7 @@ from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.early_stopping.score import watched, worst
 from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
-from jaxopt_notes.training.step import Learner, select, train_step
+from jaxopt_notes.training.step import Collected, Learner, collected_step, select
 
 
 class Partial(NamedTuple):
@@ -28,6 +28,7 @@ class Partial(NamedTuple):
     weight: jax.Array  # how many there were
     position: jax.Array  # steps since the epoch began
     skipped: jax.Array  # what the guard had counted when it began
+    collected: Any = None  # by the collector, if there is one
 
 
 class TrainState(NamedTuple):
@@ -75,12 +76,15 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     first_batch = take(train_data[0], slice(trainer.batch_size))
     params, model_state = trainer.model.init(init_key, first_batch)
     rule = trainer.stopping_rule()
-    names = ["loss", "valid_loss", *(f"valid_{name}" for name in metrics_of(trainer))]
+    learner = Learner(params, model_state, trainer.guarded_optimizer().init(trainer.moving(params)))
     zero = jnp.zeros((), jnp.int32)
+    metrics = {**dict.fromkeys(always_measured(trainer), as_hyperparameter(0.0)), "skipped": zero}
+    collected = _first_collected(trainer, learner, train_data)
+    if taken := sorted(metrics.keys() & collected):
+        raise ValueError(f"Trainer(collect) names {taken[0]!r}, which the history has: give it another name.")
     return TrainState(
-        learner=Learner(params, model_state, trainer.guarded_optimizer().init(trainer.moving(params))),
-        key=run_key, epoch=zero, step=zero,
-        metrics={**dict.fromkeys(names, as_hyperparameter(0.0)), "skipped": zero},
+        learner=learner,
+        key=run_key, epoch=zero, step=zero, metrics=metrics | collected,
         stopping=rule.init(), stopped=jnp.array(False),
         best_params=params, best_model_state=model_state,
         best_score=worst(rule.mode), best_epoch=zero,
@@ -110,15 +114,42 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
         rows, weights, *keys = batch
         x, y, *own = take(train_data, rows)
         weights = weights * own[0].astype(weights.dtype) if own else weights
-        learner, loss = train_step(trainer, learner, (x, y), weights, *keys)
+        learner, loss, seen = collected_step(trainer, learner, (x, y), weights, *keys)
         # Summed in the step, which compiles to the same code whatever loop is around it.
-        return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), None
+        return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), seen
 
-    (learner, total), _ = lax.scan(step, (state.learner, as_hyperparameter(0.0)), (indices, weights, *keys))
+    seen: Collected | None
+    carry = (state.learner, as_hyperparameter(0.0))
+    (learner, total), seen = lax.scan(step, carry, (indices, weights, *keys))
     whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
     loss = safe_divide(total, jnp.asarray(whole, total.dtype))
     after = state._replace(learner=learner, step=state.step + steps)
-    return end_epoch(trainer, valid_data, after, loss, skipped_steps(trainer, state.learner))
+    seen = jax.tree.map(lambda values: jnp.sum(values, axis=0), seen)
+    return end_epoch(trainer, valid_data, after, loss, skipped_steps(trainer, state.learner), seen)
+
+
+def always_measured(trainer: Any) -> list[str]:
+    """The names of the metrics that a run has without a collector."""
+    return ["loss", "skipped", "valid_loss", *(f"valid_{name}" for name in metrics_of(trainer))]
+
+
+def _first_collected(trainer: Any, learner: Learner, data: tuple) -> dict[str, jax.Array]:
+    """Zeros of all that the collector will make of a step."""
+    if trainer.collect is None:
+        return {}
+    size, key = min(trainer.batch_size, count(data)), jax.random.key(0)
+    batch = take(tuple(data[:2]), jnp.arange(size))
+    found = jax.eval_shape(lambda: collected_step(trainer, learner, batch, jnp.ones(size), key, key)[2])
+    return {} if found is None else {n: jnp.zeros(v.shape, v.dtype) for n, v in found.total.items()}
+
+
+def nothing_collected(trainer: Any, state: TrainState) -> Collected | None:
+    """Sums over no step yet, for a collector, if there is one that collects anything."""
+    names = state.metrics.keys() - set(always_measured(trainer))
+    if not names:
+        return None
+    zeros = {name: jnp.zeros_like(state.metrics[name]) for name in sorted(names)}
+    return Collected(zeros, as_hyperparameter(0.0))
 
 
 def skipped_steps(trainer: Any, learner: Learner) -> jax.Array:
@@ -127,7 +158,9 @@ def skipped_steps(trainer: Any, learner: Learner) -> jax.Array:
     return learner.opt_state.skipped if guarded else jnp.zeros((), jnp.int32)
 
 
-def end_epoch(trainer: Any, valid_data: Any, state: TrainState, loss: Any, skipped: jax.Array) -> TrainState:
+def end_epoch(
+    trainer: Any, valid_data: Any, state: TrainState, loss: Any, skipped: jax.Array, seen: Collected | None
+) -> TrainState:
     """Validate, keep the best, and hear what early stopping says.
 
     Arguments:
@@ -136,6 +169,7 @@ def end_epoch(trainer: Any, valid_data: Any, state: TrainState, loss: Any, skipp
         state: the run, its learner that of the last step.
         loss: the mean over the epoch's examples.
         skipped: how many steps had been skipped before the epoch.
+        seen: what the collector has made of the epoch's steps.
 
     Returns:
         The run at the end of the epoch.
@@ -145,6 +179,8 @@ def end_epoch(trainer: Any, valid_data: Any, state: TrainState, loss: Any, skipp
     moving = evaluation_params(trainer.guarded_optimizer(), moving, learner.opt_state)
     params = merge(moving, learner.params)
     metrics = {**state.metrics, "loss": loss}
+    if seen is not None:
+        metrics |= {name: total / seen.taken for name, total in seen.total.items()}
     if isinstance(trainer.guarded_optimizer(), SkipNonfinite):
         metrics["skipped"] = learner.opt_state.skipped - skipped
     if valid_data is not None:

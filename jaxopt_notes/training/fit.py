@@ -221,12 +221,15 @@ def _fit(
             before, after, found = jax.device_get((state.epoch, advanced.epoch, rows))
             ran = int(after) - int(before)
             new = {name: values[:ran] for name, values in found.items()}
-            longer = {name: np.append(history.get(name, values[:0]), values) for name, values in new.items()}
+            longer = {
+                name: np.concatenate([history.get(name, values[:0]), values]) for name, values in new.items()
+            }
             state, history = advanced, longer  # an interrupt finds both old or both new
             left -= ran
             bar.update(ran)
             if ran:
-                bar.set_postfix({name: f"{values[-1]:.4g}" for name, values in new.items()})
+                shown = {n: curve[-1] for n, curve in new.items() if curve.ndim == 1 and "/" not in n}
+                bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
             if kept is not None:
                 kept.save(state, history)
             if callback is not None and callback(state, history):

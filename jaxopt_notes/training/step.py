@@ -10,6 +10,10 @@ layer below them is trained either the backward pass ends there. The optimizer n
 
 Examples of weight 0 only fill a batch: they have no part in the loss, and layers whose statistics are of the
 whole batch, and augmentations that mix examples, are told to leave them out (`mask_batch`).
+
+With a collector (`Trainer(collect=…)`) the step hands over what it was made of, a `StepRecord`, and gives
+back what the collector makes of it. Outputs of layers are caught on their way through the one forward pass,
+and what a collector does not look at is not computed: one that wants nothing costs nothing.
 """
 
 from typing import Any, NamedTuple
@@ -17,8 +21,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.layers.batch_mask import mask_batch
+from jaxopt_notes.layers.capture import capture
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.core.trainable import merge
@@ -39,6 +44,40 @@ class Learner(NamedTuple):
     params: Tree
     model_state: Tree
     opt_state: Any
+
+
+class StepRecord(NamedTuple):
+    """What one training step was made of: all that a collector may look at.
+
+    Arguments:
+        params: the parameters before it.
+        grads: the gradient of loss and penalty, not multiplied by a loss scale, before the optimizer changes
+            it; `None` for parameters that are not trained.
+        updates: what is added to the parameters; `None` likewise.
+        activations: the output of every layer within the model, by path, as from `capture`.
+        loss: of the batch, without penalty.
+        weights: [B], what each example counts; 0 for padding.
+
+    Example:
+        >>> record = StepRecord(params=jnp.ones(2), grads=jnp.array([3.0, 4.0]), updates=None,
+        ...                     activations={}, loss=jnp.array(1.0), weights=jnp.ones(8))
+        >>> print(jnp.linalg.norm(record.grads))
+        5.0
+    """
+
+    params: Tree
+    grads: Tree
+    updates: Tree
+    activations: dict[str, Any]
+    loss: jax.Array
+    weights: jax.Array
+
+
+class Collected(NamedTuple):
+    """What a collector has made of some steps: sums over those that were taken, and how many these are."""
+
+    total: dict[str, jax.Array]
+    taken: jax.Array
 
 
 def train_step(
@@ -85,6 +124,14 @@ def train_step(
 
     Source: Goodfellow, Bengio & Courville 2016, section 8.1.3.
     """
+    return collected_step(trainer, learner, batch, weights, key, augmentation_key)[:2]
+
+
+def collected_step(
+    trainer: Any, learner: Learner, batch: tuple, weights: jax.Array, key: jax.Array,
+    augmentation_key: jax.Array | None = None,
+) -> tuple[Learner, jax.Array, Collected | None]:  # fmt: skip
+    """`train_step`, and what the collector of the trainer makes of it, `None` if it has none."""
     x, y = batch
     if trainer.augmentation is not None:
         augment = mask_batch(trainer.augmentation, weights != 0)
@@ -92,6 +139,13 @@ def train_step(
 
     model = mask_batch(trainer.model, weights != 0)
     of_model = hasattr(trainer.penalty, "apply")  # a penalty that runs the model itself
+    collects = trainer.collect is not None
+
+    def run(params: Tree) -> tuple:
+        """Outputs, the model's state, and the outputs of its layers if a collector may look at them."""
+        if collects:
+            return capture(model, params, learner.model_state, x, key=key, train=True)
+        return *model.apply(params, learner.model_state, x, key=key, train=True), {}
 
     def objective(moving: Tree) -> tuple:
         params = merge(moving, learner.params)
@@ -99,8 +153,9 @@ def train_step(
             outputs, model_state, penalty = trainer.penalty.apply(
                 model, params, learner.model_state, x, y, weights, key=key
             )
+            activations = run(params)[2] if collects else {}  # the compiler finds what is computed twice
         else:
-            outputs, model_state = model.apply(params, learner.model_state, x, key=key, train=True)
+            outputs, model_state, activations = run(params)
             penalty = 0.0 if trainer.penalty is None else trainer.penalty(params)
         values = trainer.loss(outputs, y)
         if jnp.ndim(values) == 0:
@@ -109,24 +164,50 @@ def train_step(
             )
         loss = weighted_mean(values, weights)
         if trainer.penalty is None:
-            return loss, (loss, model_state)
-        return loss + jnp.asarray(penalty).astype(loss.dtype), (loss, model_state)
+            return loss, (loss, model_state, activations)
+        return loss + jnp.asarray(penalty).astype(loss.dtype), (loss, model_state, activations)
 
     optimizer = trainer.guarded_optimizer()
 
     def scaled(moving: Tree) -> tuple:
-        value, (loss, model_state) = objective(moving)
-        return scale_loss(optimizer, value, learner.opt_state), (value, loss, model_state)
+        value, aux = objective(moving)
+        return scale_loss(optimizer, value, learner.opt_state), (value, *aux)
 
     moving = trainer.moving(learner.params)
-    grads, (value, loss, model_state) = jax.grad(scaled, has_aux=True)(moving)
+    grads, (value, loss, model_state, activations) = jax.grad(scaled, has_aux=True)(moving)
     updates, opt_state = optimizer.update(
         grads, learner.opt_state, moving,
         value=value, grad=grads, value_fn=lambda moving: objective(moving)[0],
     )  # fmt: skip
     if isinstance(optimizer, SkipNonfinite):
         model_state = select(opt_state.last_finite, model_state, learner.model_state)
-    return Learner(apply_updates(learner.params, updates), model_state, opt_state), loss
+    seen = None
+    if collects:
+        grads = _unscaled(optimizer, grads, learner.opt_state)
+        made_of = StepRecord(learner.params, grads, updates, activations, loss, weights)
+        taken = opt_state.last_finite if isinstance(optimizer, SkipNonfinite) else jnp.array(True)
+        seen = _collected(trainer.collect(made_of), taken)
+    return Learner(apply_updates(learner.params, updates), model_state, opt_state), loss, seen
+
+
+def _unscaled(optimizer: Any, grads: Tree, state: Any) -> Tree:
+    """Gradients of the objective from those of its multiple, if an optimizer holds a loss scale."""
+    one = jnp.ones((), jnp.float32)
+    scale = scale_loss(optimizer, one, state)
+    return grads if scale is one else jax.tree.map(lambda g: g.astype(scale.dtype) / scale, grads)
+
+
+def _collected(found: Any, taken: jax.Array) -> Collected | None:
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+        raise TypeError(
+            f"Trainer(collect) returned {found!r}, expected a dict of numbers or arrays by name: "
+            'lambda step: {"grad_norm": global_norm(step.grads)}.'
+        )
+    if not found:
+        return None
+    numbers = {name: as_hyperparameter(value) for name, value in found.items()}
+    total = {name: jnp.where(taken, value, jnp.zeros_like(value)) for name, value in numbers.items()}
+    return Collected(total, as_hyperparameter(taken))
 
 
 def select(condition: jax.Array, on_true: Tree, on_false: Tree) -> Tree:

@@ -20,9 +20,9 @@ import numpy as np
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.record import check_count
-from jaxopt_notes.training.epoch import Partial, TrainState, end_epoch, skipped_steps
+from jaxopt_notes.training.epoch import Partial, TrainState, end_epoch, nothing_collected, skipped_steps
 from jaxopt_notes.training.evaluation import count
-from jaxopt_notes.training.step import train_step
+from jaxopt_notes.training.step import collected_step
 from jaxopt_notes.training.trainer import Trainer
 
 ON_THE_WAY = 2  # steps
@@ -68,7 +68,8 @@ class Stream:
         if not state.partial:
             zero = jnp.zeros((), jnp.int32)
             nothing = as_hyperparameter(0.0)
-            state = state._replace(partial=Partial(nothing, nothing, zero, zero))
+            seen = nothing_collected(trainer, state)
+            state = state._replace(partial=Partial(nothing, nothing, zero, zero, seen))
         return state
 
     def advance(self, trainer: Trainer, state: TrainState, valid_data: Any) -> tuple[TrainState, dict | None]:
@@ -140,13 +141,14 @@ def _step(trainer: Trainer, state: TrainState, batch: tuple, weights: jax.Array)
     _, noise = jax.random.split(jax.random.fold_in(state.key, state.epoch))
     keys = jax.random.split(jax.random.fold_in(noise, partial.position))
     skipped = jnp.where(partial.position == 0, skipped_steps(trainer, state.learner), partial.skipped)
-    learner, loss = train_step(trainer, state.learner, batch, weights, *keys)
+    learner, loss, seen = collected_step(trainer, state.learner, batch, weights, *keys)
     weight = as_hyperparameter(jnp.sum(weights))
     partial = Partial(
         partial.loss + as_hyperparameter(loss) * weight,
         partial.weight + weight,
         partial.position + 1,
         skipped,
+        jax.tree.map(jnp.add, partial.collected, seen),
     )
     return state._replace(learner=learner, step=state.step + 1, partial=partial)
 
@@ -154,4 +156,4 @@ def _step(trainer: Trainer, state: TrainState, batch: tuple, weights: jax.Array)
 @jax.jit
 def _end(trainer: Trainer, state: TrainState, valid_data: Any) -> TrainState:
     loss = safe_divide(state.partial.loss, state.partial.weight)
-    return end_epoch(trainer, valid_data, state, loss, state.partial.skipped)
+    return end_epoch(trainer, valid_data, state, loss, state.partial.skipped, state.partial.collected)

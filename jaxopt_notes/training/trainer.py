@@ -65,6 +65,10 @@ class Trainer:
         trainable: which parameters are trained, static: a function from the parameters to a tree of bools,
             or such a tree, in which one bool may stand for a whole layer; `None` for all. The others are
             frozen: no gradient of theirs is computed, and the optimizer holds no state for them.
+        collect: what is watched at every step, such as `diagnostics.collector()`: a record that is called
+            with a `StepRecord` (parameters, gradients, updates, activations, loss), or a function of it, and
+            returns a dict of numbers or arrays by name. The history has the mean over each epoch's steps
+            that were taken. `None` for nothing, which costs nothing.
 
     Returns:
         A `Trainer` record. Functions in it are made fit to be leaves; `init` validates.
@@ -97,11 +101,12 @@ class Trainer:
     eval_batch_size: int = static(default=1024)
     skip_nonfinite: bool = static(default=True)
     trainable: Any = static(default=None)
+    collect: Any = None
 
     def __post_init__(self) -> None:
         # JAX rebuilds records with placeholders: what is recognized becomes a pytree, nothing is refused.
         put = functools.partial(object.__setattr__, self)
-        for name in ("loss", "penalty", "augmentation", "metric"):
+        for name in ("loss", "penalty", "augmentation", "metric", "collect"):
             put(name, as_leaf(getattr(self, name)))
         if isinstance(self.metric, dict):
             put("metric", {name: as_leaf(metric) for name, metric in self.metric.items()})
@@ -140,7 +145,8 @@ class Trainer:
         Returns:
             The state, and the history: arrays of shape [epochs]. "loss": the mean over the training
             examples as the epoch met them, without penalty; "skipped": steps not taken; with
-            validation data "valid_loss" (no penalty, no dropout) and "valid_<metric>". A run that has
+            validation data "valid_loss" (no penalty, no dropout) and "valid_<metric>"; and what a collector
+            makes, [epochs, …]. A run that has
             stopped repeats its last entries; `state.epoch` says how many it ran.
         """
         epochs = check_count("Trainer.advance(epochs)", epochs)
@@ -172,7 +178,7 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
         optional = part is None and name != "model"
         if not optional and not all(callable(getattr(part, method, None)) for method in methods):
             raise TypeError(f"Trainer({name}) is {part!r}, expected an object with {' and '.join(methods)}.")
-    for name in ("loss", "penalty", "augmentation", "metric"):
+    for name in ("loss", "penalty", "augmentation", "metric", "collect"):
         part = getattr(trainer, name)
         optional = part is None and name != "loss"
         if name == "metric" and isinstance(part, dict):
