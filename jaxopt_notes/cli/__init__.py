@@ -1,4 +1,4 @@
-"""The command line: `jaxopt-notes sweep`, the main job, and `jaxopt-notes optimizers`."""
+"""The command line: `jaxopt-notes sweep`, the main job, `study` and `optimizers`."""
 
 from jaxopt_notes.cli.arguments import main
 

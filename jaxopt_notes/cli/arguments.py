@@ -1,4 +1,4 @@
-"""The command line: `jaxopt-notes sweep` (the main job, also without a word) and `jaxopt-notes optimizers`.
+"""The command line: `jaxopt-notes sweep` (the main job, also without a word), `study` and `optimizers`.
 
 Whatever a user can get wrong ends in one clear line and exit code 2. Ctrl-C ends with exit code 130,
 and what was finished is on disk.
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import jaxopt_notes
+from jaxopt_notes.cli.study import add_study
 
 EXAMPLES = """examples:
   jaxopt-notes                                         the main job: 64 configurations x 4 seeds on digits
@@ -24,6 +25,8 @@ EXAMPLES = """examples:
   jaxopt-notes sweep --config runs/sweep/config.json   a job once more, as it was
   jaxopt-notes optimizers                              every optimizer, with its defaults and its formula
   jaxopt-notes optimizers adam lion                    two of them
+  jaxopt-notes study --list                            the experiments of the notes
+  jaxopt-notes study overfit_sine seeds=4              one of them: a table, a figure
 """
 
 # What a job is a function of, beside its space.
@@ -78,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "jaxopt-notes", description=__doc__.splitlines()[0], epilog=EXAMPLES, formatter_class=formatter
     )
     parser.add_argument("--version", action="version", version=jaxopt_notes.__version__)
-    commands = parser.add_subparsers(title="commands", metavar="{sweep,optimizers}", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="{sweep,optimizers,study}", required=True)
 
     sweep = commands.add_parser(
         "sweep",
@@ -114,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     optimizers = commands.add_parser("optimizers", help="list every optimizer with defaults and formula")
     optimizers.add_argument("names", nargs="*", metavar="NAME", help="only these")
     optimizers.set_defaults(run=_optimizers)
+    add_study(commands)
     return parser
 
 

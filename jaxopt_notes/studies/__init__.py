@@ -1,3 +1,28 @@
-"""Studies: reproducible experiments, one a file. Each is a function that returns its numbers."""
+"""Studies: the experiments of the notes, one a file, each a function that returns its numbers.
 
-__all__: list[str] = []
+    found = jn.studies.overfit_sine(jax.random.key(0), seeds=4)
+    print(found.table())          # medians over seeds
+    found.plot()                  # a figure
+    found.r2                      # the numbers, arrays
+
+`jaxopt-notes study NAME` runs one from the command line, `jaxopt-notes study --list` names them, `STUDIES`
+has them by name. Configurations and seeds are members of one program wherever they have the same structure,
+so that a claim is looked at for many seeds and not for one.
+"""
+
+# ruff: noqa: F403
+
+# One line for each file: the names in its `__all__` are public; STUDIES are the functions among them.
+from jaxopt_notes.registry import public_names as _public_names
+from jaxopt_notes.registry import returning as _returning
+from jaxopt_notes.studies.conditioning import *
+from jaxopt_notes.studies.contour_race import *
+from jaxopt_notes.studies.overfit_sine import *
+from jaxopt_notes.studies.random_hessian import *
+from jaxopt_notes.studies.rate_regimes import *
+from jaxopt_notes.studies.saddle_escape import *
+from jaxopt_notes.studies.zigzag import *
+
+STUDIES = _returning(globals(), "rows", "plot")
+
+__all__ = ["STUDIES", *_public_names(__name__, globals())]
