@@ -32,7 +32,8 @@ class Conditioning(StudyResult):
         )  # fmt: skip
 
     def plot(self) -> Any:
-        from jaxopt_notes.plots.panels import COLORS, panels
+        from jaxopt_notes.plots.figure import COLORS
+        from jaxopt_notes.plots.panels import panels
 
         drawn, (left, right) = panels(2)
         left.loglog(self.kappas, self.plain, "o-", color=COLORS[0], label="gradient descent")

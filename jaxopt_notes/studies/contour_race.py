@@ -34,7 +34,8 @@ class ContourRace(StudyResult):
         )  # fmt: skip
 
     def plot(self) -> Any:
-        from jaxopt_notes.plots.panels import COLORS, bands, panels
+        from jaxopt_notes.plots.figure import COLORS
+        from jaxopt_notes.plots.panels import bands, panels
 
         drawn, axes = panels(len(self.runners) + 1, columns=4, width=3.2, height=2.7)
         x, y = np.meshgrid(np.linspace(-8, 4, 121), np.linspace(-3, 3, 91))

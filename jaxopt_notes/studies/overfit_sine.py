@@ -62,7 +62,8 @@ class OverfitSine(StudyResult):
         )  # fmt: skip
 
     def plot(self) -> Any:
-        from jaxopt_notes.plots.panels import COLORS, bands, panels
+        from jaxopt_notes.plots.figure import COLORS
+        from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, middle, right) = panels(3)
         x, y = (part[:, 0] for part in wave(25, (1, 5)))

@@ -29,7 +29,8 @@ class RandomHessian(StudyResult):
         return rows_of(dimensions=self.sizes, minima=self.minimum, saddles=self.saddle, law=self.law)
 
     def plot(self) -> Any:
-        from jaxopt_notes.plots.panels import COLORS, panels
+        from jaxopt_notes.plots.figure import COLORS
+        from jaxopt_notes.plots.panels import panels
 
         drawn, (left, right) = panels(2)
         some = self.minimum > 0

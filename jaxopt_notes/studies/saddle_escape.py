@@ -40,7 +40,8 @@ class SaddleEscape(StudyResult):
         )  # fmt: skip
 
     def plot(self) -> Any:
-        from jaxopt_notes.plots.panels import COLORS, bands, panels
+        from jaxopt_notes.plots.figure import COLORS
+        from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)
         x, y = np.meshgrid(np.linspace(-1.3, 1.3, 91), np.linspace(-1.5, 1.5, 91))

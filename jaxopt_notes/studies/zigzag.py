@@ -30,7 +30,8 @@ class Zigzag(StudyResult):
         )  # fmt: skip
 
     def plot(self) -> Any:
-        from jaxopt_notes.plots.panels import COLORS, panels
+        from jaxopt_notes.plots.figure import COLORS
+        from jaxopt_notes.plots.panels import panels
 
         drawn, (axis,) = panels(1, width=4.8, height=4.2)
         for points, name, color in zip(self.points, self.inputs, COLORS, strict=False):
