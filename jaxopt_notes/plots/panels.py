@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.plots.figure import BLUE, ORANGE, figure, line_style
+from jaxopt_notes.plots.figure import BLUE, ORANGE, figure
+from jaxopt_notes.plots.lines import draw_line
 
 
 def panels(n: int, *, columns: int | None = None, width: float = 4.2, height: float = 3.3) -> tuple:
@@ -29,13 +30,9 @@ def panels(n: int, *, columns: int | None = None, width: float = 4.2, height: fl
 
 
 def bands(axis: Any, x: Any, curves: Mapping[str, Any], *, legend: bool = True) -> None:
-    """Curves [..., T] by name: the median over all leading axes as a line, the quartiles as a band."""
+    """Curves [..., T] by name: the median over all leading axes as a line, the middle half as a band."""
     for i, (name, curve) in enumerate(curves.items()):
-        values = np.asarray(curve, float).reshape(-1, np.shape(curve)[-1])
-        low, middle, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
-        (line,) = axis.plot(x, middle, lw=1.8, label=name, **line_style(i))
-        if len(values) > 1:
-            axis.fill_between(x, low, high, color=line.get_color(), alpha=0.18, lw=0)
+        draw_line(axis, np.asarray(curve).reshape(-1, np.shape(curve)[-1]), x, i, name)
     if legend:
         axis.legend(frameon=False, fontsize="small")
 
