@@ -30,6 +30,7 @@ from jaxopt_notes.search.spaces.distributions import (
     normal,
     uniform,
 )
+from jaxopt_notes.search.spaces.elsewhere import as_space
 from jaxopt_notes.search.spaces.space import dimensions, fill
 from jaxopt_notes.search.sweep import sweep
 
@@ -56,7 +57,8 @@ STRATEGIES = returning(globals(), "ask", "tell")
 
 __all__ = [
     "STRATEGIES", "Choice", "Conditional", "Distribution", "Integers", "LogUniform", "Normal", "Programs",
-    "Report", "Results", "StaticChoice", "Uniform", "choice", "conditional", "csv_logger", "dimensions",
-    "edge_warnings", "fill", "importance", "integers", "log_uniform", "nested_cross_validation", "normal",
-    "population_map", "static_choice", "sweep", "uniform", *public_names(f"{__name__}.strategies", globals()),
+    "Report", "Results", "StaticChoice", "Uniform", "as_space", "choice", "conditional", "csv_logger",
+    "dimensions", "edge_warnings", "fill", "importance", "integers", "log_uniform", "nested_cross_validation",
+    "normal", "population_map", "static_choice", "sweep", "uniform",
+    *public_names(f"{__name__}.strategies", globals()),
 ]  # fmt: skip

@@ -70,11 +70,7 @@ def explain(runs: Runs, config: Configs, data: tuple) -> Exception | None:
         return TypeError(_needs_value(cures, axes))
     for path, values in jax.tree.leaves_with_path(runs.space, is_leaf=_is_list):
         if _is_list(values) and not fails({}, _with(runs.space, path, values[0])):
-            name, text = path_name(path), ", ".join(map(repr, values))
-            return TypeError(
-                f"sweep(space): {name!r} is the list [{text}], which is one constant for all configurations: "
-                f"jn.choice([{text}]) searches over its values."
-            )
+            return TypeError(_is_constant(path_name(path), values))
     return None
 
 
@@ -108,8 +104,23 @@ def _some_values(axis: Distribution) -> list[str]:
 
 
 def _is_list(leaf: Any) -> bool:
-    """Whether it is a list of plain numbers, as a list of values to search over would be."""
-    return isinstance(leaf, list) and len(leaf) > 0 and all(isinstance(x, int | float) for x in leaf)
+    """Whether it is a list of plain values, as one to search over would be."""
+    plain = type(leaf) in (list, tuple) and len(leaf) > 0
+    return plain and all(isinstance(x, int | float | str) or callable(x) for x in leaf)
+
+
+def _is_constant(name: str, values: list | tuple) -> str:
+    numbers = all(isinstance(value, int | float) for value in values)
+    text = ", ".join(map(_named, values))
+    remedy = f"jn.{'choice' if numbers else 'static_choice'}([{text}]) searches over its values"
+    if numbers and isinstance(values, tuple) and len(values) == 2:
+        remedy = f"jn.uniform({text}) or jn.log_uniform({text}) searches between the two, and {remedy}"
+    found = f"the list [{text}]" if isinstance(values, list) else f"the tuple ({text})"
+    return f"sweep(space): {name!r} is {found}, which is one constant for all configurations: {remedy}."
+
+
+def _named(value: Any) -> str:
+    return getattr(value, "__name__", repr(value))
 
 
 def _with(space: Any, path: tuple, value: Any) -> Any:

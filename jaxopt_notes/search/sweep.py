@@ -39,6 +39,7 @@ from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.rounds import Rounds, Rule, blank, columns_of, values
 from jaxopt_notes.search.segments import Task
 from jaxopt_notes.search.spaces.distributions import Distribution
+from jaxopt_notes.search.spaces.elsewhere import as_space
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Table, check_growth, check_rounds
 from jaxopt_notes.search.watcher import Watcher
@@ -79,7 +80,8 @@ def sweep(
     Arguments:
         build: a pure function from a configuration (the space with values in place of distributions)
             to a `Trainer`.
-        space: a dict (or any pytree) of distributions and constants.
+        space: a dict (or any pytree) of distributions and constants; frozen distributions of scipy.stats and
+            those of Optuna are read as ours (`as_space`).
         data: `(train, validation)`, each a pair (x, y), or a `Split`, whose test set is not looked at; with
             `folds` one pair (x, y).
         strategy: such as `random_search(256)`, or `successive_halving(27)`.
@@ -155,6 +157,7 @@ def sweep(
     check_function("sweep(build)", build, "build(configuration) and returns a Trainer")
     check_function("sweep(on_chunk)", on_chunk, "on_chunk(members, configurations, results)", optional=True)
     check_strategy("sweep(strategy)", strategy)
+    space = as_space(space)
     check_key("sweep(key)", key)
     check_folder("sweep(folder)", folder)
     if not isinstance(monitor, str):

@@ -74,7 +74,13 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     """The state of a `Trainer`'s run before its first epoch: nothing seen, the initial parameters best."""
     init_key, run_key = jax.random.split(key)
     first_batch = take(train_data[0], slice(trainer.batch_size))
-    params, model_state = trainer.model.init(init_key, first_batch)
+    made = trainer.model.init(init_key, first_batch)
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise TypeError(
+            f"Trainer(model).init returned a {type(made).__name__}, expected a pair (params, state), with () "
+            "for no state; or let apply take (params, x) alone."
+        )
+    params, model_state = made
     rule = trainer.stopping_rule()
     learner = Learner(params, model_state, trainer.guarded_optimizer().init(trainer.moving(params)))
     zero = jnp.zeros((), jnp.int32)

@@ -14,7 +14,7 @@ member runs is skipped (`apply_if`).
 
 import functools
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -30,13 +30,7 @@ from jaxopt_notes.record import as_leaf, check_count, record, static
 from jaxopt_notes.training.early_stopping.patience import patience
 from jaxopt_notes.training.epoch import TrainState, run_epoch, start
 from jaxopt_notes.training.evaluation import count
-
-
-class Functions(NamedTuple):
-    """A model that is not a pytree, as the two functions of the layer protocol."""
-
-    init: Any
-    apply: Any
+from jaxopt_notes.training.models import as_model
 
 
 @record
@@ -46,7 +40,10 @@ class Trainer:
         θ ← θ + update(∇[Σᵢ wᵢ·loss(model(xᵢ; θ), yᵢ) / Σᵢ wᵢ + penalty(θ)])   for each mini-batch
 
     Arguments:
-        model: a layer: `init(key, x) -> (params, state)`, `apply(params, state, x, key=, train=)`.
+        model: a layer: `init(key, x) -> (params, state)`, `apply(params, state, x, key=, train=)`; any object
+            with `init(key, x) -> params` and `apply(params, x)`; a module of Flax linen, Flax NNX or Equinox.
+            Modules of the last two hold parameters, which every run then begins with; `lambda rngs: …` or
+            `lambda key: …`, which makes such a module, draws new ones for every seed.
         optimizer: `init(params)`, `update(grads, state, params)`; those of optax serve as well.
         loss: (outputs, targets) → one value per example; a function, a `jax.tree_util.Partial`
             whose numbers are leaves, or a record.
@@ -113,8 +110,7 @@ class Trainer:
         put("trainable", as_mask(self.trainable))
         if hasattr(self.optimizer, "init") and hasattr(self.optimizer, "update"):
             put("optimizer", as_transform(self.optimizer))
-        if hasattr(self.model, "apply") and jax.tree_util.all_leaves([self.model]):
-            put("model", Functions(as_leaf(self.model.init), as_leaf(self.model.apply)))
+        put("model", as_model(self.model))
 
     def init(self, key: jax.Array, train_data: tuple) -> TrainState:
         """The state before the first epoch.
@@ -177,7 +173,10 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
         part = getattr(trainer, name)
         optional = part is None and name != "model"
         if not optional and not all(callable(getattr(part, method, None)) for method in methods):
-            raise TypeError(f"Trainer({name}) is {part!r}, expected an object with {' and '.join(methods)}.")
+            also = ", or a module of Flax or Equinox" if name == "model" else ""
+            raise TypeError(
+                f"Trainer({name}) is {part!r}, expected an object with {' and '.join(methods)}{also}."
+            )
     for name in ("loss", "penalty", "augmentation", "metric", "collect"):
         part = getattr(trainer, name)
         optional = part is None and name != "loss"

@@ -100,9 +100,17 @@ ROWS = ((jnp.ones((4, 1)), jnp.ones((4, 1))),) * 2
             r"'rate' is the list \[0\.1, 0\.2\], .*jn\.choice\(\[0\.1, 0\.2\]\) searches over its values",
         ),
         (lambda h: dense(h["rate"]), {"rate": [0.1, 0.2]}, r"jn\.choice\(\[0\.1, 0\.2\]\) searches"),
+        (
+            lambda h: dense(h["rate"]), {"rate": (0.1, 0.2)},
+            r"is the tuple \(0\.1, 0\.2\), .*jn\.uniform\(0\.1, 0\.2\) or jn\.log_uniform.* between the two",
+        ),
+        (
+            lambda h: dense({"slow": 0.1, "fast": 0.2}[h["kind"]]), {"kind": ["slow", "fast"]},
+            r"'kind' is the list \['slow', 'fast'\], .*jn\.static_choice\(\['slow', 'fast'\]\)",
+        ),
         (lambda h: None, {"rate": jn.uniform(0.0, 1.0)}, r"sweep\(build\) returned None, expected a Trainer"),
     ],
-    ids=["integers", "choice", "branch", "list", "only a list", "no trainer"],
+    ids=["integers", "choice", "branch", "list", "only a list", "tuple", "names", "no trainer"],
 )  # fmt: skip
 def test_a_build_that_cannot_be_traced_is_explained_by_the_space(build, space, message):
     with pytest.raises(TypeError, match=message):

@@ -1,7 +1,8 @@
 """Search spaces: a name for each hyperparameter, and the distribution it is drawn from.
 
 A space is a dict (or any nested pytree) from names to distributions; everything else in it is a
-constant, which reaches the training run as it is. A batch of configurations is a dict of columns, one
+constant, which reaches the training run as it is; distributions of other libraries are read as ours
+(`elsewhere.py`). A batch of configurations is a dict of columns, one
 array [n] for each searched hyperparameter, named by its path ("optimizer/learning_rate"): a pytree
 that strategies draw, `population_map` maps over and results keep. `fill` puts one configuration back
 into the shape of the space.
@@ -15,6 +16,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution
+from jaxopt_notes.search.spaces.elsewhere import as_space
 
 Space = Any  # a pytree whose leaves are distributions and constants
 Configs = dict[str, Any]  # name → column [n]
@@ -32,7 +34,7 @@ def dimensions(space: Space) -> dict[str, Distribution]:
         {'optimizer/b1': Uniform(low=0.8, high=0.99)}
     """
     found: dict[str, Distribution] = {}
-    for path, leaf in jax.tree.leaves_with_path(space, is_leaf=_is_distribution):
+    for path, leaf in jax.tree.leaves_with_path(as_space(space), is_leaf=_is_distribution):
         name = path_name(path)
         if _is_distribution(leaf) and found.setdefault(name, leaf) is not leaf:
             raise ValueError(f"the space has two hyperparameters called {name!r}: give one another name.")
@@ -72,7 +74,7 @@ def fill(space: Space, config: Configs) -> Tree:
             )
         return leaf.values[int(found)]
 
-    return jax.tree.map_with_path(value, space, is_leaf=_is_distribution)
+    return jax.tree.map_with_path(value, as_space(space), is_leaf=_is_distribution)
 
 
 def _is_distribution(leaf: Any) -> bool:
