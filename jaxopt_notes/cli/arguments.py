@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   jaxopt-notes sweep --space "learning_rate=log_uniform(1e-3, 1e-2)" --space "dropout=0.2"
   jaxopt-notes sweep --strategy "successive_halving(81, max_epochs=27)" --epochs 27
   jaxopt-notes sweep --config runs/sweep/config.json   a job once more, as it was
+  jaxopt-notes sweep --data train.csv --target price   on your own table (CSV, Parquet, NPZ, NPY)
   jaxopt-notes optimizers                              every optimizer, with its defaults and its formula
   jaxopt-notes optimizers adam lion                    two of them
   jaxopt-notes study --list                            the experiments of the notes
@@ -31,6 +32,7 @@ EXAMPLES = """examples:
 
 # What a job is a function of, beside its space.
 SETTINGS = ("optimizer", "configs", "seeds", "epochs", "batch_size", "strategy", "seed")
+OWN = ("data", "target", "task", "model", "ignore")  # of a job on one's own data
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -104,6 +106,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--space", action="append", default=[], metavar="NAME=DISTRIBUTION",
         help="replace a dimension: uniform(low, high), log_uniform(low, high), normal(mean, stddev), "
              "integers(low, high), choice([...]), or a number to fix it; repeatable")  # fmt: skip
+    add("--data", metavar="FILE",
+        help="a table of your own in place of digits: .csv, .parquet, .npz, .npy; its columns are described "
+             "before anything is trained")  # fmt: skip
+    add("--target", metavar="COLUMN", help="what is to be predicted of --data")
+    add("--task", default="auto", choices=("auto", "classification", "regression"),
+        help="auto: classes are text, or few whole numbers")  # fmt: skip
+    add("--model", default="mlp", metavar="mlp|cnn|MODULE:FUNCTION",
+        help="of --data; a function of (h, outputs) makes a model of the hyperparameters in --space and the "
+             "number of outputs")  # fmt: skip
+    add("--ignore", action="append", default=[], metavar="COLUMN", help="no input of --data; repeatable")
     add("--seed", type=int, default=0, metavar="N", help="the whole job is a function of it (default 0)")
     add("--config", type=pathlib.Path, metavar="FILE",
         help="the config.json of a job, to run it once more; other flags change it")  # fmt: skip
@@ -131,6 +143,9 @@ def saved_arguments(path: pathlib.Path) -> list[str]:
         saved = json.loads(path.read_text(encoding="utf-8"))
         saved.setdefault("strategy", "")  # of a job before there was a choice
         flags = [f"--{name.replace('_', '-')}={saved[name]}" for name in SETTINGS]
+        for name in (name for name in OWN if name in saved):
+            values = saved[name] if isinstance(saved[name], list) else [saved[name]]
+            flags += [f"--{name}={value}" for value in values]
         return flags + [f"--space={name}={axis}" for name, axis in saved["space"].items()]
     except OSError as error:
         raise ValueError(f"--config is {str(path)!r}, which cannot be read ({error.strerror}).") from None
@@ -153,10 +168,11 @@ def _sweep(options: argparse.Namespace) -> int:
     from jaxopt_notes.studies.digits_sweep import default_space
 
     check_choice("--optimizer", options.optimizer, tuple(OPTIMIZERS))
+    own = _own_task(options)
     space = default_space(options.optimizer)
     for entry in options.space:
         name, separator, text = (part.strip() for part in entry.partition("="))
-        if name not in space or not separator:
+        if not separator or (name not in space and ":" not in options.model):
             raise ValueError(
                 f"--space is {entry!r}, expected NAME=NUMBER or NAME=DISTRIBUTION with a name of "
                 f"{', '.join(sorted(space))}."
@@ -169,10 +185,33 @@ def _sweep(options: argparse.Namespace) -> int:
         _ = read_strategy(options.strategy) if options.strategy else None
     except (ValueError, TypeError) as error:
         raise ValueError(f"--strategy: {error}") from error
-    settings = {name: getattr(options, name) for name in SETTINGS}
+    settings = {name: getattr(options, name) for name in (*SETTINGS, *(OWN if own else ()))}
     return run_job(
-        space, settings, options.output, jaxopt_notes.__version__, options.quiet, options.overwrite
+        space, settings, options.output, jaxopt_notes.__version__, options.quiet, options.overwrite, own
     )
+
+
+def _own_task(options: argparse.Namespace) -> Any:
+    """The task that --data and --target describe; `None` for digits."""
+    if options.data is None:
+        for name in ("target", "ignore"):
+            if getattr(options, name):
+                raise ValueError(f"--{name} needs --data FILE.")
+        if options.model != "mlp":
+            raise ValueError(f"--model is {options.model!r}, which needs --data FILE: digits have a model.")
+        return None
+    if options.target is None:
+        raise ValueError("--data needs --target COLUMN: what is to be predicted.")
+    from jaxopt_notes.cli.own_sweep import MODELS, OwnTask, own_model
+    from jaxopt_notes.cli.own_table import read_table
+    from jaxopt_notes.cli.table_file import read_columns
+
+    if options.model not in MODELS:
+        own_model(options.model)
+    columns = read_columns(pathlib.Path(options.data))
+    table = read_table(columns, options.target, options.task, tuple(options.ignore))
+    options.data = os.path.abspath(options.data)
+    return OwnTask(table, options.model)
 
 
 def _optimizers(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from jaxopt_notes.studies.digits_sweep import Outcome, check_space, digits_sweep
 from jaxopt_notes.training import save_params
 
 RESULTS = ("results.csv", "summary.json", "best_params.npz", "sweep.png", "curves.png")
+OWN_RESULTS = ("preprocessing.json",)  # of a job on one's own data, too
 
 
 def run_job(
@@ -32,8 +33,9 @@ def run_job(
     version: str,
     quiet: bool = False,
     overwrite: bool = False,
+    own: Any = None,
 ) -> int:
-    """Run `digits_sweep` and write everything to a folder.
+    """Run `digits_sweep`, or the same on one's own data, and write everything to a folder.
 
     Arguments:
         space: the search space.
@@ -43,6 +45,7 @@ def run_job(
         version: of this library, for the record.
         quiet: no progress bar, no table.
         overwrite: whether the results of an earlier job in the folder may be replaced.
+        own: an `OwnTask` in place of digits; `settings` then have its `data`, `target`, `task`, `model` too.
 
     Returns:
         The exit code: 0, or 130 after Ctrl-C.
@@ -57,6 +60,8 @@ def run_job(
     began = time.perf_counter()
     figure(1, 1)  # a missing matplotlib is said now, not after the training
     check_space(settings["optimizer"], space)
+    if own is not None:
+        own.check(settings["optimizer"], space)
     prepare(folder, overwrite)
     config = {
         "command": "sweep",
@@ -68,20 +73,27 @@ def run_job(
     strategy = read_strategy(settings["strategy"]) if settings["strategy"] else None
     number = settings["strategy"] or f"{settings['configs']} configurations"
     unfinished = folder / "unfinished"
+    for sentence in own.table.said if own is not None else ():
+        say(sentence)
     say(
         f"{number} × {settings['seeds']} seeds of {settings['optimizer']} on "
-        f"digits, {settings['epochs']} epochs each; results go to {folder}"
+        f"{settings.get('data', 'digits')}, {settings['epochs']} epochs each; results go to {folder}"
         + (", which has an unfinished job: it goes on" if unfinished.exists() else ""),
         flush=True,
     )
-    arguments = {name: value for name, value in settings.items() if name not in ("seed", "strategy")}
+    names = ("optimizer", "configs", "seeds", "epochs", "batch_size")
+    arguments = {name: settings[name] for name in names}
     members = Members(folder, config)
     try:
-        outcome = digits_sweep(
+        outcome = (digits_sweep if own is None else own)(
             jax.random.key(settings["seed"]), space=space, **arguments, strategy=strategy, folder=unfinished,
             progress=False if quiet else None, on_chunk=members.add,
         )  # fmt: skip
         summary = save(folder, outcome, settings["epochs"], began)
+        if own is not None:
+            summary["data"] = own.table.said
+            save_json(folder / "summary.json", summary)
+            save_json(folder / "preprocessing.json", outcome.standardizer.as_dict())
     except KeyboardInterrupt:
         print(f"\nstopped: {members.describe()}", file=sys.stderr)
         return 130
@@ -121,7 +133,7 @@ class Members:
 
     def add(self, members: np.ndarray, configs: dict[str, np.ndarray], results: Tree) -> None:
         if not self.rows:
-            for name in RESULTS:
+            for name in (*RESULTS, *OWN_RESULTS):
                 (self.folder / name).unlink(missing_ok=True)
             save_json(self.folder / "config.json", self.config)
         with self.path.open("a" if self.rows else "w", newline="", encoding="utf-8") as file:
@@ -170,12 +182,12 @@ def summarize(outcome: Outcome, epochs: int, seconds: float) -> dict[str, Any]:
     restored = 1 - sum(report.members - report.restored for report in reports) / results.scores.size
     steps = int(trained.sum()) * results.scores.shape[1] * outcome.steps_per_epoch
     here = steps * (1 - restored)  # the others were trained before the job was interrupted
-    best = results.order[0]
+    best, metric = results.order[0], results.monitor.removeprefix("valid_")
     return {
         "best": {name: results.best[name] for name in results.columns},
-        "valid_accuracy_mean": float(results.score_mean[best]),
-        "valid_accuracy_std": float(results.score_std[best]),
-        "test_accuracy": outcome.test_accuracy,
+        f"valid_{metric}_mean": float(results.score_mean[best]),
+        f"valid_{metric}_std": float(results.score_std[best]),
+        f"test_{metric}": outcome.test_score,
         "members": results.scores.size,
         "diverged_members": results.diverged,
         "steps": steps,
@@ -195,10 +207,13 @@ def save_json(path: pathlib.Path, content: dict[str, Any]) -> None:
 
 def describe(summary: dict[str, Any]) -> str:
     """The summary in two sentences."""
+    metric = next(name.removeprefix("test_") for name in summary if name.startswith("test_"))
+    mean, deviation = summary[f"valid_{metric}_mean"], summary[f"valid_{metric}_std"]
+    digits = ".4f" if metric == "accuracy" else ".4g"
     return (
-        f"best configuration: validation accuracy {summary['valid_accuracy_mean']:.4f} "
-        f"± {summary['valid_accuracy_std']:.4f}; retrained on training + validation set, test accuracy "
-        f"{summary['test_accuracy']:.4f}\n{summary['members']} members, {summary['steps']:,} steps, "
+        f"best configuration: validation {metric} {mean:{digits}} ± {deviation:{digits}}; retrained on "
+        f"training + validation set, test {metric} {summary[f'test_{metric}']:{digits}}\n"
+        f"{summary['members']} members, {summary['steps']:,} steps, "
         f"{summary['member_steps_per_second']:,.0f} member-steps/s on {summary['worker_threads']} threads × "
         f"{len(summary['devices'])} device(s); {summary['seconds_compiling']:.1f} s compiling, "
         f"{summary['seconds_running']:.1f} s running"

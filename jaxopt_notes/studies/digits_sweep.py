@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     curves: dict[str, np.ndarray]
     params: Tree
     standardizer: Any
-    test_accuracy: float
+    test_score: float
     steps_per_epoch: int
 
 

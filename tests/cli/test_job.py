@@ -34,7 +34,7 @@ def test_restored_members_are_not_counted_as_trained():
     scores = np.array([[0.1, 0.2], [0.7, 0.9], [0.3, np.nan], [0.5, 0.5]])
     reports = (Report(8, 2, 4, 4, ("cpu:0",), 2, 1.5, 2.0, restored=2, trained=6),)
     results = Results({"rate": np.arange(4.0)}, scores, "accuracy", "max", reports=reports)
-    outcome = types.SimpleNamespace(results=results, steps_per_epoch=5, test_accuracy=0.8)
+    outcome = types.SimpleNamespace(results=results, steps_per_epoch=5, test_score=0.8)
     summary = summarize(outcome, 3, 9.0)
     assert summary["steps"] == 8 * 3 * 5
     assert summary["restored_members"] == 2
