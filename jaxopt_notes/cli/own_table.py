@@ -142,7 +142,8 @@ def _input(name: str, column: np.ndarray, said: list[str]) -> np.ndarray | None:
     if distinct == 1 and not missing.any():
         said.append(f"{name!r} is constant and is left out.")
         return None
-    if column.dtype == object and distinct > max(LEVELS, len(column) / 2):
+    many = distinct > max(LEVELS, len(column) / 2) or distinct == len(there)
+    if column.dtype == object and many:
         said.append(f"{name!r} has {distinct} different texts and is left out, as a name of rows.")
         return None
     if column.dtype != object and not np.isfinite(there).all():

@@ -38,7 +38,7 @@ class EquinoxModel:
         module = equinox.combine(params, _split(module)[1])
         module = equinox.nn.inference_mode(module, value=not train)
         mode, keyed = mode_of_call(module.__call__, train), key is not None and takes(module.__call__, "key")
-        keys = jax.random.split(key, len(jax.tree.leaves(x)[0])) if keyed else None
+        keys = None if key is None else jax.random.split(key, len(jax.tree.leaves(x)[0]))
         held = jax.tree.unflatten(jax.tree.structure(own_state), state)
 
         def call(x: Any, key: Any, held: Any) -> tuple[Any, Any]:

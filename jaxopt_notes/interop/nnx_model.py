@@ -88,8 +88,8 @@ def _parts(module: Any) -> tuple[dict, dict]:
     """Parameters, and what else moves in training; random streams come from the run's key."""
     from flax import nnx
 
-    _, params, _, _, state = nnx.split(module, nnx.Param, nnx.RngState, nnx.Intermediate, ...)
-    return nnx.to_pure_dict(params), nnx.to_pure_dict(state)
+    _, *found = nnx.split(module, nnx.Param, nnx.RngState, nnx.Intermediate, ...)
+    return nnx.to_pure_dict(found[0]), nnx.to_pure_dict(found[-1])
 
 
 def _reseed(module: Any, key: jax.Array) -> None:

@@ -5,11 +5,14 @@ last in a cell, `figure.savefig(path)` writes it. All have one style (`plots.fig
 """
 
 from jaxopt_notes.plots.bias_variance import plot_bias_variance
+from jaxopt_notes.plots.contour import plot_contour
 from jaxopt_notes.plots.curves import plot_curves
 from jaxopt_notes.plots.histograms import plot_histograms
 from jaxopt_notes.plots.importance import plot_importance
+from jaxopt_notes.plots.lineages import plot_lineages, plot_rungs
 from jaxopt_notes.plots.lines import plot_lines
 from jaxopt_notes.plots.lr_range import plot_lr_range
+from jaxopt_notes.plots.parallel import plot_parallel
 from jaxopt_notes.plots.reliability import plot_reliability
 from jaxopt_notes.plots.report import write_report
 from jaxopt_notes.plots.schedules import plot_schedules
@@ -21,12 +24,16 @@ from jaxopt_notes.plots.trials import plot_trials
 __all__ = [
     "animate_trajectories",
     "plot_bias_variance",
+    "plot_contour",
     "plot_curves",
     "plot_histograms",
     "plot_importance",
+    "plot_lineages",
     "plot_lines",
     "plot_lr_range",
+    "plot_parallel",
     "plot_reliability",
+    "plot_rungs",
     "plot_schedules",
     "plot_spectrum",
     "plot_sweep",

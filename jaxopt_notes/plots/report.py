@@ -9,17 +9,22 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_notes.plots.contour import plot_contour
 from jaxopt_notes.plots.curves import plot_curves
 from jaxopt_notes.plots.importance import plot_importance
+from jaxopt_notes.plots.lineages import plot_lineages, plot_rungs
+from jaxopt_notes.plots.parallel import plot_parallel
 from jaxopt_notes.plots.sweep import plot_sweep
 from jaxopt_notes.plots.trials import plot_trials
 from jaxopt_notes.search.export import show
+from jaxopt_notes.search.names import hyperparameters, reserved_columns
 
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1rem; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 figure { margin: 0; background: white; overflow-x: auto; } img { max-width: 100%; height: auto; }
+@media (max-width: 40rem) { img { max-width: none; width: 34rem; } }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem; text-align: right; border-bottom: 1px solid #8884; white-space: nowrap; }
@@ -95,13 +100,40 @@ def _sentences(results: Any) -> list[str]:
 
 
 def _pictures(results: Any) -> list[tuple[str, Any]]:
-    found = [("Scores by hyperparameter", plot_sweep(results)), ("Scores by trial", plot_trials(results))]
-    if len(results) >= 10:  # of fewer, shares are noise
-        found.append(("Importance", plot_importance(results)))
+    searched = hyperparameters(results)
+    many = len(results) >= 10 and bool(searched)  # of fewer, shares are noise
+    found = [
+        ("Scores by hyperparameter", plot_sweep(results, by_importance=many)),
+        ("Scores by trial", plot_trials(results)),
+    ]
+    if many:
+        found.append(("Importance", plot_importance(results, pairs=3 if len(results) >= 30 else 0)))
+    if searched:
+        found.append(("All hyperparameters at once", plot_parallel(results)))
+    if len(searched) > 1:
+        found.append(("The two that matter most", plot_contour(results)))
+    found += _lines(results)
     if results.history:
         curves = {name: curve[results.order[0]] for name, curve in results.history.items()}
-        found.append(("The best configuration while it trained", plot_curves(curves, "")))
+        found.append(
+            (
+                "The best configuration while it trained",
+                plot_curves(curves, monitor=results.monitor, mode=results.mode),
+            )
+        )
     return found
+
+
+def _lines(results: Any) -> list[tuple[str, Any]]:
+    """Of runs that go on from others: rungs where hyperparameters stay, lineages where they change."""
+    parents = np.asarray(reserved_columns(results).get("parent", []), int)
+    children = np.flatnonzero(parents >= 0)
+    if not len(children):
+        return []
+    columns = [np.asarray(column) for column in hyperparameters(results).values()]
+    if all((column[children] == column[parents[children]]).all() for column in columns):
+        return [("Rungs", plot_rungs(results))]
+    return [("Lineages", plot_lineages(results))]
 
 
 def _inline(picture: Any, text: str) -> str:

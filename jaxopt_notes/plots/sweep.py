@@ -9,13 +9,14 @@ from jaxopt_notes.search.spaces.distributions import LogUniform
 from jaxopt_notes.search.spaces.space import dimensions
 
 
-def plot_sweep(results: Any) -> Any:
+def plot_sweep(results: Any, by_importance: bool = False) -> Any:
     """One panel a hyperparameter: every configuration's mean score over seeds, the best one marked.
 
     Arguments:
         results: a `Results`; hyperparameters that were drawn log-uniformly have a logarithmic axis.
             Bars are standard deviations over seeds. Of eight or more configurations the worst fifth is
             off the scale, as triangles at the edge; diverged ones are crosses there.
+        by_importance: the panels in the order of importance, the most important first.
 
     Returns:
         A matplotlib Figure; `figure.savefig(path)` writes it, a notebook shows it.
@@ -26,6 +27,9 @@ def plot_sweep(results: Any) -> Any:
     Source: the lectures CS231n, "Hyperparameter optimization": see whether the range was wide enough.
     """
     columns = {name: np.asarray(values) for name, values in results.columns.items()}
+    if by_importance:
+        first = list(results.importance())
+        columns = {name: columns[name] for name in [*first, *(name for name in columns if name not in first)]}
     mean = np.asarray(results.score_mean, float)
     spread = np.asarray(results.score_std, float)
     diverged = ~np.isfinite(mean)
@@ -40,9 +44,9 @@ def plot_sweep(results: Any) -> Any:
         axis.set_visible(False)
 
     edge, arrow = (0.03, "v") if results.mode == "max" else (0.97, "^")
-    logarithmic = _logarithmic(results, columns)
+    logs = logarithmic(results, columns)
     for axis, (name, values) in zip(axes.flat, columns.items(), strict=False):
-        x, labels = _positions(values)
+        x, labels = positions(values)
         axis.errorbar(x[shown], mean[shown], yerr=spread[shown], fmt="o", ms=4, lw=0.8, alpha=0.6, color=BLUE)
         for which, marker, color, label in (
             (outside, arrow, BLUE, "off the scale"),
@@ -59,7 +63,7 @@ def plot_sweep(results: Any) -> Any:
         if labels is not None:
             axis.set_xticks(range(len(labels)), labels)
             axis.margins(x=0.2)
-        elif name in logarithmic:
+        elif name in logs:
             logarithmic_along(axis)
         axis.set_xlabel(name)
         axis.grid(alpha=0.25)
@@ -82,7 +86,7 @@ def plot_sweep(results: Any) -> Any:
     return drawn
 
 
-def _positions(values: np.ndarray) -> tuple[np.ndarray, list | None]:
+def positions(values: np.ndarray) -> tuple[np.ndarray, list | None]:
     """Numbers as they are; other values (static choices, NaN among numbers) as 0, 1, … with their names."""
     if values.dtype.kind in "iuf" and np.isfinite(values).all():
         return values.astype(float), None
@@ -90,7 +94,7 @@ def _positions(values: np.ndarray) -> tuple[np.ndarray, list | None]:
     return np.array([names.index(str(value)) for value in values], float), names
 
 
-def _logarithmic(results: Any, columns: dict[str, np.ndarray]) -> set[str]:
+def logarithmic(results: Any, columns: dict[str, np.ndarray]) -> set[str]:
     """The hyperparameters drawn log-uniformly; without a space, those that span more than a decade."""
     if results.space is not None:
         return {name for name, axis in dimensions(results.space).items() if isinstance(axis, LogUniform)}

@@ -14,7 +14,7 @@ from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.registry import public_names, returning
 from jaxopt_notes.search.cross_validation import nested_cross_validation
-from jaxopt_notes.search.importance import edge_warnings, importance
+from jaxopt_notes.search.importance import edge_warnings, importance, pair_importance
 from jaxopt_notes.search.loggers import csv_logger
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice, choice, static_choice
@@ -59,6 +59,6 @@ __all__ = [
     "STRATEGIES", "Choice", "Conditional", "Distribution", "Integers", "LogUniform", "Normal", "Programs",
     "Report", "Results", "StaticChoice", "Uniform", "as_space", "choice", "conditional", "csv_logger",
     "dimensions", "edge_warnings", "fill", "importance", "integers", "log_uniform", "nested_cross_validation",
-    "normal", "population_map", "static_choice", "sweep", "uniform",
+    "normal", "pair_importance", "population_map", "static_choice", "sweep", "uniform",
     *public_names(f"{__name__}.strategies", globals()),
 ]  # fmt: skip

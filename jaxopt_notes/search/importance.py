@@ -3,10 +3,12 @@
 Importance is the share of the score's variance that a hyperparameter explains. Scores are replaced by their
 ranks first (so that a diverged or a terrible run weighs no more than a bad one), a random forest is fitted to
 them if scikit-learn is there, and its functional analysis of variance gives each hyperparameter's main effect
-(fANOVA). Without scikit-learn the same variance is taken over bins of equal probability.
+(fANOVA), and what two of them do only together. Without scikit-learn the same variance is taken over bins of
+equal probability.
 """
 
 import importlib.util
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from jaxopt_notes.search.names import hyperparameters, reserved_columns
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
 
 POINTS = 32  # where a hyperparameter's main effect is evaluated
+PAIR_POINTS = 8  # and along each of two
+PAIR_TRIALS = 32  # whose other values a pair's effect is averaged over, at most
 TREES = 64
 
 
@@ -48,6 +52,17 @@ def importance(results: Any, method: str | None = None, seed: int = 0) -> dict[s
 
     Elsewhere: optuna's FanovaImportanceEvaluator is the same on raw scores, normalized to a sum of 1.
     """
+    names, x, ranks, method = _explained(results, method)
+    if x is None:
+        return dict.fromkeys(names, 0.0)
+    effects = _effects(method, x, ranks, seed, [(j,) for j in range(len(names))], 1)
+    shares = np.clip(effects / ranks.var(), 0.0, 1.0)
+    found = zip(names, shares.tolist(), strict=True)
+    return dict(sorted(found, key=lambda pair: -pair[1]))
+
+
+def _explained(results: Any, method: str | None) -> tuple[list[str], np.ndarray | None, np.ndarray, str]:
+    """Names, their columns spread over [0, 1] (`None` of too few trials), ranks of scores, and a method."""
     if method is None:
         method = "forest" if importlib.util.find_spec("sklearn") else "bins"
     check_choice("importance(method)", method, ("forest", "bins"))
@@ -56,13 +71,46 @@ def importance(results: Any, method: str | None = None, seed: int = 0) -> dict[s
     ranks = np.empty(len(results))
     ranks[results.order] = np.arange(len(results))
     ranks = ranks[kept].argsort().argsort().astype(float)
-    x = np.stack([_uniform_ranks(column[kept]) for column in columns.values()], axis=1) if columns else None
-    if x is None or len(x) < 2:
-        return dict.fromkeys(columns, 0.0)
-    effects = _forest_effects(x, ranks, seed) if method == "forest" else _bin_effects(x, ranks)
-    shares = np.clip(effects / ranks.var(), 0.0, 1.0)
-    found = zip(columns, shares.tolist(), strict=True)
-    return dict(sorted(found, key=lambda pair: -pair[1]))
+    enough = bool(columns) and len(kept) >= 2
+    x = np.stack([_uniform_ranks(column[kept]) for column in columns.values()], axis=1) if enough else None
+    return list(columns), x, ranks, method
+
+
+def pair_importance(results: Any, method: str | None = None, seed: int = 0) -> dict[tuple[str, str], float]:
+    """The share of the score's variance that two hyperparameters explain together and neither alone.
+
+        V_jk = Var [ E( rank(score) | x_j, x_k ) ] / Var( rank(score) ) − V_j − V_k
+
+    Arguments:
+        results, method, seed: as of `importance`.
+
+    Returns:
+        (name, name) → share in [0, 1], the most important pair first. With fewer than some thirty trials
+        they are noise.
+
+    Raises:
+        As `importance`.
+
+    Example:
+        >>> from jaxopt_notes.search import Results
+        >>> x, y, z = np.random.default_rng(0).uniform(-1, 1, size=(3, 400))
+        >>> found = pair_importance(Results({"x": x, "y": y, "z": z}, (x * y)[:, None]), "bins")
+        >>> list(found)[0], found["x", "y"] > 0.5 > 0.3 > found["x", "z"]
+        (('x', 'y'), True)
+
+    Source: Hutter, Hoos & Leyton-Brown 2014 (fANOVA), second-order terms.
+    """
+    names, x, ranks, method = _explained(results, method)
+    pairs = list(itertools.combinations(range(len(names)), 2))
+    if x is None or not pairs:
+        return {(names[j], names[k]): 0.0 for j, k in pairs}
+    parts = [(j,) for j in range(len(names))] + pairs
+    effects = dict(zip(parts, _effects(method, x, ranks, seed, parts, 2), strict=True))
+    shares = {
+        (names[j], names[k]): float(np.clip((effects[j, k] - effects[j,] - effects[k,]) / ranks.var(), 0, 1))
+        for j, k in pairs
+    }
+    return dict(sorted(shares.items(), key=lambda pair: -pair[1]))
 
 
 def edge_warnings(results: Any, margin: float = 0.1) -> list[str]:
@@ -144,31 +192,45 @@ def _uniform_ranks(column: np.ndarray) -> np.ndarray:
     return place.reshape(-1) / max(len(distinct) - 1, 1)
 
 
-def _bin_effects(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The variance between bins, less what chance alone would give."""
-    effects = []
+def _effects(
+    method: str, x: np.ndarray, y: np.ndarray, seed: int, parts: list[tuple], order: int
+) -> np.ndarray:
+    """The variance that each of some columns, or pairs of columns, explains.
+
+    Arguments:
+        order: of the largest part: all are seen as finely, so that their differences mean something.
+    """
+    if method == "bins":
+        return np.asarray([_bin_effect(x[:, part], y, int(len(y) ** (0.5 / order))) for part in parts])
+    return _forest_effects(x, y, seed, parts, order)
+
+
+def _bin_effect(x: np.ndarray, y: np.ndarray, most: int) -> float:
+    """The variance between bins of columns [n, 1 or 2], less what chance alone would give."""
+    place = np.zeros(len(y), int)
     for column in x.T:
-        count = min(len(np.unique(column)), max(2, int(np.sqrt(len(y)))))
-        bins = np.minimum((column * count).astype(int), count - 1)
-        sizes = np.bincount(bins, minlength=count)
-        means = np.bincount(bins, y, minlength=count) / np.maximum(sizes, 1)
-        between = np.average((means - y.mean()) ** 2, weights=sizes)
-        within = np.average((y - means[bins]) ** 2)
-        used = int((sizes > 0).sum())
-        effects.append(between - (used - 1) / max(len(y) - used, 1) * within)
-    return np.asarray(effects)
+        count = min(len(np.unique(column)), max(2, most))
+        place = place * count + np.minimum((column * count).astype(int), count - 1)
+    sizes = np.bincount(place)
+    means = np.bincount(place, y) / np.maximum(sizes, 1)
+    between = np.average((means - y.mean()) ** 2, weights=sizes)
+    within = np.average((y - means[place]) ** 2)
+    used = int((sizes > 0).sum())
+    return float(between - (used - 1) / max(len(y) - used, 1) * within)
 
 
-def _forest_effects(x: np.ndarray, y: np.ndarray, seed: int) -> np.ndarray:
-    """The variance of each main effect of a random forest, averaged over the trials' other values."""
+def _forest_effects(x: np.ndarray, y: np.ndarray, seed: int, parts: list[tuple], order: int) -> np.ndarray:
+    """The variance of effects of a random forest, averaged over the trials' other values."""
     from sklearn.ensemble import RandomForestRegressor
 
     forest = RandomForestRegressor(TREES, min_samples_leaf=2, random_state=seed).fit(x, y)
+    points, others = (POINTS, x) if order == 1 else (PAIR_POINTS, x[:: -(-len(x) // PAIR_TRIALS)])
     effects = []
-    for j in range(x.shape[1]):
-        grid = np.unique(np.quantile(x[:, j], np.linspace(0, 1, POINTS)))
-        probe = np.repeat(x[None], len(grid), axis=0)
-        probe[:, :, j] = grid[:, None]
+    for part in parts:
+        grids = [np.unique(np.quantile(x[:, j], np.linspace(0, 1, points))) for j in part]
+        grid = np.stack(np.meshgrid(*grids, indexing="ij"), axis=-1).reshape(-1, len(part))
+        probe = np.repeat(others[None], len(grid), axis=0)
+        probe[:, :, list(part)] = grid[:, None]
         effect = forest.predict(probe.reshape(-1, x.shape[1])).reshape(len(grid), -1).mean(axis=1)
         effects.append(effect.var())
     return np.asarray(effects)

@@ -180,7 +180,7 @@ def test_a_report_is_one_page_that_holds_everything(tmp_path):
     tags = collections.Counter()
     tree.handle_starttag = lambda tag, attributes: tags.update([tag])
     tree.feed(page)
-    assert (tags["tr"], tags["img"], tags["table"]) == (13, 4, 1)
+    assert (tags["tr"], tags["img"], tags["table"]) == (13, 6, 1)
     assert "http" not in page.replace("data:image", "")
     assert "&lt;relu&gt;" in page
     assert "<relu>" not in page
