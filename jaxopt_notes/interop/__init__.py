@@ -26,11 +26,17 @@ chain rebuilt around new closures is traced again.
 `torch_transformer_names` are what modules of ready networks are called there. `from_flax` and `to_flax` do
 it for linen's variables, `from_nnx` and `to_nnx` for NNX's state.
 
+`Trainer(model=…)` takes a module of linen, NNX or Equinox as it is: `linen_model`, `nnx_model` and
+`equinox_model` are what it puts around them, so that sweeps, folds, ensembles and diagnostics take them too.
+
 `optuna_search` makes a search strategy of any sampler of Optuna, its trials in any of Optuna's storages.
 """
 
+from jaxopt_notes.interop.equinox_model import EquinoxModel, equinox_model
 from jaxopt_notes.interop.flax import from_flax, from_nnx, to_flax, to_nnx
+from jaxopt_notes.interop.linen_model import LinenModel, linen_model
 from jaxopt_notes.interop.loggers import tensorboard_logger, wandb_logger
+from jaxopt_notes.interop.nnx_model import NNXModel, nnx_model
 from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
 from jaxopt_notes.interop.optuna_results import to_optuna
@@ -39,11 +45,17 @@ from jaxopt_notes.interop.torch import from_torch, to_torch
 from jaxopt_notes.interop.torch_names import torch_transformer_names, torchvision_resnet_names
 
 __all__ = [
+    "EquinoxModel",
+    "LinenModel",
+    "NNXModel",
     "OptunaSearch",
+    "equinox_model",
     "from_flax",
     "from_nnx",
     "from_torch",
+    "linen_model",
     "load_orbax",
+    "nnx_model",
     "optuna_search",
     "save_orbax",
     "tensorboard_logger",

@@ -59,8 +59,9 @@ def test_a_regression_by_a_model_of_ones_own_is_scored_in_units_of_the_target(tm
         "    return jn.mlp([16, outputs], dropout=h['drop'])\n"
     )
     monkeypatch.chdir(tmp_path)
-    summary, _ = run(tmp_path, "--data", "a.csv", "--target", "price", "--ignore", "dear", "--model", "mine:net",
-                     "--space", "learning_rate=0.03", "--space", "drop=uniform(0, 0.1)")  # fmt: skip
+    options = ["--data", "a.csv", "--target", "price", "--ignore", "dear", "--model", "mine:net"]
+    space = ["--space", "learning_rate=0.03", "--space", "drop=uniform(0, 0.1)"]
+    summary, _ = run(tmp_path, *options, *space)
     assert 0.5 < summary["test_rmse"] < 18  # the deviation is 21
     assert summary["valid_rmse_mean"] < 18
     assert "drop" in summary["best"]
