@@ -76,7 +76,7 @@ def test_images_have_channels_for_the_cnn():
     trainer = task._builder("adam", 1, 8, 1.0)({"learning_rate": 0.1, "clip_norm": 1.0, "dropout": 0.1,
                                               "weight_decay": 0.0})  # fmt: skip
     state = jax.eval_shape(trainer.init, jax.random.key(0), (x, y))
-    assert jax.tree.leaves(state.best_params)[-1].shape[-1] == 2
+    assert {leaf.shape[-1] for leaf in jax.tree.leaves(state.best_params)} == {16, 32, 64, 2}
 
 
 def test_mistakes_are_one_line(tmp_path, capsys):
