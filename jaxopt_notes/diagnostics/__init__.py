@@ -10,16 +10,26 @@ hessian_spectrum(loss, params, key, *args)         the ends of the Hessian's spe
 hessian_vector_product, hessian_trace              the Hessian's products and trace, without the Hessian
 sharpness, largest_stable_rate                     λ_max, and the learning rate 2/λ_max
 classify_critical_point(loss, params, key, *args)  minimum, maximum, saddle or degenerate
+
+activation_stats, unit_stats                       layers on a batch: pooled, and per unit
+saturation_fraction, dead_unit_fraction            units that pass no gradient
+gradient_norms, bottom_to_top, update_ratios       how gradients and steps are spread over the layers
+same_sign_fraction(grads)                          units whose weights are all pushed the same way
+collector()                                        all of these at every step: Trainer(collect=collector())
 """
 
 # ruff: noqa: F403
 
 # One line for each file of diagnostics: the names in its `__all__` are public.
+from jaxopt_notes.diagnostics.activation_stats import *
 from jaxopt_notes.diagnostics.bias_variance import *
 from jaxopt_notes.diagnostics.capacity_curve import *
+from jaxopt_notes.diagnostics.collector import *
 from jaxopt_notes.diagnostics.critical_point import *
 from jaxopt_notes.diagnostics.curvature import *
 from jaxopt_notes.diagnostics.diagnose_fit import *
+from jaxopt_notes.diagnostics.gradient_flow import *
+from jaxopt_notes.diagnostics.layer_tree import *
 from jaxopt_notes.diagnostics.learning_curve import *
 from jaxopt_notes.diagnostics.no_free_lunch import *
 from jaxopt_notes.registry import public_names as _public_names
