@@ -96,6 +96,29 @@ def _mean_product_jvp(axis: tuple[int, ...], primals: tuple, tangents: tuple) ->
     return mean_product(a, b, axis), jnp.mean(a * db + b * da, axis)
 
 
+def precise_matmul(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The matrix product A·B in the full precision of its dtype, on every device.
+
+    The default product of float32 matrices keeps three digits on GPU (TF32) and TPU (one pass of bfloat16).
+    That is enough for a model, but not for algebra: a basis made with it is not orthogonal.
+
+    Example:
+        >>> print(precise_matmul(jnp.array([[1.0, 2.0]]), jnp.array([[3.0], [4.0]])))
+        [[11.]]
+    """
+    return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
+
+
+def precise_vdot(a: jax.Array, b: jax.Array) -> jax.Array:
+    """The product aᴴ·b of two vectors in the full precision of their dtype, on every device.
+
+    Example:
+        >>> print(precise_vdot(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])))
+        11.0
+    """
+    return jnp.vdot(a, b, precision=lax.Precision.HIGHEST)
+
+
 def log_softmax(x: jax.Array, axis: int = -1) -> jax.Array:
     """log softmax(x), whose largest entry keeps its digits where it is almost 0.
 

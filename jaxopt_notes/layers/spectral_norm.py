@@ -16,6 +16,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.layers.kernel import check_layer, run_inner, start_inner, wide
 from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.norms import norm_over
+from jaxopt_notes.numerics import precise_matmul, precise_vdot
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 
 __all__ = ["SpectralNorm", "spectral_norm"]
@@ -54,7 +55,7 @@ class SpectralNorm:
         if train:
             u, v = power_iteration(lax.stop_gradient(matrix), v, self.n_steps, self.eps)
             state = {"u": u.astype(state["u"].dtype), "v": v.astype(state["v"].dtype)}
-        sigma = v @ (matrix @ u)
+        sigma = precise_vdot(v, precise_matmul(matrix, u))
         tiny = sigma < as_hyperparameter(self.eps).astype(sigma.dtype)
         kernel = wide(params["kernel"]) / jnp.where(tiny, 1, sigma)  # a kernel of zeros stays as it is
         return run_inner(self.layer, params, kernel, x, key, train, extra), state
@@ -75,8 +76,8 @@ def power_iteration(matrix: jax.Array, v: jax.Array, steps: int, eps: Number) ->
     """
 
     def step(_: Any, pair: tuple) -> tuple:
-        u = _unit(pair[1] @ matrix, eps)
-        return u, _unit(matrix @ u, eps)
+        u = _unit(precise_matmul(pair[1], matrix), eps)
+        return u, _unit(precise_matmul(matrix, u), eps)
 
     return lax.fori_loop(0, steps, step, (jnp.zeros_like(matrix[0]), v), unroll=steps == 1)
 

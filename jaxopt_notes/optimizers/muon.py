@@ -26,7 +26,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, as_matrix, newton_schulz
 from jaxopt_notes.optimizers.wrappers.masking import Masked
-from jaxopt_notes.record import Number, check_count, check_number, record, static
+from jaxopt_notes.record import Number, check_choice, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
 
@@ -49,6 +49,7 @@ class MuonMatrices(Transform):
     consistent_rms: Number | None
     nesterov: bool = static()
     state_dtype: str | None = static()
+    precision: str = static()
 
     def init(self, params: Tree) -> MuonState:
         return MuonState(first_step(), *moments(params, (1,), self.state_dtype))
@@ -64,18 +65,31 @@ class MuonMatrices(Transform):
             ahead=as_hyperparameter(self.beta) if self.nesterov else 1.0,
             weight_decay=rate_at(self.weight_decay, state.count),
             by_width=float(by_width), rms=0.0 if by_width else self.consistent_rms,
-            coefficients=self.ns_coeffs,
+            coefficients=self.ns_coeffs, options={"precision": self.precision},
         )  # fmt: skip
         return updates, MuonState(increment(state.count, accept), mu)
 
 
 def muon_step(
-    g, p, m, *, rate, beta, ahead, eps, weight_decay, by_width, rms, coefficients, store=store_always
+    g,
+    p,
+    m,
+    *,
+    rate,
+    beta,
+    ahead,
+    eps,
+    weight_decay,
+    by_width,
+    rms,
+    coefficients,
+    precision="highest",
+    store=store_always,
 ):
     """The update and the average of one leaf; `ahead` is β with Nesterov's momentum, else 1."""
     m = store(m, beta * m + (1 - beta) * g)
     direction = as_matrix(ahead * m + (1 - ahead) * g)
-    orthogonal = newton_schulz(direction, coefficients, eps)
+    orthogonal = newton_schulz(direction, coefficients, eps, precision)
     inputs, outputs = (max(size, 1) for size in direction.shape)
     scale = by_width * max(1.0, outputs / inputs) ** 0.5 + rms * max(inputs, outputs) ** 0.5
     return -rate * (scale * orthogonal.reshape(g.shape) + weight_decay * p), m
@@ -96,6 +110,7 @@ class Muon(Transform):
     nesterov: bool = static()
     mask: Any = static()
     state_dtype: str | None = static()
+    precision: str = static()
 
     def _parts(self) -> Chain:
         one = not isinstance(self.ns_coeffs[0], tuple | list)
@@ -108,6 +123,7 @@ class Muon(Transform):
             consistent_rms=self.consistent_rms,
             nesterov=self.nesterov,
             state_dtype=self.state_dtype,
+            precision=self.precision,
         )
         other = self.companion
         if other is None:
@@ -143,6 +159,7 @@ def muon(
     companion: Any = None,
     mask: Any = "matrices",
     state_dtype: Any = None,
+    precision: str = "highest",
 ) -> Muon:
     """Muon: momentum orthogonalized by Newton–Schulz iterations.
 
@@ -166,6 +183,8 @@ def muon(
             bools, or `None` for all. Of a leaf of another rank all axes but the last are taken as one,
             right for kernels of convolutions. Embeddings and the last layer are best left out.
         state_dtype: precision of the average, and of the moments of `adamw`, see `moments`.
+        precision: of the products: "highest" has all digits on every device; "default", on GPU and TPU three
+            digits and faster, is enough for coefficients that only come near 1, as the usual ones do.
 
     Returns:
         A `Muon` record; its state is a tuple, one part for the matrices and one for the others. `update`
@@ -211,4 +230,5 @@ def muon(
         nesterov=nesterov,
         mask=as_mask(mask),
         state_dtype=check_state_dtype("muon(state_dtype)", state_dtype),
+        precision=check_choice("muon(precision)", precision, ("highest", "high", "default")),
     )

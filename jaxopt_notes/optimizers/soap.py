@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.masks import as_mask
-from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.numerics import abs_squared, precise_matmul, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
@@ -103,7 +103,10 @@ def soap_step(
     v = store(v, b2 * v + (1 - b2) * abs_squared(_turn(x, *before).reshape(g.shape)))
     direction = safe_divide(_turn(as_matrix(m), *before) / c1, safe_sqrt(as_matrix(v) / c2) + eps)
     step = _turn(direction, *(jnp.conj(q).T for q in before)).reshape(g.shape)
-    grams = (x @ jnp.conj(x).T if left.size else left, jnp.conj(x).T @ x if right.size else right)
+    grams = (
+        precise_matmul(x, jnp.conj(x).T) if left.size else left,
+        precise_matmul(jnp.conj(x).T, x) if right.size else right,
+    )
     left, right = (
         store(old, b3 * old + (1 - b3) * new) for old, new in zip((left, right), grams, strict=True)
     )
@@ -113,8 +116,8 @@ def soap_step(
 
 def _turn(x: jax.Array, u: jax.Array, w: jax.Array) -> jax.Array:
     """Uᴴ·X·W, without the sides that have no basis."""
-    x = jnp.conj(u).T @ x if u.size else x
-    return x @ w if w.size else x
+    x = precise_matmul(jnp.conj(u).T, x) if u.size else x
+    return precise_matmul(x, w) if w.size else x
 
 
 def _renewed(a: jax.Array, basis: jax.Array, first: jax.Array, due: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import as_mask, weights_only
-from jaxopt_notes.numerics import abs_squared
+from jaxopt_notes.numerics import abs_squared, precise_matmul
 from jaxopt_notes.penalties.selection import chosen, common_dtype
 from jaxopt_notes.record import Number, check_number, record, static
 
@@ -38,7 +38,8 @@ class Orthogonality:
 
 def _deviation(w: jax.Array) -> jax.Array:
     """‖G − I‖² of the smaller Gram matrix."""
-    gram = jnp.conj(w.T) @ w if w.shape[0] >= w.shape[1] else w @ jnp.conj(w.T)
+    adjoint = jnp.conj(w.T)
+    gram = precise_matmul(adjoint, w) if w.shape[0] >= w.shape[1] else precise_matmul(w, adjoint)
     return jnp.sum(abs_squared(gram - jnp.eye(len(gram), dtype=w.dtype)))
 
 

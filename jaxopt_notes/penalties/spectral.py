@@ -13,7 +13,7 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import as_mask, weights_only
 from jaxopt_notes.norms import norm_over
-from jaxopt_notes.numerics import power_of_two, safe_divide
+from jaxopt_notes.numerics import power_of_two, precise_matmul, precise_vdot, safe_divide
 from jaxopt_notes.penalties.selection import chosen, common_dtype
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 
@@ -59,16 +59,17 @@ def largest_singular_value(kernel: jax.Array, steps: int = 20) -> jax.Array:
     fixed = lax.stop_gradient(w)
     fixed = fixed / power_of_two(jnp.max(jnp.abs(fixed))).astype(w.dtype)  # no square leaves the range
     rows = w.shape[1] <= w.shape[0]
-    gram = jnp.conj(fixed.T) @ fixed if rows else fixed @ jnp.conj(fixed.T)
+    adjoint = jnp.conj(fixed.T)
+    gram = precise_matmul(adjoint, fixed) if rows else precise_matmul(fixed, adjoint)
 
     def step(_: Any, v: jax.Array) -> jax.Array:
-        return _unit(gram @ v)
+        return _unit(precise_matmul(gram, v))
 
     start = _unit(jax.random.normal(jax.random.key(0), (len(gram),), jnp.float32).astype(w.dtype))
     v = lax.fori_loop(0, steps, step, start)
-    u = _unit(fixed @ v if rows else jnp.conj(fixed.T) @ v)
+    u = _unit(precise_matmul(fixed if rows else adjoint, v))
     left, right = (u, v) if rows else (v, u)
-    return jnp.real(jnp.vdot(left, w @ right))
+    return jnp.real(precise_vdot(left, precise_matmul(w, right)))
 
 
 def _unit(v: jax.Array) -> jax.Array:

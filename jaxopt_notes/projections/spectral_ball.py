@@ -4,12 +4,14 @@ The projection cuts the singular values and leaves the singular vectors. It is d
 are not where two singular values are equal: what is differentiated is the matrix as a whole.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.numerics import precise_matmul
 from jaxopt_notes.projections.elements import each
 from jaxopt_notes.record import Number, check_number
 
@@ -62,7 +64,11 @@ def _parts(w: jax.Array, r: jax.Array) -> tuple[Any, ...]:
 
 def _composed(u: jax.Array, values: jax.Array, vh: jax.Array) -> jax.Array:
     """u·diag(values)·vh."""
-    return (u * values.astype(u.dtype)[None, :]) @ vh
+    return _product(u * values.astype(u.dtype)[None, :], vh)
+
+
+def _product(*matrices: jax.Array) -> jax.Array:
+    return functools.reduce(precise_matmul, matrices)
 
 
 @_cut.defjvp
@@ -84,13 +90,14 @@ def _cut_jvp(primals: tuple, tangents: tuple) -> tuple:
     skew = jnp.where(a + b > 0, (f[:, None] + f[None, :]) / total, 1)
     ratio = jnp.where(s > 0, f / jnp.where(s > 0, s, 1), 1)
 
-    core = jnp.conj(u.T) @ dw @ jnp.conj(vh.T)
+    uh, v = jnp.conj(u.T), jnp.conj(vh.T)
+    core = _product(uh, dw, v)
     other = jnp.conj(core.T)
     core = symmetric.astype(w.dtype) * (core + other) / 2 + skew.astype(w.dtype) * (core - other) / 2
-    left = dw @ jnp.conj(vh.T)
-    left = left - u @ (jnp.conj(u.T) @ left)
-    right = jnp.conj(u.T) @ dw
-    right = right - (right @ jnp.conj(vh.T)) @ vh
-    moved = u @ core @ vh + _composed(left, ratio, vh) + _composed(u, ratio, right)
+    left = _product(dw, v)
+    left = left - _product(u, _product(uh, left))
+    right = _product(uh, dw)
+    right = right - _product(right, v, vh)
+    moved = _product(u, core, vh) + _composed(left, ratio, vh) + _composed(u, ratio, right)
     with_radius = _composed(u, s > r, vh) * dr.astype(w.dtype)
     return projected, moved + with_radius

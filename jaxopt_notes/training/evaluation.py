@@ -15,7 +15,7 @@ from jax import lax
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.losses.reduction import empirical_risk, weighted_mean
+from jaxopt_notes.losses.reduction import weighted_mean
 
 
 def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:
@@ -80,7 +80,7 @@ def evaluate(
     x, y, *own = data
     y, weights = everything(y), own[0] if own and weights is None else weights
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
-    scores = {"loss": empirical_risk(trainer.loss, outputs, y, weights)}
+    scores = {"loss": weighted_mean(as_hyperparameter(trainer.loss(outputs, y)), weights)}
     scores |= {name: score(metric, outputs, y, weights) for name, metric in metrics_of(trainer).items()}
     return {name: as_hyperparameter(value) for name, value in scores.items()}
 
@@ -96,7 +96,7 @@ def score(metric: Any, outputs: Tree, targets: Tree, weights: Any = None) -> jax
         Array(1., dtype=float32)
     """
     if weights is None:
-        return jnp.mean(metric(outputs, targets))
+        return jnp.mean(as_hyperparameter(metric(outputs, targets)))
     if "weights" in inspect.signature(metric).parameters:
         return metric(outputs, targets, weights=weights)
     values = metric(outputs, targets)
@@ -105,7 +105,7 @@ def score(metric: Any, outputs: Tree, targets: Tree, weights: Any = None) -> jax
             f"the metric {metric_name(metric)} returned a scalar, expected one value per example to be "
             "weighted: leave out the mean, or give it a third argument called weights."
         )
-    return weighted_mean(values, weights)
+    return weighted_mean(as_hyperparameter(values), weights)
 
 
 def metrics_of(trainer: Any) -> dict[str, Any]:

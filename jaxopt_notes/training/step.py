@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.batch_mask import mask_batch
 from jaxopt_notes.layers.capture import capture
 from jaxopt_notes.losses.reduction import weighted_mean
@@ -162,7 +162,7 @@ def collected_step(
             raise ValueError(
                 "Trainer(loss) returned a scalar, expected one value per example: leave out the mean."
             )
-        loss = weighted_mean(values, weights)
+        loss = weighted_mean(values.astype(compute_dtype(values)), weights)
         if trainer.penalty is None:
             return loss, (loss, model_state, activations)
         return loss + jnp.asarray(penalty).astype(loss.dtype), (loss, model_state, activations)

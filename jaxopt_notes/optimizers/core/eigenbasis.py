@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import precise_matmul, safe_divide
 
 
 @jax.custom_jvp
@@ -28,10 +28,10 @@ def _eigenvectors_jvp(primals: tuple, tangents: tuple) -> tuple:
     (a,), (da,) = primals, tangents
     q = eigenvectors(a)
     adjoint = jnp.conj(q).T
-    values = jnp.real(jnp.diagonal(adjoint @ a @ q))
+    values = jnp.real(jnp.diagonal(_turned(adjoint, a, q)))
     gaps = values[None, :] - values[:, None]
     gaps = jnp.where(jnp.abs(gaps) > _noise(values), gaps, jnp.zeros_like(gaps)).astype(q.dtype)
-    return q, q @ safe_divide(adjoint @ da @ q, gaps)
+    return q, precise_matmul(q, safe_divide(_turned(adjoint, da, q), gaps))
 
 
 @jax.custom_jvp
@@ -51,14 +51,18 @@ def _orthogonalized_jvp(primals: tuple, tangents: tuple) -> tuple:
     (a,), (da,) = primals, tangents
     q = orthogonalized(a)
     adjoint = jnp.conj(q).T
-    r = jnp.triu(adjoint @ a)
+    r = jnp.triu(precise_matmul(adjoint, a))
     size = jnp.abs(jnp.diagonal(r))
     known = (size > _noise(size)).astype(r.dtype)  # the others have no direction of their own
     inverse = lax.linalg.triangular_solve(
         r * known[:, None] + jnp.diag(1 - known), jnp.eye(len(r), dtype=r.dtype), left_side=True
     )
-    turn = jnp.tril(adjoint @ da @ (inverse * known[None, :]), -1)
-    return q, q @ (turn - jnp.conj(turn).T)
+    turn = jnp.tril(_turned(adjoint, da, inverse * known[None, :]), -1)
+    return q, precise_matmul(q, turn - jnp.conj(turn).T)
+
+
+def _turned(left: jax.Array, a: jax.Array, right: jax.Array) -> jax.Array:
+    return precise_matmul(precise_matmul(left, a), right)
 
 
 def _noise(sizes: jax.Array) -> jax.Array:
@@ -79,4 +83,4 @@ def followed(a: jax.Array, basis: jax.Array) -> jax.Array:
         >>> print(f"{jnp.abs(basis.T @ a @ basis)[0, 1]:.4f}")
         0.0000
     """
-    return orthogonalized(a @ basis)
+    return orthogonalized(precise_matmul(a, basis))

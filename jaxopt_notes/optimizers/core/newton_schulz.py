@@ -5,6 +5,7 @@ vectors as they are. One that has 1 as an attracting fixed point leads to U·V�
 one that is steep at 0 gets near it in few steps, and stays there only roughly.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -26,7 +27,9 @@ def as_matrix(x: jax.Array) -> jax.Array:
     return x.reshape(math.prod(x.shape[:-1]), *x.shape[-1:] or (1,))
 
 
-def newton_schulz(x: jax.Array, coefficients: tuple, eps: Any = 1e-8) -> jax.Array:
+def newton_schulz(
+    x: jax.Array, coefficients: tuple, eps: Any = 1e-8, precision: str = "highest"
+) -> jax.Array:
     """A matrix with its singular values brought near 1.
 
         X ← X/(‖X‖ + eps),     X ← a·X + (b·A + c·A²)·X with A = X·Xᴴ        for each (a, b, c)
@@ -35,6 +38,8 @@ def newton_schulz(x: jax.Array, coefficients: tuple, eps: Any = 1e-8) -> jax.Arr
         x: [m, n]; ‖X‖ is the root of the sum of all squares.
         coefficients: a triple for each iteration. Many times (15/8, −5/4, 3/8) gives U·Vᵀ itself.
         eps: added to the norm.
+        precision: of the products. On GPU and TPU "default" is faster and has three digits: the end of the
+            iterations is 1e-3 to 1e-2 from orthogonal instead of 1e-6. Steep coefficients never come so near.
 
     Example:
         >>> x = jnp.array([[3.0, 0.0], [0.0, -0.5]])
@@ -43,10 +48,11 @@ def newton_schulz(x: jax.Array, coefficients: tuple, eps: Any = 1e-8) -> jax.Arr
     """
     norm = global_norm(x)
     x = x / (norm + jnp.asarray(eps).astype(norm.dtype)).astype(x.dtype)
+    product = functools.partial(jnp.matmul, precision=precision)
     tall = x.shape[0] > x.shape[1]  # the smaller product, and no copy of x transposed
     for a, b, c in coefficients:
         adjoint = jnp.conj(x).T
-        gram = adjoint @ x if tall else x @ adjoint
-        polynomial = b * gram + c * (gram @ gram)
-        x = a * x + (x @ polynomial if tall else polynomial @ x)
+        gram = product(adjoint, x) if tall else product(x, adjoint)
+        polynomial = b * gram + c * product(gram, gram)
+        x = a * x + (product(x, polynomial) if tall else product(polynomial, x))
     return x

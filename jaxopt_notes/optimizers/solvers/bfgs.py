@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree, zeros_like
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import precise_matmul, precise_vdot, safe_divide
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -62,7 +62,7 @@ class BFGS(Transform):
         h = whole[rows].astype(g.dtype)
         eye = jnp.eye(g.size, dtype=g.dtype)
 
-        curvature = jnp.vdot(s, y)
+        curvature = precise_vdot(s, y)
         stuck = (state.count > 0) & stands_still(s, x)  # nothing was found along the direction
         learned = (state.count > 0) & (curvature > 0) & ~stuck
         scaled = state.scaled ^ stuck
@@ -76,7 +76,7 @@ class BFGS(Transform):
         pairs = jnp.where(stuck, 0, state.pairs + learned.astype(jnp.int32))
 
         rate = rate_at(self.learning_rate, state.count).astype(g.dtype)
-        step = unravel(-rate * jnp.matmul(h, g, precision="highest"))
+        step = unravel(-rate * precise_matmul(h, g))
         new = BFGSState(
             increment(state.count), pairs, merge(here, state.params), merge(grads, state.updates),
             whole.at[rows].set(h.astype(whole.dtype)), scaled,
@@ -87,11 +87,11 @@ class BFGS(Transform):
 @jax.jit
 def learn(h: jax.Array, s: jax.Array, y: jax.Array) -> jax.Array:
     """The inverse Hessian nearest to `h` that maps y to s: Vᵀ·H·V + ρ·ssᵀ, multiplied out in n² steps."""
-    curvature = jnp.vdot(s, y)
+    curvature = precise_vdot(s, y)
     rho = safe_divide(jnp.ones_like(curvature), curvature)
-    hy = jnp.matmul(h, y, precision="highest")
+    hy = precise_matmul(h, y)
     cross = jnp.outer(s, hy)
-    return h - rho * (cross + cross.T) + rho * (1 + rho * jnp.vdot(y, hy)) * jnp.outer(s, s)
+    return h - rho * (cross + cross.T) + rho * (1 + rho * precise_vdot(y, hy)) * jnp.outer(s, s)
 
 
 def bfgs(

@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
 from jaxopt_notes.norms import global_norm
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import precise_vdot, safe_divide
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -76,7 +76,7 @@ class LBFGS(Transform):
         (g, unravel), (x, _) = ravel(grads), ravel(here)
         s, y = x - ravel(restrict(state.params, here))[0], g - ravel(restrict(state.updates, here))[0]
         kind = state.weights_memory.dtype
-        curvature = jnp.vdot(s, y).astype(kind)
+        curvature = precise_vdot(s, y).astype(kind)
 
         stuck = (state.count > 0) & stands_still(s, x)  # nothing was found along the direction
         learned = (state.count > 0) & (curvature > 0) & ~stuck
@@ -149,14 +149,14 @@ def two_loops(
     oldest_first = (pairs + jnp.arange(len(weights), dtype=pairs.dtype)) % len(weights)
 
     def backward(q: jax.Array, i: jax.Array) -> tuple[jax.Array, jax.Array]:
-        alpha = weights[i] * jnp.vdot(s[i], q)
+        alpha = weights[i] * precise_vdot(s[i], q)
         return q - alpha * y[i], alpha
 
     q, alphas = lax.scan(backward, g, oldest_first, reverse=True)
 
     def forward(r: jax.Array, pair: tuple) -> tuple:
         i, alpha = pair
-        return r + s[i] * (alpha - weights[i] * jnp.vdot(y[i], r)), None
+        return r + s[i] * (alpha - weights[i] * precise_vdot(y[i], r)), None
 
     return lax.scan(forward, scale * q, (oldest_first, alphas))[0]
 

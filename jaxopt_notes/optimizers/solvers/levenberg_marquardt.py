@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, real_dtype, zeros_like
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import precise_matmul, safe_divide
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -165,7 +165,7 @@ class LevenbergMarquardt(Transform):
             )  # what no residual depends on stands still
             damping, radius = self.within(jac, r, x, units, state)
             step = damped_step(jac, r, damping, units)
-            change = jnp.matmul(jac, step, precision="highest")
+            change = precise_matmul(jac, step)
             taken, radius = self.judge(units * step, change, r, residuals(x + step), damping, radius)
             radius = jnp.maximum(radius, jnp.finfo(x.dtype).eps * norm(units * x))
             step = jnp.where(taken, step, jnp.zeros_like(step))

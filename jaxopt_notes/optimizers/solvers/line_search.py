@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.numerics import precise_vdot
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
@@ -105,7 +106,7 @@ def downwards(d: jax.Array, g: jax.Array, failures: jax.Array) -> jax.Array:
     What the direction leaves alone, because it is frozen, stays.
     """
     size = jnp.max(jnp.abs(d), initial=0.0)
-    slope = jnp.vdot(g, d / jnp.where(size > 0, size, jnp.ones_like(size)))
+    slope = precise_vdot(g, d / jnp.where(size > 0, size, jnp.ones_like(size)))
     steepest = jnp.where(d == 0, jnp.zeros_like(g), -g / jnp.maximum(global_norm(g).astype(g.dtype), 1))
     return jnp.where((slope < 0) & (failures < 2), d, steepest)
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.numerics import precise_matmul, precise_vdot
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -86,7 +87,7 @@ def positive_shift(hessian: jax.Array) -> jax.Array:
     largest = jnp.where(largest > 0, largest, jnp.ones_like(largest))
     least = largest * (len(values) * jnp.finfo(values.dtype).eps)
     change = jnp.where(values >= least, jnp.zeros_like(values), jnp.maximum(magnitudes, least) - values)
-    return jnp.matmul(vectors * change[None, :], vectors.T, precision="highest")
+    return precise_matmul(vectors * change[None, :], vectors.T)
 
 
 @record
@@ -147,9 +148,9 @@ def truncated_conjugate_gradients(
 
     def body(now: Conjugate) -> Conjugate:
         turned = product(now.d)
-        curvature = jnp.vdot(now.d, turned)
+        curvature = precise_vdot(now.d, turned)
         flat = jnp.abs(curvature) <= jnp.finfo(b.dtype).eps * jnp.sqrt(
-            jnp.vdot(now.d, now.d) * jnp.vdot(turned, turned)
+            precise_vdot(now.d, now.d) * precise_vdot(turned, turned)
         )
         positive = (curvature > 0) & ~flat
         first = now.count == 0
@@ -157,12 +158,12 @@ def truncated_conjugate_gradients(
         step = jnp.where(flat, 1.0, now.square / safe)
         x = jnp.where(positive | first, now.x + step * now.d, now.x)
         r = now.r - step * turned
-        square = jnp.vdot(r, r)
+        square = precise_vdot(r, r)
         d = r + square / now.square * now.d
         over = ~positive | (jnp.sqrt(square) <= tol * jnp.linalg.norm(b)) | (now.count + 1 >= max_iterations)
         return Conjugate(x, r, d, square, now.count + 1, over)
 
-    square = jnp.vdot(b, b)
+    square = precise_vdot(b, b)
     begin = Conjugate(jnp.zeros_like(b), b, b, square, jnp.zeros((), jnp.int32), square == 0)
     return size * lax.while_loop(lambda now: ~now.over, body, begin).x
 

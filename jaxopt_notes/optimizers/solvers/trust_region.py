@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_notes.numerics import safe_divide, safe_sqrt
+from jaxopt_notes.numerics import precise_matmul, safe_divide, safe_sqrt
 
 
 @jax.jit
@@ -21,7 +21,7 @@ def damped_step(jac: jax.Array, r: jax.Array, damping: jax.Array, scale: jax.Arr
         scale: D [n], a diagonal.
     """
     q, upper = jnp.linalg.qr(jnp.concatenate([jac, jnp.diag(safe_sqrt(damping) * scale)]))
-    target = -jnp.matmul(q[: len(r)].T, r, precision="highest")
+    target = -precise_matmul(q[: len(r)].T, r)
     return jax.scipy.linalg.solve_triangular(upper, target)
 
 
@@ -50,7 +50,7 @@ def damping_within(jac: jax.Array, r: jax.Array, scale: jax.Array, radius: jax.A
     """
     u, s, _ = jnp.linalg.svd(jac / scale[None, :], full_matrices=False)
     largest, size = (jnp.where(x > 0, x, jnp.ones_like(x)) for x in (s[0], jnp.max(jnp.abs(r))))
-    s, g, bound = s / largest, jnp.matmul(u.T, r / size, precision="highest"), radius * (largest / size)
+    s, g, bound = s / largest, precise_matmul(u.T, r / size), radius * (largest / size)
 
     def body(carry: tuple) -> tuple:
         """The step of λ that Newton's method makes, and how far beyond the radius the one before led."""

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.numerics import precise_vdot
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 
@@ -100,7 +101,7 @@ class Zoom:
             jnp.asarray(guess).astype(kind) * unit,
             jnp.minimum(longest * unit, 1e-4 * jnp.finfo(kind).max),
         )
-        slope = jnp.vdot(grad, direction)
+        slope = precise_vdot(grad, direction)
         zero, unknown = jnp.zeros((), kind), jnp.full((), jnp.inf, kind)
 
         noise = 4 * jnp.finfo(kind).eps * jnp.abs(value)  # a fall of less is none, if the slope got steeper
@@ -126,7 +127,7 @@ class Zoom:
             within = jnp.where((s.low.step == 0) & (count > PATIENCE), shrink(s.low, s.high, count), within)
             step = jnp.where(s.bracketed, within, longer)
             new_value, new_grad = function(point + step * direction)
-            new = Trial(step, new_value, jnp.vdot(new_grad, direction))
+            new = Trial(step, new_value, precise_vdot(new_grad, direction))
             decrease_error, curvature_error = errors(new)
             found = Found(step, new_value, new_grad, count + 1, decrease_error, curvature_error)
             enough = decrease_error <= tol

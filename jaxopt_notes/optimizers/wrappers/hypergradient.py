@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none, zeros_like
-from jaxopt_notes.numerics import safe_divide, safe_sqrt
+from jaxopt_notes.numerics import precise_vdot, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise, store_always
@@ -101,7 +101,8 @@ def inner_products(a: Tree, b: Tree) -> tuple[jax.Array, jax.Array, jax.Array]:
         x = jnp.asarray(x).astype(jnp.asarray(y).dtype)
         pairs = ((x, y), (x, x), (y, y))
         total = [
-            t + as_hyperparameter(jnp.real(jnp.vdot(u, v))) for t, (u, v) in zip(total, pairs, strict=True)
+            t + as_hyperparameter(jnp.real(precise_vdot(u, v)))
+            for t, (u, v) in zip(total, pairs, strict=True)
         ]
     return total[0], total[1], total[2]
 

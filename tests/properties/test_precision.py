@@ -1,0 +1,74 @@
+"""Products of our own algebra ask for the precision that they need, and none is left at the device's default.
+
+The default product of float32 matrices has three digits on GPU and TPU, and all of them on the CPU that runs
+these tests: so the traces are read. A user's model keeps the user's setting, so its layers are no subjects.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+from jax.extend.core import ClosedJaxpr, Jaxpr
+
+from jaxopt_notes.data import fit_pca, fit_whitening
+from jaxopt_notes.layers.spectral_norm import power_iteration
+from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed, orthogonalized
+from jaxopt_notes.optimizers.core.newton_schulz import newton_schulz
+from jaxopt_notes.penalties.spectral import largest_singular_value
+from jaxopt_notes.projections import project_spectral_ball
+from jaxopt_notes.training.evaluation import score
+from tests.properties.registry import Subject, cases
+
+CONVERGING = ((1.875, -1.25, 0.375),) * 25
+FAMILIES = ("optimizers", "transforms", "wrappers", "aggregations", "solvers", "penalties", "augmentations")
+
+
+def products(program: Jaxpr) -> Iterator[Any]:
+    """All products of floating-point numbers in a program, also inside loops and branches."""
+    for operation in program.eqns:
+        if operation.primitive.name in ("dot_general", "conv_general_dilated"):
+            yield operation
+        for value in jax.tree.leaves(list(operation.params.values())):
+            if isinstance(value, ClosedJaxpr | Jaxpr):
+                yield from products(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+
+
+def left_at_default(function: Any, *args: Any) -> list[str]:
+    found = products(jax.make_jaxpr(function)(*args).jaxpr)
+    return [str(x) for x in found if x.params["precision"] != (lax.Precision.HIGHEST,) * 2]
+
+
+@pytest.mark.parametrize("subject", cases(*FAMILIES), ids=str)
+def test_no_product_of_a_registered_rule_is_left_at_the_default(subject: Subject) -> None:
+    record = subject.build()
+    assert not left_at_default(subject.evaluate, record)
+
+
+ALGEBRA = {
+    "newton_schulz": functools.partial(newton_schulz, coefficients=CONVERGING),
+    "eigenvectors": eigenvectors,
+    "orthogonalized": orthogonalized,
+    "followed": lambda a: followed(a, a),
+    "largest_singular_value": largest_singular_value,
+    "power_iteration": lambda a: power_iteration(a, a[0], 2, 1e-12),
+    "project_spectral_ball": project_spectral_ball,
+    "whitening": lambda a: fit_whitening(a).apply(a),
+    "pca": lambda a: fit_pca(a, 2).apply(a),
+}
+
+
+@pytest.mark.parametrize("name", ALGEBRA)
+def test_no_product_of_the_algebra_or_its_derivative_is_left_at_the_default(name: str) -> None:
+    a = jnp.eye(3) + 0.1
+    assert not left_at_default(lambda a: jax.jvp(ALGEBRA[name], (a,), (a,)), a)
+
+
+def test_the_mean_of_half_precision_scores_is_not_rounded_to_half_precision() -> None:
+    values = jnp.array([1.0, 1.0078125, 1.0, 1.0], jnp.bfloat16)  # the second is the next number to 1
+    expected = 1 + 2**-9
+    assert float(score(lambda outputs, targets: outputs, values, values)) == expected
+    assert float(score(lambda outputs, targets: outputs, values, values, jnp.ones(4))) == expected
