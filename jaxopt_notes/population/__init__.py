@@ -6,7 +6,8 @@ nothing of searches: `search` is built on it.
 """
 
 from jaxopt_notes.population.execution import Report
+from jaxopt_notes.population.keys import threefry_keys
 from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.population.program_cache import Programs
 
-__all__ = ["Programs", "Report", "population_map"]
+__all__ = ["Programs", "Report", "population_map", "threefry_keys"]

@@ -30,6 +30,7 @@ from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
 from jaxopt_notes.population.chunk_program import Rows, is_key
 from jaxopt_notes.population.execution import Hooks, Population, run_population
+from jaxopt_notes.population.keys import members_keys
 from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.progress import Progress, check_progress, reporting
@@ -60,7 +61,8 @@ def population_map(
     Arguments:
         train: any pure JAX function `train(config, key, *shared) -> pytree`, traced once.
         configs: any pytree of arrays with a leading axis of members; `None` leaves are allowed.
-        keys: typed random keys [members], as `jax.random.split` of a `jax.random.key` makes them.
+        keys: typed random keys [members], as `jax.random.split` of a `jax.random.key` makes them. Keys of
+            "rbg", whose numbers under `vmap` depend on the batch, become those of threefry, with a warning.
         shared: further arguments, the same for all members (the data): one copy on each device,
             where a closure would put them into the program as constants.
         chunk_size: members in one call of the program on one core or device, at most. By default 32
@@ -111,6 +113,7 @@ def population_map(
     _check_numbers("configs", configs)
     _check_numbers("shared", shared)
     check_progress("population_map(progress)", progress)
+    configs, keys = members_keys("population_map(configs, keys)", (configs, keys))
     machine = machine_for(
         "population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices, workers=workers,
         programs=programs,

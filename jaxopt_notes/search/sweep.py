@@ -18,6 +18,7 @@ from jaxopt_notes.data import SealedTestSet
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
+from jaxopt_notes.population.keys import members_keys
 from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs, kept_for
 from jaxopt_notes.population.progress import Progress, check_progress
@@ -158,7 +159,7 @@ def sweep(
     check_function("sweep(on_chunk)", on_chunk, "on_chunk(members, configurations, results)", optional=True)
     check_strategy("sweep(strategy)", strategy)
     space = as_space(space)
-    check_key("sweep(key)", key)
+    key = members_keys("sweep(key)", check_key("sweep(key)", key))
     check_folder("sweep(folder)", folder)
     if not isinstance(monitor, str):
         raise TypeError(f'sweep(monitor) is {monitor!r}, expected a name of the history, as "valid_loss".')

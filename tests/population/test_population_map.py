@@ -108,7 +108,7 @@ def test_shared_arguments_reach_every_member():
 
 
 def test_typed_keys_go_in_and_out():
-    keys = jax.random.split(jax.random.key(0, impl="rbg"), 5)
+    keys = jax.random.split(jax.random.key(0), 5)
     more = jax.random.split(jax.random.key(1), 5)
     inner, outer = population_map(lambda c, k: (c, jax.random.fold_in(k, 1)), more, keys)
     assert inner.dtype == more.dtype
