@@ -1,7 +1,8 @@
 """How tests run: two tiers, every core, the strictest JAX, and programs that are compiled once and cheaply.
 
 `python -m pytest` runs the quick tier, `python -m pytest --full` everything. The marker `full` takes a test
-out of the quick tier, unless it is named by its node id.
+out of the quick tier, unless it is named by its node id. The docstrings' examples belong to the full tier,
+unless their file is named.
 """
 
 import collections
@@ -109,7 +110,12 @@ def pytest_collect_file(file_path):
             importlib.import_module(".".join(names[:-1] if names[-1] == "__init__" else names))
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` is applied
 def pytest_collection_modifyitems(config, items):
+    named = {pathlib.Path(name).resolve() for name in config.args}
+    for item in items:
+        if isinstance(item, pytest.DoctestItem) and item.path not in named:
+            item.add_marker("full")
     if config.option.full or any("::" in name for name in config.args):
         return
     left_out = [item for item in items if item.get_closest_marker("full")]

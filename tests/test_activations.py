@@ -10,6 +10,7 @@ import pytest
 from jaxopt_notes import activations as a
 from jaxopt_notes.activations import ACTIVATIONS
 from jaxopt_notes.initializers import lecun_normal
+from tests.compiled import grad
 
 ERF = np.vectorize(math.erf)
 LAMBDA, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
@@ -57,7 +58,7 @@ def test_every_activation_is_tested():
 def test_value_and_derivative_are_the_formulas(name, x64):
     formula, derivative = FORMULAS[name]
     np.testing.assert_allclose(ACTIVATIONS[name](jnp.asarray(X)), formula(X), rtol=1e-10, atol=1e-15)
-    slopes = jax.vmap(jax.grad(ACTIVATIONS[name]))(jnp.asarray(X))
+    slopes = jax.vmap(grad(ACTIVATIONS[name]))(jnp.asarray(X))
     np.testing.assert_allclose(slopes, derivative(X), rtol=1e-9, atol=1e-14)
 
 
@@ -85,7 +86,7 @@ def test_nothing_overflows_in_any_dtype(name, dtype, x64):
         def total(x):
             return jnp.sum(ACTIVATIONS[name](x) * weights.astype(x.dtype))
 
-        return ACTIVATIONS[name](x), jax.grad(total)(x), jax.grad(lambda x: jnp.sum(jax.grad(total)(x)))(x)
+        return ACTIVATIONS[name](x), grad(total)(x), grad(lambda x: jnp.sum(grad(total)(x)))(x)
 
     for found in probe(x):
         assert found.dtype == dtype
@@ -97,8 +98,8 @@ def test_nothing_overflows_in_any_dtype(name, dtype, x64):
 def test_sigmoid_and_its_derivative(x64):
     x = jnp.linspace(-30, 30, 61)
     y = a.sigmoid(x)
-    np.testing.assert_allclose(jax.vmap(jax.grad(a.sigmoid))(x), y * (1 - y), rtol=1e-3, atol=1e-16)
-    assert float(jax.grad(a.sigmoid)(0.0)) == 0.25
+    np.testing.assert_allclose(jax.vmap(grad(a.sigmoid))(x), y * (1 - y), rtol=1e-3, atol=1e-16)
+    assert float(grad(a.sigmoid)(0.0)) == 0.25
     np.testing.assert_array_equal(a.sigmoid(jnp.array([-1e4, 1e4])), [0, 1])
     np.testing.assert_allclose(a.sigmoid(-700.0), math.exp(-700), rtol=1e-10)  # the lower tail keeps digits
 
@@ -108,7 +109,7 @@ def test_a_saturated_sigmoid_kills_the_gradient_of_everything_before_it(x64):
     w, x = jnp.array([1.0, -2.0]), jnp.array([3.0, 0.5])
 
     def gradient(shift):
-        return jax.grad(lambda x: a.sigmoid(w @ x + shift))(x)
+        return grad(lambda x: a.sigmoid(w @ x + shift))(x)
 
     z = 2.0
     sigma = 1 / (1 + math.exp(-z))
@@ -122,43 +123,43 @@ def test_tanh_is_odd_and_a_sigmoid_stretched(x64):
     x = jnp.asarray(X)
     np.testing.assert_allclose(a.tanh(-x), -a.tanh(x), rtol=1e-14)
     np.testing.assert_allclose(a.tanh(x), 2 * a.sigmoid(2 * x) - 1, rtol=1e-12)
-    assert float(jax.grad(a.tanh)(0.0)) == 1.0
+    assert float(grad(a.tanh)(0.0)) == 1.0
 
 
 @pytest.mark.notes("S2-12")
 def test_softsign_is_odd_with_its_derivative(x64):
     x = jnp.asarray(X)
     np.testing.assert_array_equal(a.softsign(-x), -a.softsign(x))
-    np.testing.assert_allclose(jax.vmap(jax.grad(a.softsign))(x), 1 / (1 + np.abs(X)) ** 2, rtol=1e-12)
-    assert float(jax.grad(a.softsign)(0.0)) == 1.0
+    np.testing.assert_allclose(jax.vmap(grad(a.softsign))(x), 1 / (1 + np.abs(X)) ** 2, rtol=1e-12)
+    assert float(grad(a.softsign)(0.0)) == 1.0
 
 
 @pytest.mark.notes("S0-32", "S1-07")
 def test_relu_passes_gradients_where_it_is_positive_and_nowhere_else():
-    assert float(jax.grad(a.relu)(0.0)) == 0.0
-    assert float(jax.grad(a.relu)(1e6)) == 1.0
+    assert float(grad(a.relu)(0.0)) == 0.0
+    assert float(grad(a.relu)(1e6)) == 1.0
     k1, k2 = jnp.array([[1.0, -1.0], [2.0, 0.5]]), jnp.array([3.0, 5.0])
     # x @ k1 is [-1, -1.5], [1, 1.5] and [3, -0.5].
     for x, on in (([1.0, -1.0], [0, 0]), ([-1.0, 1.0], [1, 1]), ([1.0, 1.0], [1, 0])):
-        gradient = jax.grad(lambda x: a.relu(x @ k1) @ k2)(jnp.array(x))
+        gradient = grad(lambda x: a.relu(x @ k1) @ k2)(jnp.array(x))
         np.testing.assert_allclose(gradient, np.asarray(k1) @ (np.array(on) * np.asarray(k2)))
 
 
 @pytest.mark.notes("S1-14")
 def test_leaky_relu_slopes():
-    slope = jax.grad(a.leaky_relu)
+    slope = grad(a.leaky_relu)
     assert (float(slope(-2.0)), float(slope(2.0))) == (pytest.approx(0.01), 1.0)
     batch = jax.vmap(a.leaky_relu, in_axes=(None, 0))(jnp.array([-2.0, 1.0]), jnp.array([0.0, 0.1, 1.0]))
     np.testing.assert_allclose(batch, [[0, 1], [-0.2, 1], [-2, 1]], rtol=1e-6)
-    assert float(jax.grad(a.leaky_relu, argnums=1)(-2.0, 0.1)) == -2.0
+    assert float(grad(a.leaky_relu, argnums=1)(-2.0, 0.1)) == -2.0
 
 
 @pytest.mark.notes("S1-16")
 def test_elu_is_continuous_at_zero_and_ends_at_minus_alpha():
     np.testing.assert_allclose(a.elu(jnp.array([-1e-6, 0.0, 1e-6])), [-1e-6, 0, 1e-6], rtol=1e-5)
     np.testing.assert_allclose(a.elu(jnp.array([-1e4, -1e2]), 2.5), -2.5)
-    assert float(jax.grad(a.elu)(1e4)) == 1.0
-    np.testing.assert_allclose(jax.grad(a.elu, argnums=1)(-1.0, 2.5), math.exp(-1) - 1, rtol=1e-6)
+    assert float(grad(a.elu)(1e4)) == 1.0
+    np.testing.assert_allclose(grad(a.elu, argnums=1)(-1.0, 2.5), math.exp(-1) - 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])

@@ -32,6 +32,7 @@ def test_slopes_are_traced_and_have_gradients(x64):
     np.testing.assert_allclose(slope, -0.5 * np.sqrt(2) * 1.25**-1.5, rtol=1e-8)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-17")
 def test_every_activation_keeps_its_mean_square_over_depth():
     """Ten layers of 256 units: E[z²] stays within what chance gives, for each that acts number by number."""

@@ -178,6 +178,7 @@ def test_every_mask_argument_takes_every_form(name):
         updates({"a": {"kernel": True}, "b": False})
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_injected_hyperparameters_change_nothing(name):
     """With the defaults of every factory, for a dict and for a bare array."""

@@ -22,6 +22,11 @@ from jaxopt_notes.masks import as_mask, path_name, weights_only, where_path
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.record import Number, record, static
+from tests.compiled import compiled, grad, value_and_grad
+
+global_norm = compiled(global_norm)
+abs_squared = compiled(abs_squared)
+safe_divide = compiled(safe_divide)
 
 # Dtypes
 
@@ -131,7 +136,7 @@ def test_a_weakly_typed_loop_traces_once():
 
 
 def test_cast_like_has_a_gradient():
-    g = jax.grad(lambda x: jnp.sum(cast_like(x * x, 1.0)))(jnp.array([1.0, 3.0]))
+    g = grad(lambda x: jnp.sum(cast_like(x * x, 1.0)))(jnp.array([1.0, 3.0]))
     np.testing.assert_array_equal(g, [2.0, 6.0])
 
 
@@ -180,9 +185,9 @@ def test_zeros_like_in_x64(x64):
 def test_safe_sqrt_and_its_slope(transform):
     x = jnp.array([0.0, 0.25, 4.0, 1e-30, jnp.inf])
     np.testing.assert_allclose(transform(safe_sqrt)(x), np.sqrt(np.asarray(x)), rtol=1e-6)
-    slope = jax.vmap(jax.grad(safe_sqrt))(x)
+    slope = jax.vmap(grad(safe_sqrt))(x)
     np.testing.assert_allclose(slope, [0.0, 1.0, 0.25, 0.5e15, 0.0], rtol=1e-6)
-    second = jax.vmap(jax.grad(jax.grad(safe_sqrt)))(x[:3])
+    second = jax.vmap(grad(grad(safe_sqrt)))(x[:3])
     np.testing.assert_allclose(second, [0.0, -2.0, -0.03125], rtol=1e-6)
 
 
@@ -190,7 +195,7 @@ def test_safe_sqrt_and_its_slope(transform):
 def test_safe_sqrt_keeps_the_dtype(dtype):
     x = jnp.array([0.0, 4.0], dtype)
     assert safe_sqrt(x).dtype == x.dtype
-    slope = jax.grad(lambda x: jnp.sum(safe_sqrt(x)))(x)
+    slope = grad(lambda x: jnp.sum(safe_sqrt(x)))(x)
     assert slope.dtype == x.dtype
     np.testing.assert_array_equal(slope.astype(jnp.float32), [0.0, 0.25])
 
@@ -204,16 +209,16 @@ def test_abs_squared():
     z = jnp.array([3 + 4j, 0j])
     assert abs_squared(z).dtype == jnp.float32
     np.testing.assert_array_equal(abs_squared(z), [25.0, 0.0])
-    gradient = jax.grad(lambda z: jnp.sum(abs_squared(z)))(z)
+    gradient = grad(lambda z: jnp.sum(abs_squared(z)))(z)
     np.testing.assert_array_equal(gradient, [6 - 8j, 0])  # JAX's convention: ∂x − i∂y
 
 
 def test_safe_divide():
     x, y = jnp.array([1.0, 0.0, 5.0]), jnp.array([4.0, 0.0, 0.0])
     np.testing.assert_array_equal(safe_divide(x, y), [0.25, 0.0, 0.0])
-    for gradient in jax.grad(lambda x, y: jnp.sum(safe_divide(x, y)), (0, 1))(x, y):
+    for gradient in grad(lambda x, y: jnp.sum(safe_divide(x, y)), (0, 1))(x, y):
         assert np.all(np.isfinite(gradient))
-    np.testing.assert_array_equal(jax.grad(lambda y: safe_divide(jnp.float32(1), y))(jnp.float32(4)), -1 / 16)
+    np.testing.assert_array_equal(grad(lambda y: safe_divide(jnp.float32(1), y))(jnp.float32(4)), -1 / 16)
 
 
 # The norm of a tree
@@ -229,7 +234,7 @@ def test_global_norm_of_float16_is_computed_in_float32():
 def test_global_norm_neither_overflows_nor_underflows(scale):
     tree = {"a": scale * jnp.array([3.0, 0.0]), "b": [scale * jnp.array([[4.0]])]}
     np.testing.assert_allclose(global_norm(tree), np.float32(5 * scale), rtol=1e-6)
-    gradient = jax.grad(global_norm)(tree)
+    gradient = grad(global_norm)(tree)
     np.testing.assert_allclose(gradient["a"], [0.6, 0.0], rtol=1e-6)
     np.testing.assert_allclose(gradient["b"][0], [[0.8]], rtol=1e-6)
 
@@ -290,15 +295,15 @@ def test_global_norm_of_complex_numbers():
     z = jnp.array([3 + 4j, 0])
     norm = global_norm([z, jnp.array([12.0])])
     assert (float(norm), norm.dtype) == (13.0, jnp.float32)
-    gradient = jax.grad(lambda z: global_norm([z]))(z)
+    gradient = grad(lambda z: global_norm([z]))(z)
     np.testing.assert_allclose(gradient, [0.6 - 0.8j, 0], rtol=1e-6)  # conj(z)/‖z‖
     np.testing.assert_allclose(global_norm(1e25 * z), 5e25, rtol=1e-6)
-    np.testing.assert_array_equal(jax.grad(lambda z: global_norm([z]))(jnp.zeros_like(z)), [0, 0])
+    np.testing.assert_array_equal(grad(lambda z: global_norm([z]))(jnp.zeros_like(z)), [0, 0])
 
 
 def test_gradient_of_the_norm_at_zero_is_zero():
     tree = {"a": jnp.zeros((2, 2)), "b": jnp.zeros(3, jnp.float16), "empty": jnp.zeros((0,))}
-    gradient = jax.grad(global_norm)(tree)
+    gradient = grad(global_norm)(tree)
     assert jax.tree.map(lambda g: (g.dtype, g.shape), gradient) == jax.tree.map(
         lambda x: (x.dtype, x.shape), tree
     )
@@ -308,7 +313,7 @@ def test_gradient_of_the_norm_at_zero_is_zero():
 def test_global_norm_under_every_transformation():
     """A batch in which every member takes another branch; each is as if alone."""
     batch = jnp.array([[3.0, 4.0], [0.0, 0.0], [3e25, 4e25], [3e-25, 4e-25], [jnp.inf, 1.0], [jnp.nan, 1.0]])
-    norms, slopes = jax.jit(jax.vmap(jax.value_and_grad(global_norm)))(batch)
+    norms, slopes = jax.jit(jax.vmap(value_and_grad(global_norm)))(batch)
     np.testing.assert_allclose(norms, [5.0, 0.0, 5e25, 5e-25, jnp.inf, jnp.nan], rtol=1e-6)
     np.testing.assert_allclose(slopes[:4], [[0.6, 0.8], [0.0, 0.0], [0.6, 0.8], [0.6, 0.8]], rtol=1e-6)
     x, v = jnp.array([3.0, 4.0]), jnp.array([1.0, 2.0])
@@ -335,8 +340,8 @@ def test_global_norm_of_mixed_precision(x64):
     """The scale 1e-200 is 0 in the float32 of the other leaf."""
     tree = [jnp.array([3e-200, 4e-200]), jnp.zeros(2, jnp.float32)]
     np.testing.assert_allclose(global_norm(tree), 5e-200, rtol=1e-14)
-    np.testing.assert_allclose(jax.grad(global_norm)(tree)[0], [0.6, 0.8], rtol=1e-14)
-    assert not np.any(jax.grad(global_norm)(tree)[1])
+    np.testing.assert_allclose(grad(global_norm)(tree)[0], [0.6, 0.8], rtol=1e-14)
+    assert not np.any(grad(global_norm)(tree)[1])
 
 
 # Paths and masks

@@ -9,6 +9,12 @@ from jax.tree_util import Partial
 
 from jaxopt_notes.data import balanced_batches, class_weights, smote, synthetic_samples
 from jaxopt_notes.losses import softmax_cross_entropy, weighted_mean
+from tests.compiled import compiled
+
+balanced_batches = compiled(balanced_batches)
+class_weights = compiled(class_weights)
+softmax_cross_entropy = compiled(softmax_cross_entropy)
+weighted_mean = compiled(weighted_mean)
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([0, 1, 3, 4], [60, 25, 10, 5])  # no class 2

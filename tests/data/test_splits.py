@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.data import grouped_split, split, time_ordered_split
+from tests.compiled import compiled
+
+split = compiled(split)
+time_ordered_split = compiled(time_ordered_split)
 
 LABELS = np.repeat(np.arange(4), [50, 30, 13, 7])  # sorted by class, as files often are
 

@@ -33,6 +33,7 @@ class Columns:
         return x[:, : self.number] @ params["w"], state
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-56")
 def test_training_errors_fall_with_the_degree_and_validation_errors_are_u_shaped(key):
     """Polynomials of degree 1, 3 and 15 through 20 noisy points of a sine, as columns orthonormal on them."""

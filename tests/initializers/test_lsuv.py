@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxopt_notes.initializers import lsuv, orthogonal, zeros
 from jaxopt_notes.layers import conv, dense, flatten, max_pool, mlp, residual, serial
 
 
+@pytest.mark.full
 def test_every_layer_has_variance_1_on_the_batch(key, x64):
     x = 5 + 3 * jax.random.normal(key, (64, 6, 6, 2))
     inner = serial(conv(4, kernel_init=orthogonal()), jnp.sin)
@@ -30,6 +32,7 @@ def test_every_layer_has_variance_1_on_the_batch(key, x64):
             np.testing.assert_allclose(jnp.var(hidden), 1, rtol=1e-9)
 
 
+@pytest.mark.full
 def test_a_deep_network_of_any_activation_keeps_its_signal(key):
     """Thirty layers of an activation that shrinks: without it nothing comes out."""
     x = jax.random.normal(key, (128, 8))

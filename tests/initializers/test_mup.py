@@ -64,6 +64,7 @@ def test_shapes_that_grow_in_their_own_ways():
     assert by_path(lstm.rates("adam")) == {"input/bias": 1, "input/kernel": 1, "recurrent/kernel": 1 / 3}
 
 
+@pytest.mark.full
 def test_first_parameters_and_outputs_are_of_the_size_of_the_base(key):
     """Whatever the initializers: by the fan-in, or the same at each width. The base itself is unchanged."""
     model, same = (jn.mup(network(width), network(16), VECTORS) for width in (256, 16))

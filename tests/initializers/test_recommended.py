@@ -50,6 +50,7 @@ def test_variances_are_constant_over_depth_where_the_theory_is_exact(activation,
     assert gradients == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-41", "S2-12")
 @pytest.mark.parametrize(
     ("name", "gradients"),

@@ -76,6 +76,7 @@ def test_bilinear_kernels_upsample_linearly(factor):
     np.testing.assert_allclose(np.diff(inner[..., 0], axis=1), 1 / factor, rtol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S3-50")
 def test_residual_networks_that_start_as_their_shortcuts(key):
     """Fixup (a last layer of zeros) and zero-γ: output and Jacobian are the identity's."""

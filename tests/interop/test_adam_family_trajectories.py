@@ -18,6 +18,8 @@ from tests.interop.peers import ALL, assert_different, assert_same
 from tests.interop.peers import falling_rate as schedule
 from tests.optimizers.runs import follow, random_grads
 
+pytestmark = pytest.mark.full
+
 STEPS = 200
 
 

@@ -9,6 +9,8 @@ from jaxopt_notes.layers import conv, conv_transpose, depthwise_conv
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.full
+
 
 def assert_same_as_torch(layer, peer, shape, to_ours, key):
     """`to_ours` turns torch's weight into our kernel; images are channels last here, first there."""

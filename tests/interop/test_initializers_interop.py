@@ -19,6 +19,8 @@ from jaxopt_notes.initializers import (
 )
 from tests.properties.registry import subjects
 
+pytestmark = pytest.mark.full
+
 THEIRS = jax.nn.initializers
 
 

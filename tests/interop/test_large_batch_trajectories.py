@@ -10,6 +10,8 @@ from tests.interop.peers import ALL, assert_different
 from tests.interop.peers import falling_rate as schedule
 from tests.optimizers.runs import follow
 
+pytestmark = pytest.mark.full
+
 STEPS = 200
 SHAPES = {"kernel": (4, 3), "deep": (3, 2, 2), "bias": (3,)}
 

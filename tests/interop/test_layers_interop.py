@@ -20,6 +20,8 @@ from jaxopt_notes.layers import (
 
 nn = pytest.importorskip("flax.linen")
 
+pytestmark = pytest.mark.full
+
 
 def assert_close(a, b, tolerance=1e-5):
     np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)

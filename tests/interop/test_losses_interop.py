@@ -11,7 +11,7 @@ LOGITS, LABELS = RNG.normal(size=(6, 4)), RNG.integers(0, 4, 6)
 A, B = 3 * RNG.normal(size=(6, 4)), RNG.normal(size=(6, 4))
 BITS = RNG.integers(0, 2, (6, 4)).astype(float)
 
-pytestmark = pytest.mark.usefixtures("x64")
+pytestmark = [pytest.mark.full, pytest.mark.usefixtures("x64")]
 
 
 def test_torch():

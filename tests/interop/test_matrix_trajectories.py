@@ -12,6 +12,8 @@ from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, newton_schulz
 from tests.interop import peers
 
+pytestmark = pytest.mark.full
+
 STEPS = 200
 SHAPES = {"kernel": (4, 3), "wide": (2, 5), "bias": (3,)}
 CURVATURES = {

@@ -17,6 +17,8 @@ from jaxopt_notes.layers import (
     weight_norm,
 )
 
+pytestmark = pytest.mark.full
+
 NAMES = {"weight": "scale", "bias": "bias"}
 
 

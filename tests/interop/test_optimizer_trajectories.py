@@ -12,6 +12,8 @@ from tests.interop.peers import ALL, assert_different
 from tests.interop.peers import falling_rate as schedule
 from tests.optimizers.runs import follow, random_grads, random_params
 
+pytestmark = pytest.mark.full
+
 STEPS = 100
 
 

@@ -10,6 +10,8 @@ import jaxopt_notes.optimizers as ours
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from tests.optimizers.runs import random_grads, random_params
 
+pytestmark = pytest.mark.full
+
 STEPS = 200
 
 

@@ -19,6 +19,8 @@ from jaxopt_notes.layers import (
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.full
+
 CASES = {
     "max": (max_pool((3, 2), (2, 1), 1), torch.nn.MaxPool2d((3, 2), (2, 1), 1), (2, 7, 6, 3)),
     "max signal": (max_pool((3,), 2), torch.nn.MaxPool1d(3, 2), (1, 8, 2)),

@@ -9,6 +9,8 @@ from jaxopt_notes.layers import bidirectional, gru, lstm, rnn, sequence_mask, se
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.full
+
 KINDS = {
     "RNN": (rnn, {}),
     "RNN-relu": (lambda features: rnn(features, "relu"), {"nonlinearity": "relu"}),

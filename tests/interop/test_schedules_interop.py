@@ -9,6 +9,8 @@ from jaxopt_notes import schedules as s
 from jaxopt_notes.optimizers.adam import adam
 
 optax = pytest.importorskip("optax")
+
+pytestmark = pytest.mark.full
 T = jnp.arange(0, 40)
 
 PAIRS = [

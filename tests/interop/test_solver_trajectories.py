@@ -12,6 +12,8 @@ from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.problems import rosenbrock
 from tests.interop import peers
 
+pytestmark = pytest.mark.full
+
 
 def tree():
     rng = np.random.default_rng(0)

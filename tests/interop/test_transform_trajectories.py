@@ -12,6 +12,8 @@ from tests.interop import peers
 from tests.interop.peers import assert_same
 from tests.optimizers.runs import follow, random_grads, random_params
 
+pytestmark = pytest.mark.full
+
 STEPS = 200
 
 

@@ -9,6 +9,8 @@ from jaxopt_notes.layers import multi_head_attention, sequence_mask, transformer
 
 torch = pytest.importorskip("torch")
 
+pytestmark = pytest.mark.full
+
 F64 = {"dtype": torch.float64, "batch_first": True}
 
 

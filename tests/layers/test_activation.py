@@ -7,12 +7,13 @@ import pytest
 
 from jaxopt_notes.activations import ACTIVATIONS
 from jaxopt_notes.layers import activation
+from tests.compiled import apply
 
 
 @pytest.mark.parametrize("name", list(ACTIVATIONS))
 def test_names(name):
     x = jnp.linspace(-2.0, 2.0, 6).reshape(2, 3)
-    np.testing.assert_array_equal(activation(name).apply({}, (), x)[0], ACTIVATIONS[name](x))
+    np.testing.assert_array_equal(apply(activation(name), {}, (), x)[0], ACTIVATIONS[name](x))
 
 
 def test_numbers_of_a_partial_are_leaves():
@@ -20,12 +21,12 @@ def test_numbers_of_a_partial_are_leaves():
         return jnp.where(x > 0, x, slope * x)
 
     layers = jax.vmap(lambda slope: activation(jax.tree_util.Partial(leaky, slope)))(jnp.array([0.1, 0.5]))
-    y = jax.vmap(lambda layer: layer.apply({}, (), jnp.array([-2.0, 2.0]))[0])(layers)
+    y = jax.vmap(lambda layer: apply(layer, {}, (), jnp.array([-2.0, 2.0]))[0])(layers)
     np.testing.assert_allclose(y, [[-0.2, 2.0], [-1.0, 2.0]], rtol=1e-6)
 
 
 def test_is_an_argument_of_jit():
-    assert jax.jit(lambda layer, x: layer.apply({}, (), x)[0])(activation(jnp.tanh), jnp.zeros(())) == 0
+    assert jax.jit(lambda layer, x: apply(layer, {}, (), x)[0])(activation(jnp.tanh), jnp.zeros(())) == 0
 
 
 def test_unknown_name():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.layers import adaptive_average_pool, adaptive_max_pool
+from tests.compiled import apply
 
 
 @pytest.mark.parametrize(
@@ -22,16 +23,16 @@ def test_windows(size, out):
         )
         axes = tuple(range(1, len(size) + 1))
         mean[:, *place], largest[:, *place] = x[:, *cut].mean(axes), x[:, *cut].max(axes)
-    np.testing.assert_allclose(adaptive_average_pool(out).apply({}, (), x)[0], mean, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(adaptive_max_pool(out).apply({}, (), x)[0], largest.astype(np.float32))
+    np.testing.assert_allclose(apply(adaptive_average_pool(out), {}, (), x)[0], mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(apply(adaptive_max_pool(out), {}, (), x)[0], largest.astype(np.float32))
 
 
 def test_low_precision_mean_is_summed_in_float32():
-    assert adaptive_average_pool(1).apply({}, (), jnp.ones((1, 20, 20, 1), jnp.bfloat16))[0].item() == 1
+    assert apply(adaptive_average_pool(1), {}, (), jnp.ones((1, 20, 20, 1), jnp.bfloat16))[0].item() == 1
 
 
 def test_errors():
     with pytest.raises(ValueError, match=r"adaptive_max_pool\(size\) is 0"):
         adaptive_max_pool(0)
     with pytest.raises(ValueError, match=r"adaptive_average_pool\(x\) has shape \(2, 3\)"):
-        adaptive_average_pool(2).apply({}, (), jnp.ones((2, 3)))
+        apply(adaptive_average_pool(2), {}, (), jnp.ones((2, 3)))

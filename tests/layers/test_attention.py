@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_notes.initializers import mup
 from jaxopt_notes.layers import attention, multi_head_attention, transformer_block
+from tests.compiled import apply, init
 
 
 def reference(q, k, v, seen):
@@ -58,16 +59,16 @@ def test_dropped_weights(key):
 
     @jax.jit
     def run(key, x):
-        params, _ = layer.init(key, x)
-        draws = [layer.apply(params, (), x, key=jax.random.fold_in(key, i), train=True)[0] for i in (0, 1)]
-        plain = multi_head_attention(4, 2).apply(params, (), x)[0]
-        return params, draws, layer.apply(params, (), x, key=key)[0], plain
+        params, _ = init(layer, key, x)
+        draws = [apply(layer, params, (), x, key=jax.random.fold_in(key, i), train=True)[0] for i in (0, 1)]
+        plain = apply(multi_head_attention(4, 2), params, (), x)[0]
+        return params, draws, apply(layer, params, (), x, key=key)[0], plain
 
     params, (first, second), evaluated, plain = run(key, x)
     assert not np.isclose(first, second).all()
     np.testing.assert_allclose(evaluated, plain, rtol=1e-5, atol=1e-6)
     with pytest.raises(ValueError, match=r"multi_head_attention\(key\) is None"):
-        layer.apply(params, (), x, train=True)
+        apply(layer, params, (), x, train=True)
 
 
 def test_what_may_be_seen(key):
@@ -83,7 +84,7 @@ def test_what_may_be_seen(key):
     def differences(x, changed):
         found = []
         for layer, extra in zip(layers, [{}, {"mask": mask}, {"attention_mask": table}, {}], strict=True):
-            a, b = (layer.apply(params, (), each, **extra)[0] for each in (x, changed))
+            a, b = (apply(layer, params, (), each, **extra)[0] for each in (x, changed))
             found.append(jnp.abs(a - b).max((0, 2)) > 1e-5)
         return found
 
@@ -111,9 +112,9 @@ def test_rotary_positions_make_a_layer_know_the_distance_alone(key):
 
     @jax.jit
     def run(x):
-        params, _ = plain.init(key, x)
-        moved = turned.apply(params, (), padded, mask=mask)[0][:, 4:]
-        ways = [[layer.apply(params, (), at)[0] for at in (x, x[:, ::-1])] for layer in (turned, plain)]
+        params, _ = init(plain, key, x)
+        moved = apply(turned, params, (), padded, mask=mask)[0][:, 4:]
+        ways = [[apply(layer, params, (), at)[0] for at in (x, x[:, ::-1])] for layer in (turned, plain)]
         return moved, [(ahead, back[:, ::-1]) for ahead, back in ways]
 
     moved, ((at_first, back), (ahead, behind)) = run(x)
@@ -125,12 +126,12 @@ def test_rotary_positions_make_a_layer_know_the_distance_alone(key):
 def test_shapes_of_groups_and_of_a_memory(key):
     x, memory = jnp.ones((2, 3, 5)), jax.ShapeDtypeStruct((2, 4, 7), jnp.float32)
     layer = multi_head_attention(8, 4, kv_heads=2, cross=True, use_bias=False)
-    params, _ = layer.init(key, x, memory=memory)
+    params, _ = init(layer, key, x, memory=memory)
     shapes = {name: leaf["kernel"].shape for name, leaf in params.items()}
     assert shapes == {"query": (5, 8), "key": (7, 4), "value": (7, 4), "out": (8, 8)}
-    assert layer.apply(params, (), x, memory=jnp.ones((2, 4, 7)))[0].shape == (2, 3, 8)
+    assert apply(layer, params, (), x, memory=jnp.ones((2, 4, 7)))[0].shape == (2, 3, 8)
     with pytest.raises(ValueError, match="is given no memory"):
-        layer.apply(params, (), x)
+        apply(layer, params, (), x)
 
 
 def test_a_memory_has_its_own_mask(key):
@@ -140,9 +141,9 @@ def test_a_memory_has_its_own_mask(key):
 
     @jax.jit
     def both(x, memory):
-        params, _ = layer.init(key, x, memory=memory)
-        masked = layer.apply(params, (), x, memory=memory, memory_mask=there)[0]
-        return masked[:1], layer.apply(params, (), x[:1], memory=memory[:1, :2])[0]
+        params, _ = init(layer, key, x, memory=memory)
+        masked = apply(layer, params, (), x, memory=memory, memory_mask=there)[0]
+        return masked[:1], apply(layer, params, (), x[:1], memory=memory[:1, :2])[0]
 
     masked, alone = both(x, memory)
     np.testing.assert_allclose(masked, alone, rtol=1e-5, atol=1e-6)
@@ -168,8 +169,8 @@ def test_in_wide_models_logits_are_divided_by_the_size_of_heads(dtype, x64):
     x = np.random.default_rng(0).normal(size=(1, 3, 4)).astype(dtype)
     shape = jax.ShapeDtypeStruct(x.shape, x.dtype)
     model = mup(multi_head_attention(16, 2), multi_head_attention(4, 2), shape).model
-    params, _ = model.init(jax.random.key(0), shape)
-    y, _ = model.apply(params, (), jnp.asarray(x))
+    params, _ = init(model, jax.random.key(0), shape)
+    y, _ = apply(model, params, (), jnp.asarray(x))
     q, k, v = (x @ np.asarray(params[name]["kernel"]) for name in ("query", "key", "value"))
     joined = []
     for own in (slice(0, 8), slice(8, 16)):

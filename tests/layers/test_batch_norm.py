@@ -9,11 +9,12 @@ import pytest
 
 from jaxopt_notes.initializers import zeros
 from jaxopt_notes.layers import batch_norm, conv, dense, fold_batch_norm, mlp, serial
+from tests.compiled import apply, grad, init
 
 
 def run(layer, x, params=None, state=None, train=True):
-    fresh = layer.init(jax.random.key(0), x)
-    return layer.apply(params or fresh[0], state or fresh[1], x, train=train)
+    fresh = init(layer, jax.random.key(0), x)
+    return apply(layer, params or fresh[0], state or fresh[1], x, train=train)
 
 
 @pytest.mark.notes("S3-49", "S4-59", "S1-38")
@@ -47,7 +48,7 @@ def test_backward_is_the_closed_form_and_finite_differences(x64):
     def loss(x, params):
         return jnp.sum(jnp.asarray(delta) * run(layer, x, params)[0])
 
-    dx, dparams = jax.grad(loss, (0, 1))(jnp.asarray(x), jax.tree.map(jnp.asarray, params))
+    dx, dparams = grad(loss, (0, 1))(jnp.asarray(x), jax.tree.map(jnp.asarray, params))
     inverse = 1 / np.sqrt(x.var(0) + 1e-5)
     hat = (x - x.mean(0)) * inverse
     want = params["scale"] * inverse * (delta - delta.mean(0) - hat * (delta * hat).mean(0))
@@ -71,18 +72,18 @@ def test_scale_invariance(x64):
         return jnp.sum(weights * run(layer, x @ kernel)[0])
 
     np.testing.assert_allclose(run(layer, x @ (7 * kernel))[0], run(layer, x @ kernel)[0], rtol=1e-9)
-    np.testing.assert_allclose(7 * jax.grad(loss)(7 * kernel), jax.grad(loss)(kernel), rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(7 * grad(loss)(7 * kernel), grad(loss)(kernel), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.notes("S1-33", "S1-37")
 def test_bias_before_it_is_redundant_in_training(key):
     x = jax.random.normal(key, (32, 4))
     model = serial(dense(8), batch_norm(), jnp.tanh)
-    params, state = model.init(key, x)
+    params, state = init(model, key, x)
     shifted = {**params, "layers_0": {**params["layers_0"], "bias": jnp.linspace(-3, 3, 8)}}
-    y, z = (model.apply(p, state, x, train=True)[0] for p in (params, shifted))
+    y, z = (apply(model, p, state, x, train=True)[0] for p in (params, shifted))
     np.testing.assert_allclose(y, z, atol=2e-6)
-    evaluated = model.apply(shifted, state, x)[0] - model.apply(params, state, x)[0]
+    evaluated = apply(model, shifted, state, x)[0] - apply(model, params, state, x)[0]
     assert jnp.abs(evaluated).max() > 0.1
 
 
@@ -94,8 +95,8 @@ def test_before_and_after_the_activation(key):
     for place in ("before", "after"):
         model = mlp([8, 1], batch_norm=place)
         model = dataclasses.replace(model, layers=model.layers[:-1])
-        params, state = model.init(key, x)
-        outputs[place] = np.asarray(model.apply(params, state, x, train=True)[0])
+        params, state = init(model, key, x)
+        outputs[place] = np.asarray(apply(model, params, state, x, train=True)[0])
         assert ("bias" in params["layers_0"]) == (place == "after")
     assert outputs["before"].min() == 0
     np.testing.assert_allclose(outputs["after"].mean(0), 0, atol=1e-6)
@@ -108,7 +109,7 @@ def test_one_sample_gives_the_bias(key):
     params = {"scale": jnp.array([2.0, 3.0]), "bias": jnp.array([0.5, -0.5])}
     y, state = run(batch_norm(), x, params)
     np.testing.assert_array_equal(y, [[0.5, -0.5]])
-    np.testing.assert_array_equal(jax.grad(lambda x: run(batch_norm(), x, params)[0].sum())(x), [[0.0, 0.0]])
+    np.testing.assert_array_equal(grad(lambda x: run(batch_norm(), x, params)[0].sum())(x), [[0.0, 0.0]])
     np.testing.assert_array_equal(state["var"], [1.0, 1.0])  # one value has no unbiased variance
     np.testing.assert_allclose(run(batch_norm(unbiased=False), x, params)[1]["var"], [0.9, 0.9], rtol=1e-6)
 
@@ -145,9 +146,10 @@ def test_running_statistics_in_closed_form(unbiased, x64):
 def test_evaluation_uses_the_running_statistics_and_keeps_them(x64):
     x = np.random.default_rng(0).normal(size=(4, 2))
     state = {"mean": jnp.array([1.0, -1.0]), "var": jnp.array([4.0, 0.25])}
-    y, after = run(batch_norm(eps=1e-12), jnp.asarray(x), state=state, train=False)
+    layer = batch_norm(eps=1e-12)
+    y, _ = run(layer, jnp.asarray(x), state=state, train=False)
     np.testing.assert_allclose(y, (x - [1, -1]) / [2, 0.5], rtol=1e-10)
-    assert after is state
+    assert layer.apply(layer.init(None, x)[0], state, jnp.asarray(x))[1] is state
 
 
 @pytest.mark.notes("S1-73")
@@ -170,15 +172,15 @@ def test_folded_layer_is_evaluation(make, shape, use_bias, x64):
     x = jnp.asarray(rng.normal(size=shape))
     first, norm = make(4, use_bias=use_bias), batch_norm()
     model = serial(first, norm)
-    params, state = model.init(jax.random.key(0), x)
+    params, state = init(model, jax.random.key(0), x)
     for tree in (params, state):  # anything but the starting values
         tree["layers_1"] = {name: jnp.asarray(rng.uniform(0.5, 2, 4)) for name in tree["layers_1"]}
     if use_bias:
         params["layers_0"]["bias"] = jnp.asarray(rng.normal(size=4))
     folded = norm.fold(params["layers_1"], state["layers_1"], params["layers_0"])
     assert set(folded) == {"kernel", "bias"}
-    want = model.apply(params, state, x)[0]
-    np.testing.assert_allclose(make(4).apply(folded, (), x)[0], want, rtol=1e-11, atol=1e-12)
+    want = apply(model, params, state, x)[0]
+    np.testing.assert_allclose(apply(make(4), folded, (), x)[0], want, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
@@ -220,8 +222,8 @@ def test_the_running_variance_counts_batch_and_pixels(shape, x64):
     """With momentum 0 it is that of the batch, divided by B·H·W − 1."""
     x = np.random.default_rng(0).normal(size=shape)
     layer = batch_norm(momentum=0.0)
-    params, state = layer.init(None, jnp.asarray(x))
-    _, state = layer.apply(params, state, jnp.asarray(x), train=True)
+    params, state = init(layer, None, jnp.asarray(x))
+    _, state = apply(layer, params, state, jnp.asarray(x), train=True)
     axes = tuple(range(len(shape) - 1))
     np.testing.assert_allclose(state["mean"], x.mean(axis=axes), rtol=1e-12)
     np.testing.assert_allclose(state["var"], x.var(axis=axes, ddof=1), rtol=1e-12)
@@ -230,11 +232,11 @@ def test_the_running_variance_counts_batch_and_pixels(shape, x64):
 def test_a_single_value_says_nothing_of_the_variance():
     layer = batch_norm(momentum=0.5)
     x = jnp.array([[4.0, -2.0]])
-    params, state = layer.init(None, x)
-    _, state = layer.apply(params, state, x, train=True)
+    params, state = init(layer, None, x)
+    _, state = apply(layer, params, state, x, train=True)
     np.testing.assert_allclose(state["mean"], [2, -1])
     np.testing.assert_array_equal(state["var"], [1, 1])
-    _, state = batch_norm(momentum=0.5, unbiased=False).apply(params, state, x, train=True)
+    _, state = apply(batch_norm(momentum=0.5, unbiased=False), params, state, x, train=True)
     np.testing.assert_array_equal(state["var"], [0.5, 0.5])
 
 
@@ -251,16 +253,16 @@ def test_features_on_other_axes(x64):
     x = np.random.default_rng(0).normal(size=(5, 3, 4, 2))
     for axis, over in ((1, (0, 2, 3)), ((-1, -3), (0, 2))):
         layer = batch_norm(momentum=0.0, axis=axis)
-        params, state = layer.init(None, jnp.asarray(x))
+        params, state = init(layer, None, jnp.asarray(x))
         shape = np.squeeze(x.mean(over)).shape
         scale = np.random.default_rng(1).normal(size=shape)
-        y, state = layer.apply({**params, "scale": jnp.asarray(scale)}, state, jnp.asarray(x), train=True)
+        y, state = apply(layer, {**params, "scale": jnp.asarray(scale)}, state, jnp.asarray(x), train=True)
         wide = np.expand_dims(scale, over)
         hat = (x - x.mean(over, keepdims=True)) / np.sqrt(x.var(over, keepdims=True) + 1e-5)
         np.testing.assert_allclose(y, wide * hat, rtol=1e-10, atol=1e-12)
         np.testing.assert_allclose(state["mean"], x.mean(over), rtol=1e-10)
         np.testing.assert_allclose(state["var"], x.var(over, ddof=1), rtol=1e-10)
-        evaluated, _ = layer.apply(params, state, jnp.asarray(x))
+        evaluated, _ = apply(layer, params, state, jnp.asarray(x))
         running = np.expand_dims(x.var(over, ddof=1), over)
         np.testing.assert_allclose(
             evaluated, (x - x.mean(over, keepdims=True)) / np.sqrt(running + 1e-5), rtol=1e-10, atol=1e-12
@@ -276,13 +278,13 @@ def test_synchronized_over_a_named_axis_is_one_large_batch(masked, x64):
 
     def loss(layer, x, count):
         layer = dataclasses.replace(layer, mask=count if masked else None)
-        y, state = layer.apply(params, layer.init(None, x)[1], x, train=True)
+        y, state = apply(layer, params, init(layer, None, x)[1], x, train=True)
         return jnp.sum(jnp.where(count[:, None], jnp.sin(y), 0.0)), (y, state)
 
-    halves = jax.vmap(jax.grad(loss, 1, has_aux=True), (None, 0, 0), axis_name="devices")
+    halves = jax.vmap(grad(loss, 1, has_aux=True), (None, 0, 0), axis_name="devices")
     dx, (y, state) = halves(batch_norm(axis_name="devices"), jnp.asarray(x), jnp.asarray(mask))
     flat = jnp.asarray(x[mask])
-    want_dx, (want_y, want) = jax.grad(loss, 1, has_aux=True)(
+    want_dx, (want_y, want) = grad(loss, 1, has_aux=True)(
         dataclasses.replace(batch_norm(), mask=None), flat, jnp.ones(len(flat), bool)
     )
     np.testing.assert_allclose(y[mask], want_y, rtol=1e-10, atol=1e-12)
@@ -295,11 +297,11 @@ def test_starting_values_and_a_branch_that_starts_as_zero(key):
     """Zero-γ: what a residual branch ends with adds nothing at first, and still receives a gradient."""
     x = jax.random.normal(key, (6, 3))
     layer = batch_norm(scale_init=zeros())
-    params, state = layer.init(key, x)
-    np.testing.assert_array_equal(layer.apply(params, state, x, train=True)[0], jnp.zeros((6, 3)))
-    gradient = jax.grad(lambda p: jnp.sum(x * layer.apply(p, state, x, train=True)[0]))(params)["scale"]
+    params, state = init(layer, key, x)
+    np.testing.assert_array_equal(apply(layer, params, state, x, train=True)[0], jnp.zeros((6, 3)))
+    gradient = grad(lambda p: jnp.sum(x * apply(layer, p, state, x, train=True)[0]))(params)["scale"]
     assert (jnp.abs(gradient) > 0.1).all()
-    assert set(batch_norm(use_scale=False).init(key, x)[0]) == {"bias"}
+    assert set(init(batch_norm(use_scale=False), key, x)[0]) == {"bias"}
 
 
 def test_axes_that_cannot_be_are_refused():
@@ -307,8 +309,8 @@ def test_axes_that_cannot_be_are_refused():
         with pytest.raises(ValueError, match=r"batch_norm\(axis\) is"):
             batch_norm(axis=axis)
     layer = batch_norm()
-    params, state = layer.init(None, jnp.ones((2, 3)))
+    params, state = init(layer, None, jnp.ones((2, 3)))
     with pytest.raises(
         ValueError, match=r"has shape \(2, 1\), its mean was made for \(3,\) features on axis -1"
     ):
-        layer.apply(params, state, jnp.ones((2, 1)))
+        apply(layer, params, state, jnp.ones((2, 1)))

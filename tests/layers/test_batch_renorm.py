@@ -54,6 +54,7 @@ def test_unbounded_training_is_evaluation_and_fully_bounded_is_batch_norm(x, x64
     np.testing.assert_allclose(run(batch_renorm(1.0, 0.0), x)[0], want, rtol=1e-12)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S4-72")
 def test_small_batches_of_one_kind_are_evaluated_as_they_were_trained(key):
     """Batches of four from one of two distant clusters: batch norm's evaluation is of another function."""

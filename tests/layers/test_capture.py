@@ -17,6 +17,7 @@ from jaxopt_notes.layers import (
     serial,
     shared,
 )
+from tests.compiled import apply, init
 
 
 def test_all_compositions(key):
@@ -25,12 +26,12 @@ def test_all_compositions(key):
     block = residual(remat(serial(dense(3), jnp.tanh, dropout(0.5))), dense(3))
     model = serial(dense(3), repeat(block, 4), tied, branch(jnp.sin, jnp.cos, merge="sum"), tied)
     x = jax.random.normal(key, (5, 3))
-    params, state = model.init(key, x)
+    params, state = init(model, key, x)
 
     @jax.jit
     def both(x):
-        return capture(model, params, state, x, key=key, train=True), model.apply(
-            params, state, x, key=key, train=True
+        return capture(model, params, state, x, key=key, train=True), apply(
+            model, params, state, x, key=key, train=True
         )
 
     (y, after, outputs), (expected, kept) = both(x)
@@ -62,7 +63,7 @@ def test_all_compositions(key):
 def test_values_are_those_of_the_layers(key):
     model = serial(dense(4), serial(jnp.tanh, dense(2)))
     x = jax.random.normal(key, (3, 5))
-    params, state = model.init(key, x)
+    params, state = init(model, key, x)
     y, after, outputs = capture(model, params, state, x)
     assert after == ()
     hidden = x @ params["layers_0"]["kernel"]

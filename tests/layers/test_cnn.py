@@ -8,10 +8,11 @@ import pytest
 from jaxopt_notes.activations import ACTIVATIONS
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import cnn
+from tests.compiled import apply, init, value_and_grad
 
 
 def test_shapes(key):
-    params, state = cnn([4, 8], [16, 10], dropout=0.1, batch_norm=True).init(key, jnp.ones((2, 8, 8, 1)))
+    params, state = init(cnn([4, 8], [16, 10], dropout=0.1, batch_norm=True), key, jnp.ones((2, 8, 8, 1)))
     shapes = {name: p["kernel"].shape for name, p in params.items() if "kernel" in p}
     assert shapes == {
         "layers_0": (3, 3, 1, 4),
@@ -30,14 +31,14 @@ def test_gradient_descent_in_a_scan_separates_bars(key):
         bars[i, i], bars[8 + i, :, i] = 1, 1
     x, labels = jnp.asarray(bars), jnp.repeat(jnp.arange(2), 8)
     model = cnn([4, 8], [2])
-    params, state = model.init(key, x)
+    params, state = init(model, key, x)
 
     def loss(params):
-        logits = jax.nn.log_softmax(model.apply(params, state, x)[0])
+        logits = jax.nn.log_softmax(apply(model, params, state, x)[0])
         return -jnp.mean(jnp.take_along_axis(logits, labels[:, None], 1))
 
     def step(params, _):
-        value, grads = jax.value_and_grad(loss)(params)
+        value, grads = value_and_grad(loss)(params)
         return jax.tree.map(lambda p, g: p - 0.3 * g, params, grads), value
 
     _, losses = jax.jit(lambda p: jax.lax.scan(step, p, None, length=80))(params)
@@ -46,7 +47,7 @@ def test_gradient_descent_in_a_scan_separates_bars(key):
 
 def test_too_many_poolings_are_named(key):
     with pytest.raises(ValueError, match="fewer layers"):
-        cnn([4, 4, 4, 4], [10]).init(key, jnp.ones((2, 8, 8, 1)))
+        init(cnn([4, 4, 4, 4], [10]), key, jnp.ones((2, 8, 8, 1)))
 
 
 def test_every_argument_reaches_every_layer_it_is_for(key):

@@ -19,6 +19,7 @@ from jaxopt_notes.layers import (
     convolution_transpose,
     depthwise_conv,
 )
+from tests.compiled import apply, grad, init
 
 
 def reference(x, kernel, strides, padding, dilation=None, groups=1):
@@ -99,9 +100,7 @@ def test_gradients_of_the_forms_agree(size, window, strides, padding, x64):
             lambda x, kernel: conv2d_im2col(x, kernel, strides, pads),
             lambda x, kernel: conv2d_native(x, kernel, strides, pads),
         )
-        return [
-            jax.grad(lambda *a, form=form: jnp.sum(jnp.sin(form(*a))), (0, 1))(x, kernel) for form in forms
-        ]
+        return [grad(lambda *a, form=form: jnp.sum(jnp.sin(form(*a))), (0, 1))(x, kernel) for form in forms]
 
     *ours, native = gradients(x, kernel)
     for pair in ours:
@@ -131,10 +130,10 @@ def test_every_dimension_padding_dilation_and_grouping_and_its_adjoint(case, x64
 
 def test_bias_and_shapes(key):
     x = jnp.zeros((2, 8, 6, 3))
-    params, _ = conv(4, (3, 5), strides=(2, 1)).init(key, x)
+    params, _ = init(conv(4, (3, 5), strides=(2, 1)), key, x)
     assert params["kernel"].shape == (3, 5, 3, 4)
     params["bias"] = jnp.arange(4.0)
-    y, _ = conv(4, (3, 5), strides=(2, 1)).apply(params, (), x)
+    y, _ = apply(conv(4, (3, 5), strides=(2, 1)), params, (), x)
     assert y.shape == (2, 4, 6, 4)
     np.testing.assert_array_equal(y, np.broadcast_to(np.arange(4.0), y.shape))
 
@@ -144,19 +143,19 @@ def test_arguments_reach_the_formula(key, x64):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 11, 4)))
     how = {"strides": 2, "padding": ((3, 1),), "dilation": 2}
     layer = conv(6, (3,), groups=2, **how)
-    params, _ = layer.init(key, x)
+    params, _ = init(layer, key, x)
     assert params["kernel"].shape == (3, 2, 6)
     want = reference(x, np.asarray(params["kernel"]), (2,), ((3, 1),), (2,), 2)
-    np.testing.assert_allclose(layer.apply(params, (), x)[0], want, atol=1e-12)
+    np.testing.assert_allclose(apply(layer, params, (), x)[0], want, atol=1e-12)
     layer = depthwise_conv((3,), 2, **how)
-    params, _ = layer.init(key, x)
+    params, _ = init(layer, key, x)
     assert params["kernel"].shape == (3, 1, 8)
     want = reference(x, np.asarray(params["kernel"]), (2,), ((3, 1),), (2,), 4)
-    np.testing.assert_allclose(layer.apply(params, (), x)[0], want, atol=1e-12)
+    np.testing.assert_allclose(apply(layer, params, (), x)[0], want, atol=1e-12)
     layer = conv_transpose(6, (3,), groups=2, output_padding=1, **how)
-    params, _ = layer.init(key, x)
+    params, _ = init(layer, key, x)
     assert params["kernel"].shape == (3, 3, 4)
-    y, _ = layer.apply(params, (), x)
+    y, _ = apply(layer, params, (), x)
     assert y.shape == (2, (11 - 1) * 2 + 5 - 4 + 1, 6)
     again = reference(np.asarray(y), np.asarray(params["kernel"]), (2,), ((3, 1),), (2,), 2)
     np.testing.assert_allclose(np.vdot(again, x), np.vdot(y, y), rtol=1e-12)
@@ -180,11 +179,11 @@ def test_errors(key):
     with pytest.raises(ValueError, match=r"conv\(groups\) is 2, expected a divisor of the 3 features"):
         conv(3, groups=2)
     with pytest.raises(ValueError, match=r"conv\(groups\) is 2, expected a divisor of the 3 channels"):
-        conv(4, groups=2).init(key, jnp.ones((1, 4, 4, 3)))
+        init(conv(4, groups=2), key, jnp.ones((1, 4, 4, 3)))
     with pytest.raises(ValueError, match=r"shape \(32, 64\), expected \[batch, height, width, channels\]"):
-        conv(3).init(key, jnp.ones((32, 64)))
+        init(conv(3), key, jnp.ones((32, 64)))
     with pytest.raises(ValueError, match=r"expected \[batch, length, channels\]"):
-        conv_transpose(3, (3,)).init(key, jnp.ones((32, 64)))
+        init(conv_transpose(3, (3,)), key, jnp.ones((32, 64)))
     with pytest.raises(ValueError, match=r"output_padding\) is 2, expected less than \(2, 2\)"):
         conv_transpose(3, strides=2, padding="VALID", output_padding=2)
     with pytest.raises(ValueError, match=r"expected at most the image's \(2, 2\) pixels"):

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 from jaxopt_notes.layers import convolution
+from tests.compiled import grad
 
 
 def peer(x, kernel, strides, pads, dilation, groups):
@@ -34,7 +35,7 @@ def drawn(groups, images=(), kernels=()):
 
 def second_order(x, kernel, way=None):
     """The convolution, both gradients, and their derivatives along a direction (forward over reverse)."""
-    gradient = jax.grad(lambda x, kernel: jnp.sum(jnp.sin(way(x, kernel))), (0, 1))
+    gradient = grad(lambda x, kernel: jnp.sum(jnp.sin(way(x, kernel))), (0, 1))
     return way(x, kernel), jax.jvp(gradient, (x, kernel), (jnp.cos(x), jnp.cos(kernel)))
 
 
@@ -94,7 +95,7 @@ def test_members_that_share_one_of_the_two_gradients_operands(x64):
 
 def training(kernel, x, **how):
     """Gradient descent in a scan, as in a training loop."""
-    gradient = jax.grad(
+    gradient = grad(
         lambda kernel: jnp.sum(jnp.tanh(convolution(jnp.sin(convolution(x, kernel, **how)), kernel, **how)))
     )
     return lax.scan(lambda kernel, _: (kernel - gradient(kernel), None), kernel, None, length=3)[0]
@@ -161,7 +162,7 @@ def test_a_population_in_a_scan_compiles_to_matrix_products():
 def test_gradients_without_jit():
     x, kernel = jnp.arange(8.0).reshape(1, 2, 4, 1), jnp.ones((1, 2, 1, 1))
     with jax.disable_jit():
-        gradient = jax.grad(lambda kernel: jnp.sum(convolution(x, kernel, padding="VALID")))(kernel)
+        gradient = grad(lambda kernel: jnp.sum(convolution(x, kernel, padding="VALID")))(kernel)
     np.testing.assert_array_equal(gradient.ravel(), [0 + 1 + 2 + 4 + 5 + 6, 1 + 2 + 3 + 5 + 6 + 7])
 
 
@@ -185,7 +186,7 @@ def test_data_parallel_gradients_under_shard_map(check_vma):
     spec = jax.sharding.PartitionSpec
 
     def gradient(kernel, x):
-        return jax.grad(lambda kernel: lax.psum(jnp.sum(jnp.sin(convolution(x, kernel))), "data"))(kernel)
+        return grad(lambda kernel: lax.psum(jnp.sum(jnp.sin(convolution(x, kernel))), "data"))(kernel)
 
     cut = jax.shard_map(
         gradient, mesh=mesh, in_specs=(spec(), spec("data")), out_specs=spec(), check_vma=check_vma
@@ -193,5 +194,5 @@ def test_data_parallel_gradients_under_shard_map(check_vma):
     arguments = jnp.full((3, 3, 2, 2), 0.1), jnp.ones((2, 4, 4, 2))
     text = jax.jit(cut).lower(*arguments).as_text()
     assert text.count('"stablehlo.all_reduce"') == 1
-    want = jax.grad(lambda kernel, x: jnp.sum(jnp.sin(convolution(x, kernel))))(*arguments)
+    want = grad(lambda kernel, x: jnp.sum(jnp.sin(convolution(x, kernel))))(*arguments)
     np.testing.assert_allclose(jax.jit(cut)(*arguments), want, rtol=1e-5)

@@ -10,6 +10,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import affine, dense
+from tests.compiled import apply, grad, init
 
 
 def test_formula(x64):
@@ -35,15 +36,15 @@ def test_derivatives(x64, rows, inputs, outputs):
     def weighted(x, kernel, bias):
         return jnp.sum(w * affine(x, kernel, bias))
 
-    grads = jax.jit(jax.grad(weighted, (0, 1, 2)))(x, kernel, bias)
+    grads = jax.jit(grad(weighted, (0, 1, 2)))(x, kernel, bias)
     for found, expected in zip(grads, (w @ kernel.T, by_kernel, w.sum(tuple(range(len(rows))))), strict=True):
         np.testing.assert_allclose(found, expected, **tight)
     _, forwards = jax.jvp(affine, (jnp.asarray(x), jnp.asarray(kernel)), (dx, kernels[1]))
     np.testing.assert_allclose(forwards, dx @ kernel + x @ kernels[1], **tight)
-    each = jax.vmap(jax.grad(weighted, 1), (None, 0, None))(x, kernels, bias)
+    each = jax.vmap(grad(weighted, 1), (None, 0, None))(x, kernels, bias)
     np.testing.assert_allclose(each, [by_kernel, by_kernel], **tight)
     # The second derivative of Σ w·y²: 2·xᵀ·(w·(x·dkernel)).
-    squares = jax.grad(lambda kernel: jnp.sum(w * affine(x, kernel) ** 2))
+    squares = grad(lambda kernel: jnp.sum(w * affine(x, kernel) ** 2))
     _, curved = jax.jvp(squares, (kernel,), (kernels[1],))
     expected = 2 * x.reshape(-1, inputs).T @ (w * (x @ kernels[1])).reshape(-1, outputs)
     np.testing.assert_allclose(curved, expected, **tight)
@@ -53,30 +54,30 @@ def test_derivatives(x64, rows, inputs, outputs):
 def test_gradient_of_a_narrow_kernel_has_wide_rows():
     """On CPU [O, I] and not [I, O], alone and for a population; nothing of it is left elsewhere."""
 
-    def grad(x, kernel):
+    def gradient(x, kernel):
         return jax.grad(lambda kernel: jnp.sum(affine(x, kernel) ** 2))(kernel)
 
     x, kernels = jnp.ones((32, 64)), jnp.ones((8, 64, 10))
-    alone = jax.jit(grad).lower(x, kernels[0])
+    alone = jax.jit(gradient).lower(x, kernels[0])
     assert "f32[10,64]{1,0} dot(" in alone.compile().as_text()
     xs = jnp.ones((8, 32, 64))
-    population = jax.jit(jax.vmap(grad)).lower(xs, kernels).compile().as_text()
+    population = jax.jit(jax.vmap(gradient)).lower(xs, kernels).compile().as_text()
     assert re.search(r"f32\[\d*,?10,64\]\S* dot\(", population)
     assert not re.search(r"f32\[\d*,?64,10\]\S* dot\(", population)
     for platform in ("tpu", "cuda"):
-        text = jax.export.export(jax.jit(grad), platforms=[platform])(x, kernels[0]).mlir_module()
+        text = jax.export.export(jax.jit(gradient), platforms=[platform])(x, kernels[0]).mlir_module()
         assert "optimization_barrier" not in text
 
 
 def test_parameters(key):
     x = jax.ShapeDtypeStruct((8, 5), jnp.float32)
-    params, state = dense(3, bias_init=constant(2.0)).init(key, x)
+    params, state = init(dense(3, bias_init=constant(2.0)), key, x)
     assert (params["kernel"].shape, params["bias"].tolist(), state) == ((5, 3), [2.0] * 3, ())
-    assert set(dense(3, use_bias=False).init(key, x)[0]) == {"kernel"}
+    assert set(init(dense(3, use_bias=False), key, x)[0]) == {"kernel"}
 
 
 def test_default_kernel_is_lecun_normal(key):
-    params, _ = dense(400).init(key, jnp.ones((1, 300)))
+    params, _ = init(dense(400), key, jnp.ones((1, 300)))
     kernel = np.asarray(params["kernel"], np.float64)
     assert abs(kernel.std() - 300**-0.5) < 4 * 300**-0.5 / np.sqrt(2 * kernel.size)
     assert not params["bias"].any()
@@ -93,9 +94,9 @@ def test_low_precision_sums_in_float32(dtype):
 def test_integers_are_read_as_floats(key):
     pixels = jnp.arange(6, dtype=jnp.uint8).reshape(2, 3)
     layer = dense(1, kernel_init=constant(0.5))
-    params, _ = layer.init(key, pixels)
+    params, _ = init(layer, key, pixels)
     assert params["kernel"].dtype == jnp.float32
-    assert layer.apply(params, (), pixels)[0].tolist() == [[1.5], [6.0]]
+    assert apply(layer, params, (), pixels)[0].tolist() == [[1.5], [6.0]]
 
 
 @pytest.mark.parametrize(("features", "error"), [(0, ValueError), (2.5, TypeError)])

@@ -8,6 +8,7 @@ import pytest
 from jaxopt_notes.layers import affine, dropout, dropout_mask
 from jaxopt_notes.optimizers.adam import adam
 from jaxopt_notes.optimizers.sgd import sgd
+from tests.compiled import apply, grad
 
 DRAWS = 100_000
 
@@ -15,7 +16,7 @@ DRAWS = 100_000
 def drawn(layer, x, key):
     """One output for each of many keys, [DRAWS, ...], in float64."""
     keys = jax.random.split(key, DRAWS)
-    y = jax.jit(jax.vmap(lambda key: layer.apply({}, (), x, key=key, train=True)[0]))(keys)
+    y = jax.jit(jax.vmap(lambda key: apply(layer, {}, (), x, key=key, train=True)[0]))(keys)
     return np.asarray(y, np.float64)
 
 
@@ -35,7 +36,7 @@ def test_inverted_moments(rate, key):
 def test_vanilla_training_has_the_mean_of_its_evaluation(key):
     layer, x = dropout(0.3, mode="vanilla"), jnp.array([2.0, -3.0])
     y = drawn(layer, x, key)
-    evaluated = layer.apply({}, (), x)[0]
+    evaluated = apply(layer, {}, (), x)[0]
     np.testing.assert_allclose(evaluated, [1.4, -2.1], rtol=1e-6)
     sigma = np.array([2.0, 3.0]) * np.sqrt(0.3 * 0.7 / DRAWS)
     assert (np.abs(y.mean(0) - [1.4, -2.1]) < 4 * sigma).all()
@@ -47,8 +48,8 @@ def test_vanilla_is_inverted_after_rescaling_the_weights(key):
     x = jax.random.normal(key, (4, 6))
     kernel = jax.random.normal(key, (6, 3))
     for train in (False, True):
-        vanilla, _ = dropout(0.25, "vanilla").apply({}, (), x, key=key, train=train)
-        inverted, _ = dropout(0.25).apply({}, (), x, key=key, train=train)
+        vanilla, _ = apply(dropout(0.25, "vanilla"), {}, (), x, key=key, train=train)
+        inverted, _ = apply(dropout(0.25), {}, (), x, key=key, train=train)
         np.testing.assert_allclose(
             affine(vanilla, kernel / 0.75), affine(inverted, kernel), rtol=2e-5, atol=1e-6
         )
@@ -57,7 +58,7 @@ def test_vanilla_is_inverted_after_rescaling_the_weights(key):
 @pytest.mark.notes("S0-24", "S0-21")
 def test_evaluation_is_the_identity_and_needs_no_key():
     x = jnp.linspace(-1.0, 1.0, 12).reshape(3, 4)
-    first, second = (dropout(0.5).apply({}, (), x)[0] for _ in range(2))
+    first, second = (apply(dropout(0.5), {}, (), x)[0] for _ in range(2))
     np.testing.assert_array_equal(first, x)
     np.testing.assert_array_equal(second, first)
 
@@ -71,10 +72,10 @@ def test_rates_of_0_and_1_also_traced(mode, key):
     @jax.vmap
     def run(rate):
         def total(x, rate):
-            y, _ = dropout(rate, mode).apply({}, (), x, key=key, train=True)
+            y, _ = apply(dropout(rate, mode), {}, (), x, key=key, train=True)
             return jnp.sum(y), y
 
-        gradients, y = jax.grad(total, (0, 1), has_aux=True)(x, rate)
+        gradients, y = grad(total, (0, 1), has_aux=True)(x, rate)
         return y, gradients
 
     y, (gx, grate) = run(jnp.array([0.0, 1.0]))
@@ -82,7 +83,7 @@ def test_rates_of_0_and_1_also_traced(mode, key):
     np.testing.assert_array_equal(gx, [np.ones(6), np.zeros(6)])
     assert np.isfinite(grate).all()
     for rate, want in ((0.0, x), (1, jnp.zeros(6))):
-        np.testing.assert_array_equal(dropout(rate, mode).apply({}, (), x, key=key, train=True)[0], want)
+        np.testing.assert_array_equal(apply(dropout(rate, mode), {}, (), x, key=key, train=True)[0], want)
 
 
 @pytest.mark.notes("S2-81", "S0-21")
@@ -103,8 +104,8 @@ def test_masks_of_two_steps_are_independent(key):
 @pytest.mark.notes("S0-21")
 def test_gradient_passes_through_the_same_mask(key):
     x = jnp.ones((8, 8))
-    run = lambda x: dropout(0.4).apply({}, (), x, key=key, train=True)[0]  # noqa: E731
-    gradient = jax.grad(lambda x: jnp.sum(run(x)))(x)
+    run = lambda x: apply(dropout(0.4), {}, (), x, key=key, train=True)[0]  # noqa: E731
+    gradient = grad(lambda x: jnp.sum(run(x)))(x)
     np.testing.assert_array_equal(gradient, run(x))
     assert set(np.unique(gradient).round(4)) == {0.0, np.float32(1 / 0.6).round(4)}
 
@@ -119,11 +120,11 @@ def test_dropped_units_get_no_gradient(mode, key):
     )
 
     def loss(into, out):
-        h, _ = dropout(0.5, mode).apply({}, (), affine(x, into), key=key, train=True)
+        h, _ = apply(dropout(0.5, mode), {}, (), affine(x, into), key=key, train=True)
         return jnp.sum(affine(h, out))
 
     kept = np.asarray(dropout_mask(key, 0.5, (1, 9)))[0]
-    g_into, g_out = jax.grad(loss, (0, 1))(into, out)
+    g_into, g_out = grad(loss, (0, 1))(into, out)
     assert 0 < kept.sum() < 9
     assert (np.abs(g_into).max(0) > 0).tolist() == kept.tolist()
     assert (np.abs(g_out).max(1) > 0).tolist() == kept.tolist()
@@ -142,20 +143,20 @@ def test_adam_still_moves_a_dropped_weight_and_sgd_does_not():
 def test_acts_only_in_training(key):
     x = jnp.ones((4, 4))
     layer = dropout(0.5)
-    assert (layer.apply({}, (), x, key=key, train=True)[0] == 0).any()
-    np.testing.assert_array_equal(layer.apply({}, (), x, key=key)[0], x)
+    assert (apply(layer, {}, (), x, key=key, train=True)[0] == 0).any()
+    np.testing.assert_array_equal(apply(layer, {}, (), x, key=key)[0], x)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_low_precision(dtype, key):
-    y, _ = dropout(0.5).apply({}, (), jnp.ones(64, dtype), key=key, train=True)
+    y, _ = apply(dropout(0.5), {}, (), jnp.ones(64, dtype), key=key, train=True)
     assert y.dtype == dtype
     assert set(y.tolist()) == {0.0, 2.0}
 
 
 def test_errors():
     with pytest.raises(ValueError, match=r"dropout\(key\) is None.*fold_in"):
-        dropout(0.5).apply({}, (), jnp.ones(2), train=True)
+        apply(dropout(0.5), {}, (), jnp.ones(2), train=True)
     with pytest.raises(ValueError, match=r"dropout\(rate\) is 1.5, expected a number in \[0, 1\]"):
         dropout(1.5)
     with pytest.raises(ValueError, match=r"dropout\(mode\)"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
+from tests.compiled import apply, grad, init, value_and_grad
 
 
 @pytest.mark.notes("S0-28")
@@ -19,10 +20,10 @@ def test_on_least_squares_dropout_is_a_ridge_penalty(key):
     @jax.jit
     def found(w):
         def loss(w, key):
-            dropped, _ = jn.dropout(rate).apply({}, (), jnp.asarray(x, jnp.float32), key=key, train=True)
+            dropped, _ = apply(jn.dropout(rate), {}, (), jnp.asarray(x, jnp.float32), key=key, train=True)
             return jnp.sum((jnp.asarray(y, jnp.float32) - dropped @ w) ** 2)
 
-        return jax.vmap(jax.value_and_grad(loss), (None, 0))(w, jax.random.split(key, draws))
+        return jax.vmap(value_and_grad(loss), (None, 0))(w, jax.random.split(key, draws))
 
     values, slopes = (np.asarray(part, np.float64) for part in found(jnp.asarray(solution, jnp.float32)))
     expected = np.sum((y - x @ solution) ** 2) + solution @ penalty @ solution
@@ -36,14 +37,14 @@ def test_on_least_squares_dropout_is_a_ridge_penalty(key):
 def test_what_dropout_makes_of_hidden_units_some_input_makes_too(key):
     """Bouthillier et al. 2015: a layer with at most as many units as inputs; x* = x + W⁺·(wanted − z)."""
     layer, x = jn.dense(6), jax.random.normal(key, (5, 9))
-    params, _ = layer.init(jax.random.key(1), x)
-    z = layer.apply(params, (), x)[0]
+    params, _ = init(layer, jax.random.key(1), x)
+    z = apply(layer, params, (), x)[0]
     hidden = jax.nn.relu(z)
-    dropped = jn.dropout(0.5, mode="vanilla").apply({}, (), hidden, key=jax.random.key(2), train=True)[0]
+    dropped = apply(jn.dropout(0.5, mode="vanilla"), {}, (), hidden, key=jax.random.key(2), train=True)[0]
     wanted = jnp.where(dropped > 0, z, jnp.minimum(z, -0.1))  # off where it was dropped
     moved = x + (wanted - z) @ jnp.linalg.pinv(params["kernel"])
     assert (np.asarray(dropped) != np.asarray(hidden)).any()
-    np.testing.assert_allclose(jax.nn.relu(layer.apply(params, (), moved)[0]), dropped, atol=1e-5)
+    np.testing.assert_allclose(jax.nn.relu(apply(layer, params, (), moved)[0]), dropped, atol=1e-5)
 
 
 @pytest.mark.full
@@ -56,22 +57,22 @@ def test_units_trained_with_dropout_do_without_each_other():
 
     def run(rate, seed):
         key, own = jax.random.key(seed), jn.mlp([64, 10], dropout=rate)
-        params, _ = own.init(key, x[:1])
+        params, _ = init(own, key, x[:1])
 
         def step(params, i):
             now = jax.random.fold_in(key, i)
             chosen = jax.random.randint(now, (64,), 0, len(x))
 
             def loss(params):
-                logits = own.apply(params, (), x[chosen], key=now, train=True)[0]
+                logits = apply(own, params, (), x[chosen], key=now, train=True)[0]
                 return jnp.mean(jn.softmax_cross_entropy(logits, y[chosen]))
 
-            return jax.tree.map(lambda p, g: p - 0.3 * g, params, jax.grad(loss)(params)), None
+            return jax.tree.map(lambda p, g: p - 0.3 * g, params, grad(loss)(params)), None
 
         params, _ = jax.lax.scan(step, params, jnp.arange(600))
 
         def accuracy(key):
-            return jnp.mean(jnp.argmax(model.apply(params, (), x, key=key, train=True)[0], -1) == y)
+            return jnp.mean(jnp.argmax(apply(model, params, (), x, key=key, train=True)[0], -1) == y)
 
         return jnp.mean(jax.vmap(accuracy)(jax.random.split(jax.random.key(9), 10)))
 

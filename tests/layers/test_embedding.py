@@ -16,6 +16,7 @@ from jaxopt_notes.layers import (
     shared,
     unembedding,
 )
+from tests.compiled import apply, grad, init
 
 
 def test_rows_and_their_gradients(x64):
@@ -25,23 +26,23 @@ def test_rows_and_their_gradients(x64):
     weights = jnp.array([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [0.0, 0.0]]])
 
     def loss(params):
-        y = embedding(4, 2).apply(params, (), tokens)[0]
+        y = apply(embedding(4, 2), params, (), tokens)[0]
         return jnp.sum(jnp.where(jnp.isnan(y), 0, y) * weights), y
 
-    grads, y = jax.grad(loss, has_aux=True)({"embedding": rows})
+    grads, y = grad(loss, has_aux=True)({"embedding": rows})
     np.testing.assert_array_equal(y, [[[6, 7], [2, 3]], [[2, 3], [np.nan, np.nan]]])
     np.testing.assert_array_equal(grads["embedding"], [[0, 0], [8, 10], [0, 0], [1, 2]])
 
 
 def test_first_values_and_dtypes(key):
     tokens = jnp.zeros((2, 3), jnp.int32)
-    params, state = embedding(2000, 25).init(key, tokens)
+    params, state = init(embedding(2000, 25), key, tokens)
     assert (state, params["embedding"].shape) == ((), (2000, 25))
     assert abs(params["embedding"].std() - 0.2) < 4 * 0.2 / np.sqrt(2 * 50_000)
     half = embedding(5, 2, dtype=jnp.bfloat16, embedding_init=constant(0.5))
-    params, _ = half.init(key, tokens)
+    params, _ = init(half, key, tokens)
     assert params["embedding"].dtype == jnp.float32
-    y, _ = half.apply(params, (), tokens)
+    y, _ = apply(half, params, (), tokens)
     assert (y.dtype, y.shape, (y == 0.5).all()) == (jnp.bfloat16, (2, 3, 2), True)
 
 
@@ -49,20 +50,20 @@ def test_tied_weights(x64, key):
     """One matrix; its gradient is that of looking up and that of multiplying."""
     model = serial(shared(embedding(4, 3), "tokens"), jnp.tanh, shared(unembedding(4), "tokens"))
     tokens = jnp.array([2, 0])
-    params, _ = model.init(key, tokens)
+    params, _ = init(model, key, tokens)
     assert list(params) == ["tokens"]
     rows = np.asarray(params["tokens"]["embedding"])
     h = np.tanh(rows[np.array([2, 0])])
-    y = model.apply(params, (), tokens)[0]
+    y = apply(model, params, (), tokens)[0]
     np.testing.assert_allclose(y, h @ rows.T, rtol=1e-12)
-    grads = jax.grad(lambda params: model.apply(params, (), tokens)[0].sum())(params)["tokens"]["embedding"]
+    grads = grad(lambda params: apply(model, params, (), tokens)[0].sum())(params)["tokens"]["embedding"]
     by_lookup = np.zeros_like(rows)
     by_lookup[np.array([2, 0])] = (1 - h**2) * rows.sum(0)
     np.testing.assert_allclose(grads, by_lookup + h.sum(0), rtol=1e-12)
 
 
 def test_half_precision_logits_are_summed_in_float32():
-    y, _ = unembedding(1).apply({"embedding": jnp.ones((1, 4096))}, (), jnp.ones((1, 4096), jnp.bfloat16))
+    y, _ = apply(unembedding(1), {"embedding": jnp.ones((1, 4096))}, (), jnp.ones((1, 4096), jnp.bfloat16))
     assert (y.dtype, y.item()) == (jnp.bfloat16, 4096)
 
 
@@ -76,8 +77,8 @@ def test_padding_says_nothing(last, key):
 
     @jax.jit
     def both(short, long):
-        params, _ = model.init(key, jax.ShapeDtypeStruct((1, 3), jnp.int32))
-        return model.apply(params, (), short)[0], model.apply(params, (), long)[0]
+        params, _ = init(model, key, jax.ShapeDtypeStruct((1, 3), jnp.int32))
+        return apply(model, params, (), short)[0], apply(model, params, (), long)[0]
 
     alone, padded = both(short, long)
     np.testing.assert_allclose(padded, np.broadcast_to(alone, (3, 3)), rtol=1e-5)
@@ -87,16 +88,16 @@ def test_sequence_pool():
     x = jnp.array([[[1.0, -4.0], [3.0, -2.0], [8.0, 9.0]], [[5.0, 5.0]] * 3])
     mask = jnp.array([[True, True, False], [False] * 3])
     for kind, expected in (("mean", [2, -3]), ("max", [3, -2]), ("last", [3, -2])):
-        y, _ = sequence_pool(kind).apply({}, (), x, mask=mask)
+        y, _ = apply(sequence_pool(kind), {}, (), x, mask=mask)
         assert y.tolist() == [expected, [0, 0]]
-    assert sequence_pool("last").apply({}, (), x)[0].tolist() == [[8, 9], [5, 5]]
+    assert apply(sequence_pool("last"), {}, (), x)[0].tolist() == [[8, 9], [5, 5]]
 
 
 def test_errors(key):
     with pytest.raises(TypeError, match=r"embedding\(x\) is float32\[2\], expected whole numbers"):
-        embedding(3, 2).init(key, jnp.ones(2))
+        init(embedding(3, 2), key, jnp.ones(2))
     with pytest.raises(ValueError, match=r"unembedding\(x\) has shape \(1, 3\).* 2 features"):
-        unembedding(5).apply({"embedding": jnp.ones((5, 2))}, (), jnp.ones((1, 3)))
+        apply(unembedding(5), {"embedding": jnp.ones((5, 2))}, (), jnp.ones((1, 3)))
     with pytest.raises(ValueError, match=r"sequence_pool\(kind\) is 'sum'"):
         sequence_pool("sum")
 
@@ -116,7 +117,7 @@ def test_in_wide_models_logits_are_divided_by_the_growth():
     rates = mup(untied(8, 8), untied(2, 2), tokens).rates("adam")
     assert (rates["layers_1/kernel"], rates["layers_2/embedding"]) == (1 / 4, 1)
     rows = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
-    y, _ = wide.apply({"tokens": {"embedding": jnp.asarray(rows)}}, (), tokens)
+    y, _ = apply(wide, {"tokens": {"embedding": jnp.asarray(rows)}}, (), tokens)
     np.testing.assert_allclose(y[0], 3 / 4 * rows[[3, 1]] @ rows.T, rtol=1e-4, atol=1e-5)
     with pytest.raises(ValueError, match=r"embeddings of 5 tokens .* to \[\(2, 4\), \(2, 8\)\]"):
         mup(untied(4, 8), untied(2, 2), tokens)

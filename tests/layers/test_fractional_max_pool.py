@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.layers import fractional_bounds, fractional_max_pool, max_pool
+from tests.compiled import apply
 
 
 @pytest.mark.notes("S1-76")
@@ -35,9 +36,9 @@ def test_pseudorandom_bounds_are_graham_s(key):
 @pytest.mark.notes("S1-76")
 def test_a_ratio_of_two_is_max_pooling(key):
     x = jax.random.normal(key, (2, 8, 6, 3))
-    want = max_pool(2).apply({}, (), x)[0]
+    want = apply(max_pool(2), {}, (), x)[0]
     for sequence in ("pseudorandom", "random"):
-        y, _ = fractional_max_pool(2, sequence=sequence).apply({}, (), x, key=key, train=True)
+        y, _ = apply(fractional_max_pool(2, sequence=sequence), {}, (), x, key=key, train=True)
         np.testing.assert_array_equal(y, want)
 
 
@@ -53,7 +54,7 @@ def test_maxima_are_those_of_the_windows(overlapping, train, key):
         [x[:, rows[i] : rows[i + 1] + more, columns[j] : columns[j + 1] + more].max((1, 2)) for j in range(5)]
         for i in range(6)
     ]
-    y, _ = layer.apply({}, (), x, key=key, train=train)
+    y, _ = apply(layer, {}, (), x, key=key, train=train)
     np.testing.assert_array_equal(y, np.moveaxis(np.asarray(want), 2, 0))
 
 
@@ -63,7 +64,7 @@ def test_axes_are_drawn_apart(key):
     layer = fractional_max_pool(1.4)
 
     def symmetric(key):
-        y = layer.apply({}, (), x[None, ..., None], key=key, train=True)[0][0, ..., 0]
+        y = apply(layer, {}, (), x[None, ..., None], key=key, train=True)[0][0, ..., 0]
         return jnp.array_equal(y, y.T)
 
     assert not jax.vmap(symmetric)(jax.random.split(key, 10)).all()
@@ -73,6 +74,6 @@ def test_errors():
     with pytest.raises(ValueError, match=r"fractional_max_pool\(ratio\) is 0\.5"):
         fractional_max_pool(0.5)
     with pytest.raises(ValueError, match="give apply a key"):
-        fractional_max_pool().apply({}, (), jnp.ones((1, 4, 4, 1)), train=True)
+        apply(fractional_max_pool(), {}, (), jnp.ones((1, 4, 4, 1)), train=True)
     with pytest.raises(ValueError, match=r"\(5\.0, 5\.0\), expected at most the 4 pixels"):
-        fractional_max_pool(5).apply({}, (), jnp.ones((1, 4, 4, 1)))
+        apply(fractional_max_pool(5), {}, (), jnp.ones((1, 4, 4, 1)))

@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import dense, geglu, glu, maxout, prelu, squeeze_excite, swiglu
+from tests.compiled import apply, grad, init
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 
@@ -17,10 +18,10 @@ def gradients(layer, params, x):
     @jax.jit
     def run(params, x):
         def loss(params, x):
-            y, _ = layer.apply(params, (), x)
+            y, _ = apply(layer, params, (), x)
             return jnp.sum(jnp.sin(y)), y
 
-        return jax.grad(loss, (0, 1), has_aux=True)(params, x)
+        return grad(loss, (0, 1), has_aux=True)(params, x)
 
     (by_params, by_x), y = run(params, jnp.asarray(x))
     return y, by_params, by_x
@@ -42,7 +43,7 @@ def test_prelu(shared, x64):
     np.testing.assert_allclose(
         by_params["negative_slope"], by_slope.sum(keepdims=True) if shared else by_slope, **CLOSE
     )
-    assert layer.init(None, jnp.asarray(x))[0]["negative_slope"].tolist() == [0.25] * slope.size
+    assert init(layer, None, jnp.asarray(x))[0]["negative_slope"].tolist() == [0.25] * slope.size
 
 
 @pytest.mark.notes("S1-15")
@@ -74,7 +75,7 @@ def test_maxout(x64):
     want = np.concatenate([(np.cos(pieces.max(0)) * chosen[j]).sum((0, 1)) for j in range(3)])
     np.testing.assert_allclose(by_params["bias"], want, **CLOSE)
     sizes = [
-        sum(leaf.size for leaf in jax.tree.leaves(m.init(jax.random.key(0), jnp.ones((1, 4)))[0]))
+        sum(leaf.size for leaf in jax.tree.leaves(init(m, jax.random.key(0), jnp.ones((1, 4)))[0]))
         for m in (layer, dense(2))
     ]
     assert sizes == [30, 10]
@@ -83,7 +84,7 @@ def test_maxout(x64):
 @pytest.mark.notes("S1-17")
 def test_maxout_with_a_piece_of_zeros_is_a_rectifier():
     x, kernel = jnp.linspace(-2, 2, 6)[:, None], jnp.array([[0.0, 0.0, 1.0, -2.0]])
-    y, _ = maxout(2, 2, use_bias=False).apply({"kernel": kernel}, (), x)
+    y, _ = apply(maxout(2, 2, use_bias=False), {"kernel": kernel}, (), x)
     np.testing.assert_allclose(y, jax.nn.relu(x @ kernel[:, 2:]))
 
 
@@ -114,7 +115,7 @@ def test_squeeze_excite(shape, x64):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     x, layer = rng.normal(1, 2, shape), squeeze_excite(3)
-    params, _ = layer.init(jax.random.key(0), jnp.asarray(x))
+    params, _ = init(layer, jax.random.key(0), jnp.asarray(x))
     assert jax.tree.map(jnp.shape, params)["reduce"] == {"kernel": (7, 2), "bias": (2,)}
     params = jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape)), params)
     theirs = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf), requires_grad=True), params)
@@ -130,11 +131,11 @@ def test_squeeze_excite(shape, x64):
 
 
 def test_a_width_at_least_one_and_errors():
-    assert squeeze_excite(16).init(jax.random.key(0), jnp.ones((1, 2, 2, 3)))[0]["reduce"]["bias"].shape == (
+    assert init(squeeze_excite(16), jax.random.key(0), jnp.ones((1, 2, 2, 3)))[0]["reduce"]["bias"].shape == (
         1,
     )
-    assert prelu(slope_init=constant(0.1)).init(None, jnp.ones((1, 2)))[0]["negative_slope"].shape == (2,)
+    assert init(prelu(slope_init=constant(0.1)), None, jnp.ones((1, 2)))[0]["negative_slope"].shape == (2,)
     with pytest.raises(ValueError, match=r"maxout\(pieces\) is 0"):
         maxout(2, 0)
     with pytest.raises(ValueError, match=r"prelu\(x\) has shape"):
-        prelu().apply({"negative_slope": jnp.ones(2)}, (), jnp.ones((1, 1)))
+        apply(prelu(), {"negative_slope": jnp.ones(2)}, (), jnp.ones((1, 1)))

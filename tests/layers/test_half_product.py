@@ -9,6 +9,7 @@ import pytest
 
 from jaxopt_notes.layers import dense, mixed_precision, multi_head_attention, serial, unembedding
 from jaxopt_notes.layers.dense import affine
+from tests.compiled import apply, grad, value_and_grad
 
 
 def factors(text):
@@ -27,7 +28,7 @@ def test_products_of_a_gradient_are_narrow(layer):
     x = jax.ShapeDtypeStruct((2, 3, 4), "float32")
     model = mixed_precision(layer)
     params, _ = jax.eval_shape(model.init, jax.random.key(0), x)
-    gradient = jax.jit(jax.grad(lambda params, x: jnp.sum(model.apply(params, (), x)[0] ** 2), (0, 1)))
+    gradient = jax.jit(grad(lambda params, x: jnp.sum(apply(model, params, (), x)[0] ** 2), (0, 1)))
     text = gradient.trace(params, x).lower(lowering_platforms=("cuda",)).as_text()
     wide = [line for line in text.splitlines() if "dot_general" in line and factors(line) == {"f32"}]
     assert "bf16" in factors(text)
@@ -44,7 +45,7 @@ def test_values_and_derivatives_are_those_of_float32_to_the_precision():
         def loss(x, kernel):
             return jnp.sum(jnp.sin(0.1 * affine(x, kernel).astype(jnp.float32)))
 
-        reverse, second = jax.jvp(jax.grad(loss, (0, 1)), (x, kernel), (jnp.zeros_like(x), way))
+        reverse, second = jax.jvp(grad(loss, (0, 1)), (x, kernel), (jnp.zeros_like(x), way))
         forward = jax.jvp(lambda kernel: loss(x, kernel), (kernel,), (way,))
         by_both = jax.jvp(loss, (x, kernel), (x, way))
         return forward, by_both, reverse, second
@@ -61,6 +62,6 @@ def test_values_and_derivatives_are_those_of_float32_to_the_precision():
 def test_sums_are_float32():
     """4096 ones, of which bfloat16 sums lose most; the last product is of a gradient."""
     ones = jnp.ones((1, 4096), jnp.bfloat16)
-    y, gradient = jax.jit(jax.value_and_grad(lambda x, k: affine(x, k)[0, 0], 1))(ones, ones.T)
+    y, gradient = jax.jit(value_and_grad(lambda x, k: affine(x, k)[0, 0], 1))(ones, ones.T)
     assert float(y) == 4096
     assert np.asarray(gradient, np.float32).sum() == 4096

@@ -8,6 +8,7 @@ import pytest
 
 from jaxopt_notes.layers import batch_norm, conv, dense, layer_norm, mlp
 from jaxopt_notes.search import log_uniform, normal, uniform
+from tests.compiled import apply, init
 
 
 @pytest.mark.parametrize("features", [1, 4])
@@ -15,9 +16,9 @@ from jaxopt_notes.search import log_uniform, normal, uniform
 def test_inputs_of_other_features_are_refused(layer, features):
     """One feature would otherwise be broadcast, and the answer have the shape of the parameters."""
     images = (5, 2, 2)
-    params, state = layer.init(jax.random.key(0), jax.ShapeDtypeStruct((*images, 3), jnp.float32))
+    params, state = init(layer, jax.random.key(0), jax.ShapeDtypeStruct((*images, 3), jnp.float32))
     with pytest.raises(ValueError, match=rf"\(x\) has shape \(5, 2, 2, {features}\), .* made for \(?3"):
-        layer.apply(params, state, jnp.ones((*images, features)))
+        apply(layer, params, state, jnp.ones((*images, features)))
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.layers import batch_norm, layer_norm
+from tests.compiled import apply, grad, init
 
 
 def run(x, eps=1e-12, **params):
-    fresh = layer_norm(eps).init(jax.random.key(0), x)[0]
-    return np.asarray(layer_norm(eps).apply({**fresh, **params}, (), x)[0])
+    fresh = init(layer_norm(eps), jax.random.key(0), x)[0]
+    return np.asarray(apply(layer_norm(eps), {**fresh, **params}, (), x)[0])
 
 
 @pytest.fixture
@@ -42,17 +43,15 @@ def test_invariant_to_shift_and_scale_of_each_sample(x):
 @pytest.mark.notes("S4-73", "S4-62")
 def test_is_batch_norm_of_the_transpose(x):
     layer = batch_norm(eps=1e-12)
-    params, state = layer.init(jax.random.key(0), x.T)
-    transposed, _ = layer.apply(params, state, x.T, train=True)
+    params, state = init(layer, jax.random.key(0), x.T)
+    transposed, _ = apply(layer, params, state, x.T, train=True)
     np.testing.assert_allclose(run(x), transposed.T, rtol=1e-12, atol=1e-13)
 
 
 def test_constant_sample_gives_the_bias_with_a_finite_gradient():
     x = jnp.full((2, 4), 3.0)
     np.testing.assert_array_equal(run(x, 1e-5), np.zeros((2, 4)))
-    gradient = jax.grad(lambda x: jnp.sum(layer_norm().apply(layer_norm().init(None, x)[0], (), x)[0] ** 2))(
-        x
-    )
+    gradient = grad(lambda x: jnp.sum(apply(layer_norm(), init(layer_norm(), None, x)[0], (), x)[0] ** 2))(x)
     assert jnp.isfinite(gradient).all()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.layers import max_pool, max_pool_switches, max_unpool, unpool
+from tests.compiled import apply
 
 CASES = [((7, 5), (2, 2), (2, 2), "VALID"), ((6, 5), (3, 2), (2, 1), "SAME"), ((9,), (3,), (2,), ((1, 2),))]
 
@@ -19,10 +20,10 @@ def test_unpooling_is_the_transpose_of_the_pooling(case):
 
     @jax.jit
     def both(x):
-        y, pull = jax.vjp(lambda x: layer.apply({}, (), x)[0], x)
+        y, pull = jax.vjp(lambda x: apply(layer, {}, (), x)[0], x)
         pooled, switches = max_pool_switches(x, window, strides, padding)
         way = jnp.cos(jnp.arange(1.0, y.size + 1)).reshape(y.shape)
-        back, _ = max_unpool(window, strides).apply({}, (), way, switches=switches, size=size)
+        back, _ = apply(max_unpool(window, strides), {}, (), way, switches=switches, size=size)
         return y, pooled, pull(way)[0], back
 
     y, pooled, gradient, back = both(x)
@@ -31,7 +32,7 @@ def test_unpooling_is_the_transpose_of_the_pooling(case):
 
 
 def test_without_switches_values_stand_at_the_first_pixel_of_their_windows():
-    y, _ = max_unpool((2, 3), (2, 2)).apply({}, (), jnp.arange(1.0, 5.0).reshape(1, 2, 2, 1))
+    y, _ = apply(max_unpool((2, 3), (2, 2)), {}, (), jnp.arange(1.0, 5.0).reshape(1, 2, 2, 1))
     want = np.zeros((4, 5))
     want[::2, :3:2] = [[1, 2], [3, 4]]
     np.testing.assert_array_equal(y[0, :, :, 0], want)

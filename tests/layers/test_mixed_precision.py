@@ -24,6 +24,7 @@ from jaxopt_notes.layers.mixed_precision import cast_floats
 from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.optimizers import adam, dynamic_loss_scale, master_weights
 from jaxopt_notes.training import Trainer
+from tests.compiled import apply, grad, init
 
 IMAGES = jax.ShapeDtypeStruct((4, 6, 6, 2), "float32")
 TOKENS = jax.ShapeDtypeStruct((4, 5), "int32")
@@ -36,11 +37,11 @@ def lowered(model, x):
     params, state = jax.eval_shape(model.init, jax.random.key(0), x)
 
     def loss(params):
-        y, after = model.apply(params, state, x, train=True)
+        y, after = apply(model, params, state, x, train=True)
         return jnp.sum(y.astype(jnp.float32) ** 2), (y, after)
 
     x, state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), (x, state))
-    grads, (y, after) = jax.eval_shape(jax.grad(loss, has_aux=True), params)
+    grads, (y, after) = jax.eval_shape(grad(loss, has_aux=True), params)
     text = jax.jit(loss).trace(params).lower(lowering_platforms=("tpu",)).as_text()
     return params, grads, state, after, y, text
 
@@ -89,10 +90,10 @@ def test_the_result_is_that_of_the_layer_to_the_precision():
 
     @jax.jit
     def outputs(x):
-        params, state = CNN.init(jax.random.key(0), x)
-        again, kept = mixed_precision(CNN).init(jax.random.key(0), x)
+        params, state = init(CNN, jax.random.key(0), x)
+        again, kept = init(mixed_precision(CNN), jax.random.key(0), x)
         policies = [mixed_precision(CNN, kind) for kind in ("float32", "bfloat16")]
-        exact, *others = (layer.apply(params, state, x)[0] for layer in (CNN, *policies))
+        exact, *others = (apply(layer, params, state, x)[0] for layer in (CNN, *policies))
         same = jax.tree.map(lambda a, b: jnp.all(a == b), (params, state), (again, kept))
         return same, exact, *others
 

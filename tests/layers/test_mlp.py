@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.layers import Activation, BatchNorm, Dense, Dropout, mlp
+from tests.compiled import apply, init, value_and_grad
 
 
 def kinds(model):
@@ -18,9 +19,9 @@ def test_dropout_follows_hidden_activations_and_never_the_output(key):
     assert kinds(mlp([16, 16, 16, 1], dropout=0.1)) == 3 * block + [Dense]
     assert kinds(mlp([3], dropout=0.1)) == [Dense]
     model = mlp([8, 4], dropout=1.0)  # everything hidden is dropped, so the output is its bias
-    params, state = model.init(key, jnp.ones((2, 3)))
+    params, state = init(model, key, jnp.ones((2, 3)))
     params["layers_3"]["bias"] = jnp.arange(1.0, 5.0)
-    y, _ = model.apply(params, state, jnp.ones((2, 3)), key=key, train=True)
+    y, _ = apply(model, params, state, jnp.ones((2, 3)), key=key, train=True)
     np.testing.assert_array_equal(y, np.tile(np.arange(1.0, 5.0), (2, 1)))
 
 
@@ -40,16 +41,16 @@ def test_batch_norm_stands_before_the_activation_by_default():
 def test_formula(x64, key):
     x = np.random.default_rng(0).normal(size=(5, 3))
     model = mlp([8, 4, 2], activation="tanh", dropout=0.5)
-    params, state = model.init(key, jnp.asarray(x))
+    params, state = init(model, key, jnp.asarray(x))
     h = x
     for name in ("layers_0", "layers_3"):
         h = np.tanh(h @ np.asarray(params[name]["kernel"]) + np.asarray(params[name]["bias"]))
     want = h @ np.asarray(params["layers_6"]["kernel"])
-    np.testing.assert_allclose(model.apply(params, state, jnp.asarray(x))[0], want, rtol=1e-12)
+    np.testing.assert_allclose(apply(model, params, state, jnp.asarray(x))[0], want, rtol=1e-12)
 
 
 def test_default_kernels_are_for_rectifiers(key):
-    kernel = mlp([400, 1]).init(key, jnp.ones((1, 300)))[0]["layers_0"]["kernel"]
+    kernel = init(mlp([400, 1]), key, jnp.ones((1, 300)))[0]["layers_0"]["kernel"]
     want = np.sqrt(2 / 300)
     assert abs(float(kernel.std()) - want) < 4 * want / np.sqrt(2 * kernel.size)
 
@@ -61,13 +62,13 @@ def test_a_batch_of_rates_and_seeds_is_the_loop(key):
 
     def run(rate, key):
         model = mlp([8, 2], dropout=rate, batch_norm=True)
-        params, state = model.init(key, x)
+        params, state = init(model, key, x)
 
         def loss(params, rate):
-            y, _ = mlp([8, 2], dropout=rate, batch_norm=True).apply(params, state, x, key=key, train=True)
+            y, _ = apply(mlp([8, 2], dropout=rate, batch_norm=True), params, state, x, key=key, train=True)
             return jnp.sum(y**2)
 
-        return jax.value_and_grad(loss, (0, 1))(params, rate)
+        return value_and_grad(loss, (0, 1))(params, rate)
 
     batch = jax.jit(jax.vmap(run))(rates, keys)
     single = jax.jit(run)

@@ -21,6 +21,7 @@ from jaxopt_notes.layers import (
     serial,
     spatial_dropout,
 )
+from tests.compiled import apply, grad, init
 
 DRAWS = 20_000
 
@@ -28,7 +29,7 @@ DRAWS = 20_000
 def drawn(layer, x, params=None, key=jax.random.key):
     """One output for each of many keys, in float64."""
     keys = jax.random.split(key(0), DRAWS)
-    run = jax.vmap(lambda key: layer.apply(params or {}, (), x, key=key, train=True)[0])
+    run = jax.vmap(lambda key: apply(layer, params or {}, (), x, key=key, train=True)[0])
     return np.asarray(jax.jit(run)(keys), np.float64)
 
 
@@ -70,10 +71,10 @@ def test_stochastic_depth(x64):
     depth = drawn(model, jnp.zeros((1, 1)))[:, 0, 0]
     assert depth.max() == blocks
     assert_moments(depth, (3 * blocks - 1) / 4, np.sum(rates * (1 - rates)))
-    evaluated, _ = model.apply({}, (), jnp.zeros((1, 1)))
+    evaluated, _ = apply(model, {}, (), jnp.zeros((1, 1)))
     np.testing.assert_allclose(evaluated, (3 * blocks - 1) / 4)  # each branch times its survival
     inverted = residual(serial(lambda x: 1 + 0 * x, drop_path(0.25)))
-    np.testing.assert_allclose(inverted.apply({}, (), jnp.zeros((1, 1)))[0], 1)
+    np.testing.assert_allclose(apply(inverted, {}, (), jnp.zeros((1, 1)))[0], 1)
     np.testing.assert_allclose(np.unique(drawn(inverted, jnp.zeros((1, 1)))), [0, 4 / 3])
 
 
@@ -86,9 +87,9 @@ def test_drop_connect_drops_weights_and_not_units(x64):
     assert_moments(dropped, kernel, np.asarray(kernel) ** 2 * 0.3 / 0.7)
     masks = (dropped != 0).reshape(DRAWS, 4)
     assert len(np.unique(masks, axis=0)) == 16
-    np.testing.assert_array_equal(layer.apply(params, (), jnp.eye(2))[0], kernel + bias[None])
-    run = lambda p: layer.apply(p, (), jnp.eye(2), key=jax.random.key(1), train=True)[0]  # noqa: E731
-    gradient = jax.grad(lambda p: jnp.sum(run(p)))(params)
+    np.testing.assert_array_equal(apply(layer, params, (), jnp.eye(2))[0], kernel + bias[None])
+    run = lambda p: apply(layer, p, (), jnp.eye(2), key=jax.random.key(1), train=True)[0]  # noqa: E731
+    gradient = grad(lambda p: jnp.sum(run(p)))(params)
     kept = run(params) != bias[None]
     assert 0 < kept.sum() < 4
     np.testing.assert_allclose(gradient["kernel"], np.asarray(kept) / 0.7, rtol=1e-6)
@@ -104,9 +105,9 @@ def test_gaussian_noise_and_dropout(x64):
     skewness = ((y - y.mean(0)) ** 3).mean(0) / y.std(0) ** 3
     assert (np.abs(skewness) < 0.1).all()  # that of dropout is −1.5
     for layer in (gaussian_noise(0.5), gaussian_dropout(0.2)):
-        np.testing.assert_array_equal(layer.apply({}, (), x)[0], x)
-    slopes = jax.grad(
-        lambda x: jnp.sum(gaussian_noise(0.5).apply({}, (), x, key=jax.random.key(0), train=True)[0])
+        np.testing.assert_array_equal(apply(layer, {}, (), x)[0], x)
+    slopes = grad(
+        lambda x: jnp.sum(apply(gaussian_noise(0.5), {}, (), x, key=jax.random.key(0), train=True)[0])
     )
     np.testing.assert_array_equal(slopes(x), [1.0, 1.0])
 
@@ -116,13 +117,13 @@ def test_monte_carlo_draws_in_dropout_and_nowhere_else(key, x64):
     """In a linear model predictions have the mean of evaluation and the variance of the masks."""
     x = jax.random.normal(key, (3, 5)) + 2
     model = serial(batch_norm(), dropout(0.4), dense(1))
-    params, state = model.init(key, x)
+    params, state = init(model, key, x)
     params["layers_2"]["kernel"] = jnp.arange(1.0, 6.0)[:, None]
     state["layers_0"] = {"mean": jnp.full(5, 0.5), "var": jnp.full(5, 4.0)}
     keys = jax.random.split(jax.random.key(1), DRAWS)
     y = np.asarray(jax.jit(lambda keys: monte_carlo(model, params, state, x, keys))(keys))
     assert y.shape == (DRAWS, 3, 1)
-    evaluated = model.apply(params, state, x)[0]
+    evaluated = apply(model, params, state, x)[0]
     hidden = (np.asarray(x) - 0.5) / np.sqrt(4 + 1e-5)
     variance = (hidden**2 @ np.arange(1.0, 6.0)[:, None] ** 2) * 0.4 / 0.6
     assert_moments(y, evaluated, variance)
@@ -140,7 +141,7 @@ def test_the_geometric_mean_over_all_masks_is_the_pass_with_scaled_weights(x64):
         mean = jnp.mean(
             jax.vmap(lambda mask: jax.nn.log_softmax(logits(mask * x)))(jnp.asarray(masks, float)), 0
         )
-        scaled, _ = dropout(0.5, "vanilla").apply({}, (), x)
+        scaled, _ = apply(dropout(0.5, "vanilla"), {}, (), x)
         return jnp.max(jnp.abs(jax.nn.softmax(mean) - jax.nn.softmax(logits(scaled))))
 
     assert gap(lambda x: x @ kernel) < 1e-12
@@ -160,15 +161,15 @@ def test_every_layer_of_a_model_that_draws_is_found():
     assert not isinstance(batch_norm(), Noise)
     inner, x, keys = mlp([8, 1], dropout=0.5), jnp.ones((1, 2)), jax.random.split(jax.random.key(1), 9)
     for model, draws in ((residual(inner, dense(1)), True), (serial(dense(2), batch_norm()), False)):
-        params, state = model.init(jax.random.key(0), x)
+        params, state = init(model, jax.random.key(0), x)
         assert bool(jnp.ptp(monte_carlo(model, params, state, x, keys), 0).max() > 0) == draws
 
 
 @pytest.mark.parametrize("layer", [drop_path(), gaussian_noise(), gaussian_dropout(), drop_connect(dense(1))])
 def test_training_needs_a_key(layer):
-    params, _ = layer.init(jax.random.key(0), jnp.ones((1, 2)))
+    params, _ = init(layer, jax.random.key(0), jnp.ones((1, 2)))
     with pytest.raises(ValueError, match=r"key\) is None.*fold_in"):
-        layer.apply(params, (), jnp.ones((1, 2)), train=True)
+        apply(layer, params, (), jnp.ones((1, 2)), train=True)
 
 
 def test_errors():

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 from jaxopt_notes.layers import average_pool, max_pool
+from tests.compiled import apply, grad
 
 
 def windows(x, window, strides, padding, fill):
@@ -43,8 +44,8 @@ CASES = [
 def test_values(case):
     size, window, strides, padding = case
     x = np.random.default_rng(0).normal(size=(2, *size, 3)) - 5  # below the zeros of average's padding
-    largest = max_pool(window, strides, padding).apply({}, (), jnp.asarray(x, jnp.float32))[0]
-    mean = average_pool(window, strides, padding).apply({}, (), jnp.asarray(x, jnp.float32))[0]
+    largest = apply(max_pool(window, strides, padding), {}, (), jnp.asarray(x, jnp.float32))[0]
+    mean = apply(average_pool(window, strides, padding), {}, (), jnp.asarray(x, jnp.float32))[0]
     np.testing.assert_allclose(largest, windows(x, window, strides, padding, -np.inf).max(3), rtol=1e-6)
     np.testing.assert_allclose(mean, windows(x, window, strides, padding, 0).mean(3), rtol=1e-5)
 
@@ -56,13 +57,13 @@ def test_gradients_with_ties_are_those_of_reduce_window(case):
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.integers(0, 3, size=(2, *size, 3)), jnp.float32)
     layer = max_pool(window, strides, padding)
-    weights = jnp.asarray(rng.normal(size=layer.apply({}, (), x)[0].shape), jnp.float32)
+    weights = jnp.asarray(rng.normal(size=apply(layer, {}, (), x)[0].shape), jnp.float32)
 
     def peer(x):
         return lax.reduce_window(x, -jnp.inf, lax.max, (1, *window, 1), (1, *strides, 1), padding)
 
-    ours = jax.grad(lambda x: jnp.sum(weights * layer.apply({}, (), x)[0]))(x)
-    np.testing.assert_allclose(ours, jax.grad(lambda x: jnp.sum(weights * peer(x)))(x), atol=1e-6)
+    ours = grad(lambda x: jnp.sum(weights * apply(layer, {}, (), x)[0]))(x)
+    np.testing.assert_allclose(ours, grad(lambda x: jnp.sum(weights * peer(x)))(x), atol=1e-6)
 
 
 def test_nan_is_not_hidden():
@@ -71,12 +72,12 @@ def test_nan_is_not_hidden():
         .at[0, jnp.array([0, 0, 1, 1]), jnp.array([0, 1, 0, 1]), jnp.arange(4)]
         .set(jnp.nan)
     )
-    assert jnp.isnan(max_pool().apply({}, (), x)[0]).all()
+    assert jnp.isnan(apply(max_pool(), {}, (), x)[0]).all()
 
 
 @pytest.mark.parametrize("layer", [max_pool(), average_pool(), max_pool(3, 2, "SAME")])
 def test_gradient_needs_no_window_operation(layer):
-    gradient = jax.jit(jax.grad(lambda x: jnp.sum(jnp.sin(layer.apply({}, (), x)[0]))))
+    gradient = jax.jit(grad(lambda x: jnp.sum(jnp.sin(apply(layer, {}, (), x)[0]))))
     text = gradient.lower(jnp.ones((2, 8, 8, 3))).as_text()
     assert "reduce_window" not in text
     assert "select_and_scatter" not in text
@@ -84,13 +85,13 @@ def test_gradient_needs_no_window_operation(layer):
 
 def test_low_precision_mean_is_summed_in_float32():
     """400 ones: a bfloat16 sum stops growing at 256."""
-    assert average_pool(20).apply({}, (), jnp.ones((1, 20, 20, 1), jnp.bfloat16))[0].item() == 1
+    assert apply(average_pool(20), {}, (), jnp.ones((1, 20, 20, 1), jnp.bfloat16))[0].item() == 1
 
 
 def test_errors():
     with pytest.raises(ValueError, match=r"max_pool\(window\)"):
         max_pool(0)
     with pytest.raises(ValueError, match=r"expected at most the image's \(1, 1\) pixels"):
-        max_pool(2).apply({}, (), jnp.ones((1, 1, 1, 1)))
+        apply(max_pool(2), {}, (), jnp.ones((1, 1, 1, 1)))
     with pytest.raises(ValueError, match=r"average_pool\(x\) has shape \(2, 64\)"):
-        average_pool().apply({}, (), jnp.ones((2, 64)))
+        apply(average_pool(), {}, (), jnp.ones((2, 64)))

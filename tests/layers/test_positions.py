@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import learned_positions, rotary, sinusoidal_positions, sinusoids
+from tests.compiled import apply, init
 
 
 @pytest.mark.parametrize("features", [6, 7])
@@ -17,7 +18,7 @@ def test_sinusoids(features, x64):
     expected = np.where(i % 2 == 0, np.sin(angles), np.cos(angles))
     np.testing.assert_allclose(sinusoids(5, features, 100.0), expected, rtol=1e-12, atol=1e-15)
     x = np.random.default_rng(0).normal(size=(2, 5, features))
-    y, _ = sinusoidal_positions(100.0).apply({}, (), x)
+    y, _ = apply(sinusoidal_positions(100.0), {}, (), x)
     np.testing.assert_allclose(y, x + expected, rtol=1e-12, atol=1e-12)
 
 
@@ -37,12 +38,12 @@ def test_rotary(x64):
 def test_learned_positions(key):
     layer = learned_positions(5, embedding_init=constant(0.5))
     x = jnp.ones((2, 3, 4))
-    params, state = layer.init(key, x)
+    params, state = init(layer, key, x)
     assert (params["embedding"].shape, state) == ((5, 4), ())
     rows = jnp.arange(20.0).reshape(5, 4)
-    y, _ = layer.apply({"embedding": rows}, (), x)
+    y, _ = apply(layer, {"embedding": rows}, (), x)
     np.testing.assert_array_equal(y, 1 + np.broadcast_to(rows[:3], (2, 3, 4)))
     with pytest.raises(ValueError, match="has 6 steps, expected at most its 5"):
-        layer.init(key, jax.ShapeDtypeStruct((1, 6, 4), jnp.float32))
+        init(layer, key, jax.ShapeDtypeStruct((1, 6, 4), jnp.float32))
     with pytest.raises(ValueError, match="has 3 features a head"):
         rotary(jnp.ones((1, 2, 1, 3)))

@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant, normal, orthogonal
 from jaxopt_notes.layers import bidirectional, gru, lstm, rnn, sequence_mask
+from tests.compiled import apply, grad, init
 
 ALL = pytest.mark.parametrize("make", [rnn, lstm, gru])
 
@@ -38,10 +39,10 @@ def test_formulas(x64):
         if make is gru:
             params["recurrent"]["bias"] = inner
         params = jax.tree.map(jnp.asarray, params)
-        np.testing.assert_allclose(make(size).apply(params, (), x)[0], np.stack(ys, 1), rtol=1e-12)
-        last = make(size, return_sequences=False).apply(params, (), x)[0]
+        np.testing.assert_allclose(apply(make(size), params, (), x)[0], np.stack(ys, 1), rtol=1e-12)
+        last = apply(make(size, return_sequences=False), params, (), x)[0]
         np.testing.assert_allclose(last, h, rtol=1e-12)
-        backwards = make(size, reverse=True).apply(params, (), x[:, ::-1])[0]
+        backwards = apply(make(size, reverse=True), params, (), x[:, ::-1])[0]
         np.testing.assert_allclose(backwards, np.stack(ys, 1)[:, ::-1], rtol=1e-12)
 
 
@@ -54,12 +55,12 @@ def test_padding_changes_nothing(make, key):
     rows = np.arange(2)[:, None]
     padded = padded.at[rows, places].set(x)
     mask = jnp.zeros((2, 6), bool).at[rows, places].set(True)
-    params, _ = make(2).init(key, x)
+    params, _ = init(make(2), key, x)
 
     @jax.jit
     def both(x, padded, mask):
         return [
-            (layer.apply(params, (), x)[0], layer.apply(params, (), padded, mask=mask)[0])
+            (apply(layer, params, (), x)[0], apply(layer, params, (), padded, mask=mask)[0])
             for layer in (make(2), make(2, reverse=True), make(2, return_sequences=False))
         ]
 
@@ -74,8 +75,8 @@ def test_padding_changes_nothing(make, key):
 def test_stretches_of_a_sequence(make, key):
     """The carry of the first stretch continues the second; a layer unrolled is the same."""
     layer, x = make(2), jax.random.normal(key, (3, 5, 4))
-    params, _ = layer.init(key, x)
-    whole, _ = make(2, unroll=2).apply(params, (), x)
+    params, _ = init(layer, key, x)
+    whole, _ = apply(make(2, unroll=2), params, (), x)
     carry, first = layer.scan(params, layer.initial_carry(3), x[:, :2])
     _, second = layer.scan(params, carry, x[:, 2:])
     np.testing.assert_allclose(jnp.concatenate([first, second], 1), whole, rtol=1e-5, atol=1e-6)
@@ -85,7 +86,7 @@ def test_stretches_of_a_sequence(make, key):
 def test_gates_are_drawn_one_by_one(make, key):
     """Each recurrent kernel is a rotation, input kernels are apart, and initializers go where they should."""
     layer = make(3, kernel_init=normal(2.0), recurrent_init=orthogonal(3.0), bias_init=constant(0.5))
-    params, state = layer.init(key, jax.ShapeDtypeStruct((1, 1, 4), jnp.float32))
+    params, state = init(layer, key, jax.ShapeDtypeStruct((1, 1, 4), jnp.float32))
     assert state == ()
     gates = np.split(params["recurrent"]["kernel"], layer.gates, -1)
     for gate in gates:
@@ -102,17 +103,18 @@ def test_both_ways(key):
     """Forward and backward have weights of their own, side by side or merged otherwise."""
     layer = bidirectional(lstm(2))
     x = jax.random.normal(key, (2, 4, 3))
-    params, _ = layer.init(key, x)
-    forward, _ = lstm(2).apply(params["forward"], (), x)
-    backward, _ = lstm(2, reverse=True).apply(params["backward"], (), x)
+    params, _ = init(layer, key, x)
+    forward, _ = apply(lstm(2), params["forward"], (), x)
+    backward, _ = apply(lstm(2, reverse=True), params["backward"], (), x)
     np.testing.assert_allclose(
-        layer.apply(params, (), x)[0], jnp.concatenate([forward, backward], -1), rtol=1e-6
+        apply(layer, params, (), x)[0], jnp.concatenate([forward, backward], -1), rtol=1e-6
     )
-    added = bidirectional(lstm(2), "sum").apply(params, (), x)[0]
+    added = apply(bidirectional(lstm(2), "sum"), params, (), x)[0]
     np.testing.assert_allclose(added, forward + backward, rtol=1e-6)
     assert not np.isclose(params["forward"]["input"]["kernel"], params["backward"]["input"]["kernel"]).any()
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-39")
 def test_gradients_through_200_steps_survive_in_the_lstm_only(key):
     """Of the last output with respect to the first input, beside that to the last input.
@@ -126,12 +128,12 @@ def test_gradients_through_200_steps_survive_in_the_lstm_only(key):
     def norms(key):
         found = []
         for layer in (rnn(16), lstm(16), lstm(16, forget_bias=6.0)):
-            params, _ = layer.init(key, x)
+            params, _ = init(layer, key, x)
 
             def last(x, layer=layer, params=params):
-                return jnp.sum(layer.apply(params, (), x)[0][:, -1])
+                return jnp.sum(apply(layer, params, (), x)[0][:, -1])
 
-            by_time = jnp.linalg.norm(jax.grad(last)(x)[0], axis=-1)
+            by_time = jnp.linalg.norm(grad(last)(x)[0], axis=-1)
             found.append(by_time[0] / by_time[-1])
         return jnp.stack(found)
 
@@ -152,7 +154,7 @@ def test_the_cell_passes_a_gradient_on_by_its_forget_gate(x64):
     def cell(c):
         return layer.scan(params, (jnp.zeros((1, 1)), c), jnp.zeros((1, n, 1)))[0][1].sum()
 
-    slope = jax.grad(cell)(jnp.ones((1, 1)))
+    slope = grad(cell)(jnp.ones((1, 1)))
     np.testing.assert_allclose(slope, sigmoid(6.0) ** n, rtol=1e-12)
 
 
@@ -165,12 +167,12 @@ def test_sequence_mask():
 def test_errors(make, key):
     name = make.__name__
     with pytest.raises(ValueError, match=rf"{name}\(x\) has shape \(2, 3\), expected \[batch, time"):
-        make(2).init(key, jnp.ones((2, 3)))
-    params, _ = make(2).init(key, jnp.ones((1, 3, 4)))
+        init(make(2), key, jnp.ones((2, 3)))
+    params, _ = init(make(2), key, jnp.ones((1, 3, 4)))
     with pytest.raises(ValueError, match=rf"{name}\(x\) has shape \(1, 3, 5\).* 4 features"):
-        make(2).apply(params, (), jnp.ones((1, 3, 5)))
+        apply(make(2), params, (), jnp.ones((1, 3, 5)))
     with pytest.raises(ValueError, match=r"mask is float32\[1, 2\], expected bool\[1, 3\].*sequence_mask"):
-        make(2).apply(params, (), jnp.ones((1, 3, 4)), mask=jnp.ones((1, 2)))
+        apply(make(2), params, (), jnp.ones((1, 3, 4)), mask=jnp.ones((1, 2)))
     with pytest.raises(ValueError, match=rf"{name}\(features\) is 0"):
         make(0)
     with pytest.raises(TypeError, match="expected a recurrent layer"):

@@ -8,6 +8,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import batch_norm, dense, dropout, remat, repeat, residual, serial
+from tests.compiled import apply, grad, init, value_and_grad
 
 
 def test_is_the_serial_of_the_blocks(key):
@@ -20,13 +21,13 @@ def test_is_the_serial_of_the_blocks(key):
     def run(key, x):
         found = []
         for model in models:
-            params, state = model.init(key, jax.ShapeDtypeStruct(x.shape, x.dtype))
+            params, state = init(model, key, jax.ShapeDtypeStruct(x.shape, x.dtype))
 
             def loss(params, model=model, state=state):
-                y, after = model.apply(params, state, x, key=key, train=True)
+                y, after = apply(model, params, state, x, key=key, train=True)
                 return jnp.sum(y**2), (y, after)
 
-            grads, (y, after) = jax.grad(loss, has_aux=True)(params)
+            grads, (y, after) = grad(loss, has_aux=True)(params)
             found.append((y, (params, state, after, grads)))
         return found
 
@@ -37,6 +38,7 @@ def test_is_the_serial_of_the_blocks(key):
         chex.assert_trees_all_close(found, (y, tuple(expected)), rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-31", "S0-33", "S3-44")
 def test_chains_explode_vanish_and_overflow(key):
     """Layers of gain g make gᵈ of 1: in numbers, and up to the depth at which each dtype overflows."""
@@ -46,7 +48,7 @@ def test_chains_explode_vanish_and_overflow(key):
     def depth(gain, n, dtype=jnp.float32):
         model = repeat(dense(1, use_bias=False, kernel_init=constant(gain)), n)
         x = jnp.ones((1, 1), dtype)
-        return model.apply(*model.init(key, x), x)[0].astype(jnp.float32).item()
+        return apply(model, *init(model, key, x), x)[0].astype(jnp.float32).item()
 
     np.testing.assert_allclose(depth(1.5, 100), 1.5**100, rtol=1e-5)
     np.testing.assert_allclose(depth(0.8, 100), 0.8**100, rtol=1e-5)
@@ -66,11 +68,12 @@ def test_other_arguments_and_keys_reach_every_block(key):
             return x * factor, state
 
     model = repeat(serial(Scaled()), 3)
-    assert model.apply({}, (), jnp.ones(2), factor=jnp.float32(3))[0].tolist() == [27, 27]
-    kept = repeat(dropout(0.5), 2).apply({}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
+    assert apply(model, {}, (), jnp.ones(2), factor=jnp.float32(3))[0].tolist() == [27, 27]
+    kept = apply(repeat(dropout(0.5), 2), {}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
     assert abs(kept.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)  # a quarter gets through both
 
 
+@pytest.mark.full
 def test_a_population_trains_in_one_trace(key):
     """Dropout rates × seeds under nested vmap: each member is the one trained alone."""
     x, traces = jax.random.normal(key, (8, 3)), []
@@ -79,16 +82,16 @@ def test_a_population_trains_in_one_trace(key):
         traces.append(rate)
         block = residual(serial(batch_norm(), jnp.tanh, dropout(rate), dense(3)))
         model = repeat(block, 2)
-        params, state = model.init(seed, x)
+        params, state = init(model, seed, x)
 
         def step(carry, i):
             params, state = carry
 
             def loss(params):
-                y, after = model.apply(params, state, x, key=jax.random.fold_in(seed, i), train=True)
+                y, after = apply(model, params, state, x, key=jax.random.fold_in(seed, i), train=True)
                 return jnp.mean((y - 1) ** 2), after
 
-            (value, after), grads = jax.value_and_grad(loss, has_aux=True)(params)
+            (value, after), grads = value_and_grad(loss, has_aux=True)(params)
             return (jax.tree.map(lambda p, g: p - 0.1 * g, params, grads), after), value
 
         (_, state), losses = jax.lax.scan(step, (params, state), jnp.arange(20))
@@ -108,6 +111,6 @@ def test_a_population_trains_in_one_trace(key):
 def test_errors(key):
     model = repeat(dense(3), 2)
     with pytest.raises(ValueError, match=r"turns float32\[2, 4\] into float32\[2, 3\].*before or after"):
-        model.apply(*model.init(key, jnp.ones((2, 4))), jnp.ones((2, 4)))
+        apply(model, *init(model, key, jnp.ones((2, 4))), jnp.ones((2, 4)))
     with pytest.raises(ValueError, match=r"repeat\(times\) is 0"):
         repeat(dense(3), 0)

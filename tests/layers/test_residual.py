@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant, zeros
 from jaxopt_notes.layers import batch_norm, dense, dropout, repeat, residual, serial
+from tests.compiled import apply, grad, init
 
 
 @pytest.mark.notes("S3-50", "S0-39")
@@ -20,7 +21,7 @@ def test_the_jacobian_is_the_identity_and_the_branchs(x64, key):
     @jax.jit
     def jacobians(x):
         return [
-            jax.jacrev(lambda x, layer=layer: layer.apply(params, (), x)[0])(x)
+            jax.jacrev(lambda x, layer=layer: apply(layer, params, (), x)[0])(x)
             for layer in (plain, projected)
         ]
 
@@ -40,9 +41,9 @@ def test_gradients_through_a_hundred_layers(key):
     def gradients(x):
         outputs = []
         for model in (plain, around):
-            params, _ = model.init(key, x)
+            params, _ = init(model, key, x)
             outputs.append(
-                jax.grad(lambda x, model=model, params=params: model.apply(params, (), x)[0].sum())(x)
+                grad(lambda x, model=model, params=params: apply(model, params, (), x)[0].sum())(x)
             )
         return outputs
 
@@ -55,21 +56,21 @@ def test_names_states_and_draws(key):
     """The branch draws from key 0 and the way around from key 1; both keep a state."""
     layer = residual(serial(batch_norm(), dropout(0.5)), serial(dense(3), batch_norm(), dropout(0.5)))
     x = jax.random.normal(key, (6, 3))
-    params, state = layer.init(key, x)
+    params, state = init(layer, key, x)
     assert (set(params), set(state)) == ({"layer", "shortcut"}, {"layer", "shortcut"})
-    y, after = layer.apply(params, state, x, key=key, train=True)
+    y, after = apply(layer, params, state, x, key=key, train=True)
     parts, kept = {}, {}
     for i, name in enumerate(("layer", "shortcut")):
         child, own = getattr(layer, name), jax.random.fold_in(key, i)
-        again, _ = child.init(own, x)
+        again, _ = init(child, own, x)
         jax.tree.map(np.testing.assert_array_equal, again, params[name])
-        parts[name], kept[name] = child.apply(params[name], state[name], x, key=own, train=True)
+        parts[name], kept[name] = apply(child, params[name], state[name], x, key=own, train=True)
     np.testing.assert_allclose(y, parts["layer"] + parts["shortcut"], rtol=1e-6)
     jax.tree.map(np.testing.assert_array_equal, after, kept)
 
 
 def test_errors(key):
     with pytest.raises(ValueError, match=r"turns \(2, 4\) into \(2, 1\), its shortcut gives \(2, 4\)"):
-        residual(dense(1)).apply({"layer": {"kernel": jnp.ones((4, 1))}}, (), jnp.ones((2, 4)))
+        apply(residual(dense(1)), {"layer": {"kernel": jnp.ones((4, 1))}}, (), jnp.ones((2, 4)))
     with pytest.raises(TypeError, match=r"residual\(shortcut\) is 3"):
         residual(dense(4), 3)

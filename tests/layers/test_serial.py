@@ -7,27 +7,28 @@ import pytest
 
 from jaxopt_notes.layers import batch_norm, dense, dropout, flatten, serial
 from jaxopt_notes.record import record
+from tests.compiled import apply, grad, init
 
 
 def test_names_and_state(key):
     model = serial(flatten(), dense(4), jnp.tanh, batch_norm(), dropout(0.5), dense(2))
-    params, state = model.init(key, jnp.ones((3, 2, 2)))
+    params, state = init(model, key, jnp.ones((3, 2, 2)))
     assert set(params) == {"layers_1", "layers_3", "layers_5"}
     assert set(state) == {"layers_3"}
-    _, after = model.apply(params, state, jnp.ones((3, 2, 2)), key=key, train=True)
+    _, after = apply(model, params, state, jnp.ones((3, 2, 2)), key=key, train=True)
     assert jax.tree.structure(after) == jax.tree.structure(state)
-    assert serial(dense(2), jnp.tanh).init(key, jnp.ones((1, 2)))[1] == ()
+    assert init(serial(dense(2), jnp.tanh), key, jnp.ones((1, 2)))[1] == ()
 
 
 def test_child_i_draws_from_fold_in_i(key):
     x = jnp.ones((2, 3))
-    longer, _ = serial(dense(4), jnp.tanh, dense(2)).init(key, x)
-    shorter, _ = serial(dense(4), jnp.tanh).init(key, x)
+    longer, _ = init(serial(dense(4), jnp.tanh, dense(2)), key, x)
+    shorter, _ = init(serial(dense(4), jnp.tanh), key, x)
     np.testing.assert_array_equal(longer["layers_0"]["kernel"], shorter["layers_0"]["kernel"])
-    alone, _ = dense(2).init(jax.random.fold_in(key, 2), jnp.ones((2, 4)))
+    alone, _ = init(dense(2), jax.random.fold_in(key, 2), jnp.ones((2, 4)))
     np.testing.assert_array_equal(longer["layers_2"]["kernel"], alone["kernel"])
-    y, _ = serial(jnp.tanh, dropout(0.5)).apply({}, (), jnp.ones(50), key=key, train=True)
-    want, _ = dropout(0.5).apply({}, (), jnp.tanh(jnp.ones(50)), key=jax.random.fold_in(key, 1), train=True)
+    y, _ = apply(serial(jnp.tanh, dropout(0.5)), {}, (), jnp.ones(50), key=key, train=True)
+    want, _ = apply(dropout(0.5), {}, (), jnp.tanh(jnp.ones(50)), key=jax.random.fold_in(key, 1), train=True)
     np.testing.assert_array_equal(y, want)
 
 
@@ -35,24 +36,24 @@ def test_nests(key):
     x = jax.random.normal(key, (5, 3))
     inner = serial(dense(4), batch_norm(), jnp.tanh)
     model = serial(inner, dense(2))
-    params, state = model.init(key, x)
+    params, state = init(model, key, x)
     assert set(params["layers_0"]) == {"layers_0", "layers_1"}
-    h, inner_state = inner.apply(params["layers_0"], state["layers_0"], x, train=True)
-    y, after = model.apply(params, state, x, train=True)
-    np.testing.assert_array_equal(y, dense(2).apply(params["layers_1"], (), h)[0])
+    h, inner_state = apply(inner, params["layers_0"], state["layers_0"], x, train=True)
+    y, after = apply(model, params, state, x, train=True)
+    np.testing.assert_array_equal(y, apply(dense(2), params["layers_1"], (), h)[0])
     np.testing.assert_array_equal(after["layers_0"]["layers_1"]["mean"], inner_state["layers_1"]["mean"])
 
 
 def test_init_reads_only_the_shape(key):
     model = serial(dense(4), dropout(0.5), dense(2))
-    abstract, _ = model.init(key, jax.ShapeDtypeStruct((7, 3), jnp.float32))
-    concrete, _ = model.init(key, jnp.ones((7, 3)))
+    abstract, _ = init(model, key, jax.ShapeDtypeStruct((7, 3), jnp.float32))
+    concrete, _ = init(model, key, jnp.ones((7, 3)))
     jax.tree.map(np.testing.assert_array_equal, abstract, concrete)
 
 
 def test_empty_is_the_identity(key):
-    assert serial().init(key, jnp.ones(2)) == ({}, ())
-    assert serial().apply({}, (), jnp.ones(2))[0].tolist() == [1.0, 1.0]
+    assert init(serial(), key, jnp.ones(2)) == ({}, ())
+    assert apply(serial(), {}, (), jnp.ones(2))[0].tolist() == [1.0, 1.0]
 
 
 def test_a_list_is_refused():
@@ -61,10 +62,10 @@ def test_a_list_is_refused():
 
 
 def test_two_layers_of_one_shape_begin_apart_and_two_dropouts_drop_apart(key):
-    params, _ = serial(dense(3), dense(3)).init(key, jnp.ones((1, 3)))
+    params, _ = init(serial(dense(3), dense(3)), key, jnp.ones((1, 3)))
     assert not np.isclose(params["layers_0"]["kernel"], params["layers_1"]["kernel"]).any()
     twice = serial(dropout(0.5), dropout(0.5))
-    kept = twice.apply({}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
+    kept = apply(twice, {}, (), jnp.ones((1, 4000)), key=key, train=True)[0] != 0
     assert abs(kept.mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 4000)  # a quarter gets through both
 
 
@@ -84,13 +85,13 @@ def test_other_arguments_reach_the_layers_that_name_them(key):
     model = serial(dense(3), serial(jnp.tanh, Masked()), dense(2))
     x, mask = jax.random.normal(key, (4, 3)), jnp.array([[1.0], [0.0], [1.0], [0.0]])
     described = jax.ShapeDtypeStruct(mask.shape, mask.dtype)
-    params, state = model.init(key, x, mask=described, other=described)
+    params, state = init(model, key, x, mask=described, other=described)
     assert params["layers_1"]["layers_1"]["scale"].shape == (4, 1)
-    y, _ = model.apply(params, state, x, mask=mask, other=mask)
-    hidden = mask * jnp.tanh(dense(3).apply(params["layers_0"], (), x)[0])
-    np.testing.assert_allclose(y, dense(2).apply(params["layers_2"], (), hidden)[0], rtol=1e-6)
+    y, _ = apply(model, params, state, x, mask=mask, other=mask)
+    hidden = mask * jnp.tanh(apply(dense(3), params["layers_0"], (), x)[0])
+    np.testing.assert_allclose(y, apply(dense(2), params["layers_2"], (), hidden)[0], rtol=1e-6)
     with pytest.raises(TypeError, match="mask"):
-        model.apply(params, state, x)
+        apply(model, params, state, x)
 
 
 @pytest.mark.notes("S0-30")
@@ -101,7 +102,7 @@ def test_the_gradient_of_layer_k_goes_through_the_layers_above_it(x64):
     model = serial(*[layer for _ in kernels for layer in (dense(3, use_bias=False), jnp.tanh)])
     params = {f"layers_{2 * i}": {"kernel": jnp.asarray(kernel)} for i, kernel in enumerate(kernels)}
     x, weights = rng.normal(size=(1, 3)), rng.normal(size=(1, 3))
-    grads = jax.grad(lambda p: jnp.sum(jnp.asarray(weights) * model.apply(p, (), jnp.asarray(x))[0]))(params)
+    grads = grad(lambda p: jnp.sum(jnp.asarray(weights) * apply(model, p, (), jnp.asarray(x))[0]))(params)
     h = [x]
     for kernel in kernels:
         h.append(np.tanh(h[-1] @ kernel))

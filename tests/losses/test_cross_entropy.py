@@ -11,6 +11,12 @@ from jaxopt_notes.losses import (
     softmax_cross_entropy,
     weighted_mean,
 )
+from tests.compiled import compiled, grad, value_and_grad
+
+sequence_cross_entropy = compiled(sequence_cross_entropy)
+sigmoid_binary_cross_entropy = compiled(sigmoid_binary_cross_entropy)
+softmax_cross_entropy = compiled(softmax_cross_entropy)
+weighted_mean = compiled(weighted_mean)
 
 RNG = np.random.default_rng(0)
 
@@ -36,20 +42,20 @@ def test_softmax_of_labels_one_hot_and_soft_targets(s):
 @pytest.mark.usefixtures("x64")
 def test_gradient_of_softmax_is_probability_minus_target():
     z, labels = RNG.normal(size=(6, 4)), RNG.integers(0, 4, 6)
-    gradient = jax.grad(lambda z: jnp.sum(softmax_cross_entropy(z, labels)))(jnp.asarray(z))
+    gradient = grad(lambda z: jnp.sum(softmax_cross_entropy(z, labels)))(jnp.asarray(z))
     np.testing.assert_allclose(gradient, np.exp(log_softmax(z)) - np.eye(4)[labels], atol=1e-14)
 
 
 def test_softmax_of_huge_logits_is_finite():
     z = jnp.array([[1e30, 0.0], [-1e30, 1e30]])
-    value, gradient = jax.value_and_grad(lambda z: jnp.sum(softmax_cross_entropy(z, jnp.array([0, 1]))))(z)
+    value, gradient = value_and_grad(lambda z: jnp.sum(softmax_cross_entropy(z, jnp.array([0, 1]))))(z)
     assert value == 0
     assert not gradient.any()
 
 
 def test_a_class_ruled_out_by_minus_infinity_costs_nothing():
     z, labels = jnp.array([[1.0, -jnp.inf, 0.5]]), jnp.array([0])
-    value, gradient = jax.value_and_grad(lambda z: softmax_cross_entropy(z, labels)[0])(z)
+    value, gradient = value_and_grad(lambda z: softmax_cross_entropy(z, labels)[0])(z)
     two = jnp.array([[1.0, 0.5]])
     np.testing.assert_allclose(value, softmax_cross_entropy(two, labels)[0], rtol=1e-6)
     assert gradient[0, 1] == 0
@@ -66,7 +72,7 @@ def test_a_label_out_of_range_is_no_class(smoothing, dtype):
     def values(z):
         return softmax_cross_entropy(z, labels, label_smoothing=smoothing)
 
-    gradient = jax.grad(lambda z: jnp.sum(values(z)))(z)
+    gradient = grad(lambda z: jnp.sum(values(z)))(z)
     assert values(z)[:2].tolist() == [0.0, 0.0]
     assert values(z)[2] > 0
     assert not gradient[:2].any()
@@ -111,7 +117,7 @@ def test_small_losses_of_sigmoid_keep_their_digits():
     z, y = jnp.array([30.0, -30.0, 200.0, -200.0]), jnp.array([1.0, 0.0, 0.0, 1.0])
     expected = [np.exp(-30.0), np.exp(-30.0), 200.0, 200.0]
     np.testing.assert_allclose(sigmoid_binary_cross_entropy(z, y), expected, rtol=1e-5)
-    slopes = jax.grad(lambda z: jnp.sum(sigmoid_binary_cross_entropy(z, y)))(z)
+    slopes = grad(lambda z: jnp.sum(sigmoid_binary_cross_entropy(z, y)))(z)
     np.testing.assert_allclose(slopes, [-np.exp(-30.0), np.exp(-30.0), 1.0, -1.0], rtol=1e-5)
 
 
@@ -145,7 +151,7 @@ def test_masked_steps_have_no_gradient_whatever_they_hold():
     z = jnp.asarray(RNG.normal(size=(2, 3, 4)), jnp.float32)
     z = z.at[0, 2].set(jnp.nan).at[1, 1].set(jnp.inf)
     labels, mask = jnp.zeros((2, 3), jnp.int32), jnp.array([[1, 1, 0], [1, 0, 0]])
-    value, gradient = jax.value_and_grad(lambda z: jnp.sum(sequence_cross_entropy(z, labels, mask)))(z)
+    value, gradient = value_and_grad(lambda z: jnp.sum(sequence_cross_entropy(z, labels, mask)))(z)
     assert bool(jnp.isfinite(value))
     assert not gradient[mask == 0].any()
     assert bool(jnp.all(jnp.isfinite(gradient) & (gradient != 0), where=(mask == 1)[..., None]))
@@ -154,7 +160,7 @@ def test_masked_steps_have_no_gradient_whatever_they_hold():
 def test_a_sequence_without_valid_steps_is_zero():
     z = jnp.ones((2, 3, 4))
     labels = jnp.array([[-1, -1, -1], [0, 1, 2]])
-    values, gradient = jax.value_and_grad(lambda z: jnp.sum(sequence_cross_entropy(z, labels)))(z)
+    values, gradient = value_and_grad(lambda z: jnp.sum(sequence_cross_entropy(z, labels)))(z)
     np.testing.assert_allclose(values, np.log(4), rtol=1e-6)
     assert not gradient[0].any()
 
@@ -189,7 +195,7 @@ def test_smoothing_of_a_sequence_and_weights_of_its_steps(s):
 def test_the_slope_by_a_probability_of_zero_is_minus_its_logarithm():
     """So that soft targets can be learned; a class that is ruled out has none."""
     z = jnp.array([[1.0, 0.5, -jnp.inf]])
-    slope = jax.grad(lambda q: softmax_cross_entropy(z, q)[0])(jnp.array([[1.0, 0.0, 0.0]]))
+    slope = grad(lambda q: softmax_cross_entropy(z, q)[0])(jnp.array([[1.0, 0.0, 0.0]]))
     expected = np.log(np.exp(1) + np.exp(0.5)) - np.array([1.0, 0.5])
     np.testing.assert_allclose(slope[0, :2], expected, rtol=1e-6)
     assert slope[0, 2] == 0
@@ -214,7 +220,7 @@ def test_small_losses_of_softmax_keep_their_digits():
     labels = jnp.array([0, 1, 2, 0])
     small = np.exp(-40.0) + np.exp(-41.0)
     np.testing.assert_allclose(softmax_cross_entropy(z, labels), [small, 0, np.log(3), 90], rtol=1e-5)
-    slopes = jax.grad(lambda z: jnp.sum(softmax_cross_entropy(z, labels)))(z)
+    slopes = grad(lambda z: jnp.sum(softmax_cross_entropy(z, labels)))(z)
     np.testing.assert_allclose(slopes[0], [-small, np.exp(-40.0), np.exp(-41.0)], rtol=1e-5)
     np.testing.assert_allclose(slopes[2], [1 / 3, 1 / 3, -2 / 3], rtol=1e-5)
     curvature = jax.hessian(lambda z: softmax_cross_entropy(z[None], labels[2:3])[0])(z[2])

@@ -6,6 +6,12 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.losses import half_mean_squared_error, huber, mean_absolute_error, mean_squared_error
+from tests.compiled import compiled, grad, value_and_grad
+
+half_mean_squared_error = compiled(half_mean_squared_error)
+huber = compiled(huber)
+mean_absolute_error = compiled(mean_absolute_error)
+mean_squared_error = compiled(mean_squared_error)
 
 OUTPUTS = np.array([[1.0, -2.0], [0.5, 3.0], [0.0, 0.0]])
 TARGETS = np.array([[0.0, 2.0], [0.0, 0.0], [0.0, 0.0]])
@@ -37,7 +43,7 @@ def test_integers_are_compared_as_floats():
 
 def test_gradients_by_hand():
     def slopes(loss, **numbers):
-        return jax.grad(lambda o: jnp.sum(loss(o, jnp.zeros(4), **numbers)))(
+        return grad(lambda o: jnp.sum(loss(o, jnp.zeros(4), **numbers)))(
             jnp.array([-3.0, -0.5, 0.0, 2.0])
         ).tolist()
 
@@ -49,8 +55,8 @@ def test_gradients_by_hand():
 
 def test_huber_of_infinite_delta_is_the_half_squared_error():
     outputs, targets = jnp.asarray(OUTPUTS), jnp.asarray(TARGETS)
-    limit, slope = jax.value_and_grad(lambda o: jnp.sum(huber(o, targets, delta=jnp.inf)))(outputs)
-    expected = jax.value_and_grad(lambda o: jnp.sum(half_mean_squared_error(o, targets)))(outputs)
+    limit, slope = value_and_grad(lambda o: jnp.sum(huber(o, targets, delta=jnp.inf)))(outputs)
+    expected = value_and_grad(lambda o: jnp.sum(half_mean_squared_error(o, targets)))(outputs)
     assert limit == expected[0]
     np.testing.assert_array_equal(slope, expected[1])
 

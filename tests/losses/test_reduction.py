@@ -1,11 +1,16 @@
 """The mean weighted by sample, and what it makes of batches, duplicates and padding."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxopt_notes.losses import empirical_risk, half_mean_squared_error, mean_squared_error, weighted_mean
+from tests.compiled import compiled, grad, value_and_grad
+
+empirical_risk = compiled(empirical_risk)
+half_mean_squared_error = compiled(half_mean_squared_error)
+mean_squared_error = compiled(mean_squared_error)
+weighted_mean = compiled(weighted_mean)
 
 RNG = np.random.default_rng(0)
 
@@ -29,7 +34,7 @@ def test_weights_per_sample_or_per_value():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_has_no_weight_does_not_count_whatever_it_is(bad):
     values, weights = jnp.array([1.0, bad]), jnp.array([1.0, 0.0])
-    value, gradient = jax.value_and_grad(weighted_mean)(values, weights)
+    value, gradient = value_and_grad(weighted_mean)(values, weights)
     assert value == 1.0
     assert gradient.tolist() == [1.0, 0.0]
     assert not jnp.isfinite(weighted_mean(values))
@@ -37,7 +42,7 @@ def test_what_has_no_weight_does_not_count_whatever_it_is(bad):
 
 def test_a_weight_of_zero_has_its_own_gradient():
     """∂/∂wᵢ = (vᵢ − mean)/Σw, at wᵢ = 0 too, so that weights can be learned."""
-    slopes = jax.grad(weighted_mean, argnums=1)(jnp.array([1.0, 5.0]), jnp.array([2.0, 0.0]))
+    slopes = grad(weighted_mean, argnums=1)(jnp.array([1.0, 5.0]), jnp.array([2.0, 0.0]))
     assert slopes.tolist() == [0.0, 2.0]
 
 
@@ -75,15 +80,15 @@ def test_the_gradient_of_a_batch_is_the_mean_of_the_gradients_of_its_samples():
     risk, w, x, y = regression(5)
     residual = np.asarray(x @ w - y)
     per_sample = residual[:, None] * np.asarray(x)
-    np.testing.assert_allclose(jax.grad(risk)(w, x, y), per_sample.mean(axis=0), rtol=1e-13)
+    np.testing.assert_allclose(grad(risk)(w, x, y), per_sample.mean(axis=0), rtol=1e-13)
 
 
 @pytest.mark.notes("S3-23")
 @pytest.mark.usefixtures("x64")
 def test_a_data_set_twice_over_has_the_same_gradient():
     risk, w, x, y = regression(5)
-    twice = jax.grad(risk)(w, jnp.concatenate([x, x]), jnp.concatenate([y, y]))
-    np.testing.assert_allclose(twice, jax.grad(risk)(w, x, y), rtol=1e-14)
+    twice = grad(risk)(w, jnp.concatenate([x, x]), jnp.concatenate([y, y]))
+    np.testing.assert_allclose(twice, grad(risk)(w, x, y), rtol=1e-14)
 
 
 @pytest.mark.usefixtures("x64")
@@ -100,7 +105,7 @@ def test_means_of_values_and_weights_of_every_size():
     for size in (1e-37, 1e37):
         for weight in (1e-37, 1e37):
             values, weights = (jnp.asarray(x, jnp.float32) for x in (v * size, w * weight))
-            mean, slopes = jax.value_and_grad(weighted_mean, argnums=(0, 1))(values, weights)
+            mean, slopes = value_and_grad(weighted_mean, argnums=(0, 1))(values, weights)
             np.testing.assert_allclose(np.float64(mean), 2.5 * size, rtol=1e-5)
             np.testing.assert_allclose(slopes[0], w / 4, rtol=1e-5)
             if size == weight:

@@ -8,6 +8,11 @@ import sklearn.metrics
 
 from jaxopt_notes.losses import weighted_mean
 from jaxopt_notes.metrics import accuracy, top_k_accuracy
+from tests.compiled import compiled
+
+weighted_mean = compiled(weighted_mean)
+accuracy = compiled(accuracy)
+top_k_accuracy = compiled(top_k_accuracy)
 
 RNG = np.random.default_rng(0)
 

@@ -14,6 +14,9 @@ import sklearn.metrics as sk
 from jaxopt_notes import metrics as m
 from jaxopt_notes.losses import weighted_mean
 from jaxopt_notes.metrics import METRICS
+from tests.compiled import compiled
+
+weighted_mean = compiled(weighted_mean)
 
 N, CLASSES, BINS = 40, 4, 4  # confidences in eighths lie on edges of bins
 AVERAGED = {

@@ -7,6 +7,10 @@ import pytest
 import sklearn.metrics as sk
 
 from jaxopt_notes.metrics import mae, rmse
+from tests.compiled import compiled, value_and_grad
+
+mae = compiled(mae)
+rmse = compiled(rmse)
 
 
 @jax.jit
@@ -33,7 +37,7 @@ def test_errors_as_in_scikit_learn(dtype):
 
 def test_errors_of_nothing_are_0_and_have_a_finite_gradient():
     same = jnp.ones(4)
-    values, slopes = jax.jit(jax.value_and_grad(lambda o: sum(both(o, same, None))))(same)
+    values, slopes = jax.jit(value_and_grad(lambda o: sum(both(o, same, None))))(same)
     assert values == 0
     assert np.isfinite(slopes).all()
     assert sum(both(jnp.zeros((0, 2)), jnp.zeros((0, 2)), None)) == 0

@@ -87,6 +87,7 @@ def outputs(model, *inputs):
     return run(inputs)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("bidirectional", [False, pytest.param(True, marks=full)])
 def test_lstm_classifier_remembers_the_first_token(bidirectional):
     """Across eight others and padding; and padding changes nothing."""
@@ -101,6 +102,7 @@ def test_lstm_classifier_remembers_the_first_token(bidirectional):
     np.testing.assert_allclose(longer, shorter, rtol=1e-5)
 
 
+@pytest.mark.full
 def test_language_model_learns_to_repeat_and_cannot_look_ahead():
     """The second half of a sequence repeats the first: attention has to find the place."""
     rng = np.random.default_rng(0)
@@ -201,6 +203,7 @@ def test_fcn_begins_with_the_coarsest_answer(key):
     np.testing.assert_allclose(y[0, 1:3, 3:5, 0], columns, rtol=1e-5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S3-50")
 def test_blocks_that_begin_at_zero_are_their_shortcuts(key):
     """With the last scale at 0 a block is relu(x), and a stage lets its input through."""

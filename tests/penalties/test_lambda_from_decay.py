@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.penalties import l2, lambda_from_decay
+from tests.compiled import grad
 
 THETA = jnp.array([1.0, -2.0])
 
@@ -15,7 +16,7 @@ def loss(theta):
 
 
 def penalised_step(theta, rate, strength):
-    return theta - rate * jax.grad(lambda t: loss(t) + l2(strength, mask=None)(t))(theta)
+    return theta - rate * grad(lambda t: loss(t) + l2(strength, mask=None)(t))(theta)
 
 
 @pytest.mark.notes("S3-34")
@@ -23,7 +24,7 @@ def penalised_step(theta, rate, strength):
 @pytest.mark.parametrize("rate", [0.1, 1.0])
 def test_both_places_of_the_decay(rate):
     w, theta = 0.9, THETA.astype(jnp.float64)
-    slope = jax.grad(loss)(theta)
+    slope = grad(loss)(theta)
     before = w * theta - rate * slope
     np.testing.assert_allclose(penalised_step(theta, rate, lambda_from_decay(w, rate)), before, rtol=1e-13)
     after = w * (theta - rate * slope)
@@ -37,7 +38,7 @@ def test_the_penalty_of_the_notes_holds_only_for_a_rate_of_one():
     w, theta = 0.9, THETA.astype(jnp.float64)
     for rate, holds in [(1.0, True), (0.1, False)]:
         step = penalised_step(theta, rate, 1 - w)
-        assert np.allclose(step, w * theta - rate * jax.grad(loss)(theta), rtol=1e-12) == holds
+        assert np.allclose(step, w * theta - rate * grad(loss)(theta), rtol=1e-12) == holds
 
 
 def test_numbers_can_be_traced_and_are_checked():

@@ -16,6 +16,9 @@ from jaxopt_notes.penalties import (
     l2,
 )
 from jaxopt_notes.training import Trainer, train_step
+from tests.compiled import compiled, grad
+
+mean_squared_error = compiled(mean_squared_error)
 
 RNG = np.random.default_rng(0)
 X, Y, W = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 2)), RNG.normal(size=(3, 2))
@@ -75,7 +78,7 @@ def test_a_training_step_minimizes_loss_and_penalty():
         trainer = Trainer(model, sgd(1.0), mean_squared_error, penalty, metric=None)
         learner = trainer.init(jax.random.key(0), (x, y)).learner._replace(params=params)
         stepped, loss = train_step(trainer, learner, (x, y), weights, jax.random.key(1))
-        return stepped.params, loss, jax.grad(objective, has_aux=True)(params)
+        return stepped.params, loss, grad(objective, has_aux=True)(params)
 
     stepped, loss, (slopes, expected) = both(params)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)

@@ -8,6 +8,10 @@ import pytest
 from jaxopt_notes.optimizers import apply_updates, projected_gradient, proximal_gradient, sgd
 from jaxopt_notes.penalties import elastic_net, l1, l2
 from jaxopt_notes.projections import project_l1_ball, project_l2_ball
+from tests.compiled import compiled, grad
+
+project_l1_ball = compiled(project_l1_ball)
+project_l2_ball = compiled(project_l2_ball)
 
 pytestmark = pytest.mark.usefixtures("x64")
 RNG = np.random.default_rng(0)
@@ -16,7 +20,7 @@ RNG = np.random.default_rng(0)
 def minimize(optimizer, loss, start, steps):
     def step(carry, _):
         w, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(w), state, w)
+        updates, state = optimizer.update(grad(loss)(w), state, w)
         w = apply_updates(w, updates)
         return (w, state), w
 
@@ -39,7 +43,7 @@ def test_ridge_shrinks_each_direction_and_makes_no_zeros():
     def posterior(w):  # minus its logarithm, up to a constant
         return jnp.sum((x @ w - y) ** 2) / (2 * noise**2) + jnp.sum(w**2) / (2 * noise**2 / strength)
 
-    slopes = jax.jit(lambda w: (jax.grad(objective)(w), jax.grad(posterior)(w)))(jnp.asarray(ridge))
+    slopes = jax.jit(lambda w: (grad(objective)(w), grad(posterior)(w)))(jnp.asarray(ridge))
     np.testing.assert_allclose(slopes, 0, atol=1e-11)
     assert (np.abs(ridge) > 1e-3).all()
     assert np.linalg.norm(ridge) < np.linalg.norm(plain)

@@ -8,6 +8,10 @@ import pytest
 from jaxopt_notes.optimizers import projected_gradient
 from jaxopt_notes.penalties import l1_norm, strength_for_radius
 from jaxopt_notes.projections import project_l2_ball, soft_threshold
+from tests.compiled import compiled
+
+project_l2_ball = compiled(project_l2_ball)
+soft_threshold = compiled(soft_threshold)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(30, 4))

@@ -17,6 +17,7 @@ from jaxopt_notes.penalties import (
     orthogonality_penalty,
     spectral_penalty,
 )
+from tests.compiled import grad, value_and_grad
 
 KERNEL = np.random.default_rng(0).normal(size=(2, 3, 4))
 
@@ -27,12 +28,12 @@ def test_values_and_gradients():
     params = {"kernel": jnp.asarray(w), "bias": jnp.ones(4)}
     found = jax.jit(
         lambda params, wide: [
-            jax.value_and_grad(penalty)(params)
+            value_and_grad(penalty)(params)
             for penalty in (
                 group_lasso(0.3, samples=2.0), group_lasso(0.3, "inputs"), orthogonality_penalty(0.3),
                 spectral_penalty(0.3, steps=60), l0(0.3),
             )
-        ] + [jax.value_and_grad(orthogonality_penalty(0.3))(wide)]
+        ] + [value_and_grad(orthogonality_penalty(0.3))(wide)]
     )(params, jnp.asarray(wide))  # fmt: skip
 
     units, inputs = np.sqrt((w**2).sum((0, 1))), np.sqrt((w**2).sum((0, 2)))[:, None]
@@ -59,7 +60,7 @@ def test_at_zero_and_far_from_one():
     sigma, slopes = jax.jit(
         lambda kernels: (
             jax.vmap(largest_singular_value)(kernels),
-            [jax.grad(penalty)(kernels[0]) for penalty in (group_lasso(1.0), spectral_penalty(1.0))],
+            [grad(penalty)(kernels[0]) for penalty in (group_lasso(1.0), spectral_penalty(1.0))],
         )
     )(kernels)
     s = np.linalg.svd(KERNEL[0])[1][0]
@@ -80,8 +81,8 @@ def test_squares_that_single_precision_cannot_hold():
     w = {"a": jnp.array([[1e19]]), "b": jnp.array([[3e19]]), "c": jnp.array([[1e-20]])}
     value, slope, huge, tiny = jax.jit(
         lambda w: (
-            *jax.value_and_grad(l2(1e-10))(w),
-            jax.grad(l2(2.0))(jnp.array([[1e30]])),
+            *value_and_grad(l2(1e-10))(w),
+            grad(l2(2.0))(jnp.array([[1e30]])),
             elastic_net(1e10, l1_ratio=0.0)(w["c"]),
         )
     )(w)
@@ -98,12 +99,12 @@ def test_the_conventions_by_an_argument():
     w, strength, m = np.array([[1.0, -2.0, 0.0, 4.0]]), 0.3, 8.0
     found = jax.jit(
         lambda w, m: (
-            [jax.value_and_grad(penalty)(w) for penalty in (
+            [value_and_grad(penalty)(w) for penalty in (
                 l2(strength, samples=m), l1(strength, samples=m), l2(strength, half=False),
                 elastic_net(strength, 0.25, samples=m),
             )],
             jax.hessian(l2(strength))(w.ravel()[None])[0, :, 0],
-            jax.grad(lambda m: l2(strength, samples=m)(w))(m),
+            grad(lambda m: l2(strength, samples=m)(w))(m),
         )
     )(jnp.asarray(w), jnp.asarray(m))  # fmt: skip
     squares, sizes = np.sum(w**2), np.sum(np.abs(w))
@@ -128,7 +129,7 @@ def test_l2_sp_pulls_to_the_start_and_what_is_new_to_zero():
         "body": {"kernel": jnp.asarray(now), "bias": jnp.zeros(4)},
         "head": {"kernel": jnp.asarray(now.T)},
     }
-    value, slope = jax.jit(jax.value_and_grad(l2_sp(start, 0.3, 0.7)))(params)
+    value, slope = jax.jit(value_and_grad(l2_sp(start, 0.3, 0.7)))(params)
     away = now - before
     np.testing.assert_allclose(value, 0.15 * (away**2).sum() + 0.35 * (now**2).sum(), rtol=1e-12)
     np.testing.assert_allclose(slope["body"]["kernel"], 0.3 * away, rtol=1e-12)

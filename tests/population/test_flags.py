@@ -127,6 +127,7 @@ def test_what_is_not_finite_is_still_found(name, bad, key, flag):
         jn.fit(build({"rate": 0.1}), key, (x, x), (x, x), epochs=1, progress=False)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "strategy",
     [

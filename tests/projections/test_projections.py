@@ -8,7 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes import projections as p
+from jaxopt_notes import projections
+from tests.compiled import compiled_functions
+
+p = compiled_functions(projections)
 
 SETS = {
     "box": functools.partial(p.project_box, lower=-0.5, upper=1.0),
@@ -31,7 +34,7 @@ INSIDE = {
 
 
 def points(count=40, seed=0):
-    return jnp.asarray(2 * np.random.default_rng(seed).normal(size=(count, 3, 2)))
+    return jax.device_put(2 * np.random.default_rng(seed).normal(size=(count, 3, 2)))
 
 
 @pytest.mark.notes("S0-13")
@@ -174,19 +177,27 @@ def test_complex_numbers_are_pulled_along_their_rays(function):
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16, jnp.float32])
 def test_gradients_are_finite_at_zero_and_dtypes_stay(dtype):
-    x = jnp.array([[0.0, 0.0], [0.0, 1.0]], dtype)
-    for function in (
+    functions = (
         p.project_l2_ball, p.project_max_norm, p.project_l1_ball, p.project_simplex,
         p.soft_threshold, p.hard_threshold,
         lambda x, r: p.project_box(x, -r, r),
-    ):  # fmt: skip
-        for start in (x, jnp.zeros_like(x)):
-            total, slopes = jax.value_and_grad(
-                lambda x, r, f=function: f(x, r).astype(jnp.float32).sum(), (0, 1)
-            )(start, 0.5)
-            assert function(start, 0.5).dtype == dtype
-            assert np.isfinite(total)
-            assert all(np.isfinite(s.astype(jnp.float32)).all() for s in slopes)
+    )  # fmt: skip
+
+    @jax.jit
+    def all_of_them(starts):
+        def with_gradients(function, start):
+            def total(x, r):
+                projected = function(x, r)
+                return projected.astype(jnp.float32).sum(), projected
+
+            return jax.value_and_grad(total, (0, 1), has_aux=True)(start, 0.5)
+
+        return [jax.vmap(functools.partial(with_gradients, function))(starts) for function in functions]
+
+    for (total, projected), slopes in all_of_them(np.array([[[0, 0], [0, 1]], np.zeros((2, 2))], dtype)):
+        assert projected.dtype == dtype
+        assert np.isfinite(total).all()
+        assert all(np.isfinite(s.astype(np.float32)).all() for s in slopes)
 
 
 def test_mistakes_are_named():
@@ -276,11 +287,16 @@ def test_many_entries_lose_nothing_of_their_total():
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_rounds_only_the_result(dtype):
-    x = jnp.array([[600.0, 599.0], [0.25, -3.0]], dtype)
-    for project in (p.project_simplex, p.project_l1_ball, p.project_l2_ball, p.project_max_norm):
-        for radius in (1e-3, 1.0, 700.0):
-            expected = project(x.astype(jnp.float32), radius).astype(dtype)
-            np.testing.assert_array_equal(project(x, radius), expected)
+    @jax.jit
+    def both(x, radius):
+        projections = p.project_simplex, p.project_l1_ball, p.project_l2_ball, p.project_max_norm
+        wide = x.astype(jnp.float32)
+        return [f(x, radius) for f in projections], [f(wide, radius) for f in projections]
+
+    x = np.array([[600.0, 599.0], [0.25, -3.0]], dtype)
+    for radius in (1e-3, 1.0, 700.0):
+        for found, wide in zip(*both(x, radius), strict=True):
+            np.testing.assert_array_equal(found, np.asarray(wide).astype(dtype))
 
 
 def test_thresholds_and_boxes_at_the_ends_of_the_range():
@@ -347,8 +363,8 @@ INSIDE_OR_AT_A_CORNER = [
 
 @pytest.mark.parametrize(("project", "at"), INSIDE_OR_AT_A_CORNER)
 def test_the_jacobian_is_one_of_the_one_sided_derivatives(project, at, x64):
-    x = jnp.array(at)
-    jacobian = np.asarray(jax.jacobian(project)(x))
+    x = np.array(at)
+    jacobian, project = np.asarray(jax.jit(jax.jacobian(project))(x)), jax.jit(project)
     for i in range(x.size):
         sides = one_sided(project, x, np.eye(x.size)[i], 2.0**-10)
         assert min(np.abs(jacobian[:, i] - side).max() for side in sides) < 1e-9, (i, jacobian, sides)
@@ -362,7 +378,7 @@ def test_inside_a_ball_and_on_the_wall_of_a_box_the_jacobian_is_the_identity():
         (lambda x: p.soft_threshold(x, 0.0), [0.0, 0.3]),
         (lambda x: p.project_sparse(x, 2), [0.0, 0.0]),
     ):
-        np.testing.assert_array_equal(jax.jacobian(project)(jnp.array(at)), np.eye(2))
+        np.testing.assert_array_equal(jax.jit(jax.jacobian(project))(jnp.array(at)), np.eye(2))
 
 
 @pytest.mark.parametrize("size", [1e-25, 1.0, 1e25])

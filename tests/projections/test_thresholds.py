@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes import projections as p
+from tests.compiled import grad
 
 
 @pytest.mark.notes("S4-31")
@@ -49,7 +50,7 @@ def test_groups_of_vectors_and_of_every_size():
     (found, alone), slope = jax.jit(
         lambda tree: (
             (p.group_threshold(tree, 1e-25 / 2**0.5), p.group_threshold(tree, 0.0)),
-            jax.grad(lambda tree: p.group_threshold(tree, 0.1)["b"].sum())(tree)["b"],
+            grad(lambda tree: p.group_threshold(tree, 0.1)["b"].sum())(tree)["b"],
         )
     )(tree)
     np.testing.assert_allclose(found["a"], [[3e25], [4e25]], rtol=1e-6)

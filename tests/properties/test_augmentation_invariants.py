@@ -10,6 +10,7 @@ from tests.properties.registry import cases, pictures
 AS_RANDOM_AFFINE = ("random_rotation", "random_shear", "random_stretch", "random_translation")  # one record
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     "subject",
     [case for case in cases("augmentations") if case.values[0].name not in AS_RANDOM_AFFINE],

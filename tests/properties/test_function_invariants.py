@@ -13,6 +13,7 @@ import pytest
 from tests.properties.registry import examples, inputs, subjects
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("subject", subjects("losses", "metrics"), ids=str)
 def test_every_example_is_judged_alone(subject):
     function, (outputs, targets) = subject.build(), examples(subject)

@@ -73,6 +73,7 @@ def check(results, trials, seeds, epochs):
     np.testing.assert_array_equal(results.scores, curve[:, :, -1])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("keep", [True, False])
 def test_more_trials_then_seeds_then_epochs_then_all(run, keep):
     more = functools.partial(run, keep_states=keep)

@@ -30,6 +30,7 @@ def trainer(optimizer, **options):
     return jn.Trainer(model, optimizer, jn.softmax_cross_entropy, **options)
 
 
+@pytest.mark.full
 def test_temporaries_do_not_grow_with_members_times_data():
     """Of eight members against two: less than one copy of the data, where there were six copies."""
     train = group(lambda h: trainer(jn.adam(h["rate"]), early_stopping=jn.patience(2)))

@@ -155,6 +155,7 @@ def network(h):
 REAL = {"rate": log_uniform(1e-3, 1.0), "dropout": uniform(0.0, 0.5), "patience": choice([2, 3, np.inf])}
 
 
+@pytest.mark.full
 def test_segments_change_nothing_and_train_fewer():
     """Bit for bit; what stopped is left out of the groups that follow."""
     options = {"seeds": 3, "epochs": 12, "key": jax.random.key(0), "progress": False, "programs": Programs()}

@@ -95,6 +95,7 @@ def test_doubling_layers_overflow(dtype, layers):
     assert jnp.isinf(outputs[-1]).all()
 
 
+@pytest.mark.full
 @pytest.mark.notes("S3-45")
 @pytest.mark.parametrize(
     ("activation", "init"), [("identity", jn.xavier_normal()), ("relu", jn.he_normal())]

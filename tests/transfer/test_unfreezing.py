@@ -32,6 +32,7 @@ def make(optimizer=None, **options):
     return Trainer(mlp([8, 8, 2], "tanh"), optimizer, mean_squared_error, **options)
 
 
+@pytest.mark.full
 def test_unfreezing_keeps_the_moments_of_what_moved():
     trainer = make(adam(0.05), trainable=HEAD, skip_nonfinite=False)
     state, _ = trainer.advance(trainer.init(jax.random.key(0), (X, Y)), (X, Y), epochs=2)
@@ -49,6 +50,7 @@ def test_unfreezing_keeps_the_moments_of_what_moved():
     np.testing.assert_array_equal(after.params["layers_0"]["kernel"], state.params["layers_0"]["kernel"])
 
 
+@pytest.mark.full
 @pytest.mark.notes("X-18", "S1-79")
 def test_gradual_unfreezing_from_pretrained_layers():
     """Stage by stage from the top; after the first the body is what was taken from the other network."""

@@ -88,6 +88,7 @@ def coordinates(n, height, width):
     return jnp.asarray(np.broadcast_to(picture, (n, height, width, 2)), jnp.float32)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S3-38", "X-07")
 def test_what_is_drawn_is_uniform_in_its_interval():
     """A picture of coordinates comes back as the inverse map itself."""

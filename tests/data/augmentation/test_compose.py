@@ -33,6 +33,7 @@ def test_each_has_a_key_of_its_own():
         compose(flip, 0.5)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-11", "X-09")
 def test_a_population_trains_with_a_strength_for_each_member(key):
     """Strength 0 is the run without; the filling of the last batch, half of it, is mixed into nothing."""

@@ -7,6 +7,10 @@ import pytest
 import sklearn.preprocessing
 
 from jaxopt_notes.data import Standardizer, digits, fit_standardizer, split
+from tests.compiled import compiled
+
+fit_standardizer = compiled(fit_standardizer)
+split = compiled(split)
 
 RNG = np.random.default_rng(0)
 

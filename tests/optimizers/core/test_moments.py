@@ -16,7 +16,12 @@ from jaxopt_notes.optimizers.core.moments import (
     random_bits,
     read,
 )
+from tests.compiled import compiled, grad
 from tests.optimizers.runs import loss_of
+
+decode = compiled(decode)
+encode = compiled(encode)
+random_bits = compiled(random_bits)
 
 LOW = ("bfloat16", "packed", "8bit")
 HOLDERS = [name for name, factory in OPTIMIZERS.items() if hasattr(factory(), "state_dtype")]
@@ -198,7 +203,7 @@ def test_it_cannot_be_differentiated_and_says_so():
         return x.sum()
 
     with pytest.raises(TypeError, match="state_dtype=None"):
-        jax.grad(final)(0.1)
+        grad(final)(0.1)
 
 
 def test_unknown_precision():

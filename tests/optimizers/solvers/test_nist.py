@@ -45,6 +45,7 @@ def test_the_models_have_the_certified_sums_of_squares(name, x64):
         np.testing.assert_allclose(found, problem.sum_of_squares, rtol=1e-10)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("name", "scaling", "budgets"),
     [

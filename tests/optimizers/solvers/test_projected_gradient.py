@@ -28,6 +28,7 @@ def multiplier(x, y, square):
     return high
 
 
+@pytest.mark.full
 @pytest.mark.notes("S0-13", "S0-15")
 @pytest.mark.parametrize("share", [0.3, 0.9, 1.7])
 def test_the_constrained_optimum_is_the_ridge_solution_of_its_multiplier(share, x64):

@@ -62,6 +62,7 @@ def test_training_flat_is_training(key):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), flat, plain)
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("compiled_as_for_users")
 def test_a_thousand_leaves_are_one_loop():
     """The compiled update of the flat tree has a fixed number of loops, and copies nothing."""
