@@ -16,6 +16,13 @@ saturation_fraction, dead_unit_fraction            units that pass no gradient
 gradient_norms, bottom_to_top, update_ratios       how gradients and steps are spread over the layers
 same_sign_fraction(grads)                          units whose weights are all pushed the same way
 collector()                                        all of these at every step: Trainer(collect=collector())
+
+landscape_smoothness(loss, params, rates, *args)   loss range, change of the gradient, β along the gradient
+gradient_noise(loss, params, *data)                variance by batch size, noise scale
+distribution_shift(before, after)                  of features, or of what comes into a layer
+internal_covariate_shift(loss, before, after, …)   how gradients change since the layers below have moved
+gradient_check(loss, params, key, *args)           against central differences
+parameter_report, count_params, layer_norms        how many, how many small, and their norms
 """
 
 # ruff: noqa: F403
@@ -25,13 +32,18 @@ from jaxopt_notes.diagnostics.activation_stats import *
 from jaxopt_notes.diagnostics.bias_variance import *
 from jaxopt_notes.diagnostics.capacity_curve import *
 from jaxopt_notes.diagnostics.collector import *
+from jaxopt_notes.diagnostics.covariate_shift import *
 from jaxopt_notes.diagnostics.critical_point import *
 from jaxopt_notes.diagnostics.curvature import *
 from jaxopt_notes.diagnostics.diagnose_fit import *
+from jaxopt_notes.diagnostics.gradient_check import *
 from jaxopt_notes.diagnostics.gradient_flow import *
+from jaxopt_notes.diagnostics.gradient_noise import *
 from jaxopt_notes.diagnostics.layer_tree import *
 from jaxopt_notes.diagnostics.learning_curve import *
 from jaxopt_notes.diagnostics.no_free_lunch import *
+from jaxopt_notes.diagnostics.parameter_report import *
+from jaxopt_notes.diagnostics.smoothness import *
 from jaxopt_notes.registry import public_names as _public_names
 
 __all__ = [*_public_names(__name__, globals())]

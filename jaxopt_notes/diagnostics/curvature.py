@@ -67,7 +67,7 @@ class HessianSpectrum(NamedTuple):
         return jnp.matmul(heights, weights, precision="highest")
 
 
-def _of_vector(loss: Loss, params: Tree, args: tuple) -> tuple[Callable, jax.Array, Callable]:
+def of_vector(loss: Loss, params: Tree, args: tuple) -> tuple[Callable, jax.Array, Callable]:
     """The loss of the vector of all that is floating-point, that vector, and the way back."""
     here, _ = moving(params, params)
     x, unravel = ravel(here)
@@ -103,9 +103,9 @@ def hessian_vector_product(loss: Loss, params: Tree, vector: Tree, *args: Any) -
 
     Source: Pearlmutter 1994, "Fast exact multiplication by the Hessian".
     """
-    of_vector, x, unravel = _of_vector(loss, params, args)
+    function, x, unravel = of_vector(loss, params, args)
     v, _ = ravel(moving(vector, params)[0])
-    return unravel(_product(of_vector, x)(v))
+    return unravel(_product(function, x)(v))
 
 
 def hessian_trace(
@@ -176,10 +176,10 @@ def hessian_spectrum(
     Source: Golub & Van Loan 2013, section 10.1; Ghorbani, Krishnan & Xiao 2019 for the density.
     """
     steps = check_count("hessian_spectrum(steps)", steps, 1)
-    of_vector, x, _ = _of_vector(loss, params, args)
+    function, x, _ = of_vector(loss, params, args)
     if not x.size:
         raise ValueError("hessian_spectrum(params) has no floating-point leaf, expected at least one.")
-    return _lanczos(_product(of_vector, x), x, key, min(steps, x.size))
+    return _lanczos(_product(function, x), x, key, min(steps, x.size))
 
 
 def _lanczos(product: Callable, like: jax.Array, key: jax.Array, steps: int) -> HessianSpectrum:

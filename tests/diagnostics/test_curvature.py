@@ -79,7 +79,7 @@ def test_the_trace_is_as_exact_as_it_says():
     assert abs(trace - np.trace(hessian)) < 4 * error
 
 
-@pytest.mark.notes("S3-06", "S3-12", "S3-13", "S4-57")
+@pytest.mark.notes("S3-06", "S3-07", "S3-12", "S3-13", "S4-57")
 def test_spectra_that_are_known():
     """Repeated and zero eigenvalues too, a sweep over the weight decay."""
     given = np.array([0.0, 0.0, 1.0, 1.0, 1.0, 7.0], np.float32)
