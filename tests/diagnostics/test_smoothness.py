@@ -58,7 +58,7 @@ def test_smoothness_of_quadratics_and_of_logistic_regression():
 
 @pytest.mark.notes("S3-26", "S1-61")
 def test_the_variance_of_batches_is_that_of_all_of_them():
-    """Every subset of the examples, enumerated: tr Σ/m·(n − m)/(n − 1), and half of it for twice the batch."""
+    """Every subset of the examples: tr Σ/m·(n − m)/(n − 1), and half of it for twice the batch."""
     x, y = RNG.normal(size=(7, 2)).astype(np.float32), RNG.normal(size=7).astype(np.float32)
     w = np.array([0.3, -1.0], np.float32)
 
