@@ -17,7 +17,8 @@ def plot_curves(
     percentile.
 
     Arguments:
-        history: as `Trainer.advance` returns it: name → array [epochs], or [seeds, epochs].
+        history: as `Trainer.advance` returns it: name → array [epochs], or [seeds, epochs]. Of "step_loss"
+            ([epochs, windows], or with seeds) the median is a thin line.
         title: above the picture.
         monitor: the curve whose best epoch is marked, where history has it.
         mode: "min" or "max"; by default the least of a loss, the largest of anything else.
@@ -28,7 +29,11 @@ def plot_curves(
     Raises:
         ImportError: matplotlib is missing. ValueError: nothing to draw.
     """
-    curves = {name: np.atleast_2d(np.asarray(values, float)) for name, values in history.items()}
+    steps = np.asarray(history.get("step_loss", ()), float)
+    curves = {
+        name: np.atleast_2d(np.asarray(values, float))
+        for name, values in history.items() if not name.startswith("step_")
+    }  # fmt: skip
     losses = {name: curve for name, curve in curves.items() if name.endswith("loss")}
     metrics = {
         name: curve for name, curve in curves.items() if name.startswith("valid_") and name not in losses
@@ -48,6 +53,13 @@ def plot_curves(
             middle = draw_line(axis, curve, epochs, index, label)
             if best is not None and label == monitor:
                 axis.plot(best, middle[best - 1], "*", ms=13, color=ORANGE, mec="white")
+        if panel is losses and steps.ndim > 1:
+            windows = steps.shape[-1]
+            each = steps.reshape(*steps.shape[:-2], -1)
+            along = np.arange(1, each.shape[-1] + 1) / windows
+            axis.plot(
+                along, np.median(np.atleast_2d(each), axis=0), lw=0.7, color=GREY, label="step_loss", zorder=1
+            )
         if best is not None:
             axis.axvline(best, lw=1, color=GREY, linestyle=":", label=f"best epoch: {best}")
         if panel is losses and all((curve[np.isfinite(curve)] > 0).all() for curve in panel.values()):

@@ -49,7 +49,7 @@ class csv_logger:
         row = {called[name]: own[name] for name in ("trial", "seed")} | dict(config)
         row |= {called[name]: value for name, value in own.items() if name not in ("trial", "seed")}
         entries = own_names(row, "history", history)
-        row |= {entries[name]: curve[-1] for name, curve in history.items()}
+        row |= {entries[name]: curve[-1] for name, curve in history.items() if np.ndim(curve) == 1}
         if self._file.closed:  # by an earlier sweep
             self._file = self._open("a")
         if new := [name for name in row if name not in self._columns]:

@@ -19,6 +19,7 @@ from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.early_stopping.score import watched, worst
 from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
 from jaxopt_notes.training.step import Collected, Learner, collected_step, select
+from jaxopt_notes.training.step_history import PREFIX, no_steps, step_means, windows_of
 
 
 class Partial(NamedTuple):
@@ -88,9 +89,10 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     collected = _first_collected(trainer, learner, train_data)
     if taken := sorted(metrics.keys() & collected):
         raise ValueError(f"Trainer(collect) names {taken[0]!r}, which the history has: give it another name.")
+    steps = no_steps(windows_of(trainer, count(train_data)), collected)
     return TrainState(
         learner=learner,
-        key=run_key, epoch=zero, step=zero, metrics=metrics | collected,
+        key=run_key, epoch=zero, step=zero, metrics=metrics | collected | steps,
         stopping=rule.init(), stopped=jnp.array(False),
         best_params=params, best_model_state=model_state,
         best_score=worst(rule.mode), best_epoch=zero,
@@ -122,16 +124,30 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
         weights = weights * own[0].astype(weights.dtype) if own else weights
         learner, loss, seen = collected_step(trainer, learner, (x, y), weights, *keys)
         # Summed in the step, which compiles to the same code whatever loop is around it.
-        return (learner, total + as_hyperparameter(loss) * as_hyperparameter(jnp.sum(weights))), seen
+        counts = as_hyperparameter(jnp.sum(weights))
+        add = as_hyperparameter(loss) * counts
+        return (learner, total + add), (seen, None if trainer.history_every is None else (add, counts))
 
     seen: Collected | None
+    each: tuple | None
     carry = (state.learner, as_hyperparameter(0.0))
-    (learner, total), seen = lax.scan(step, carry, (indices, weights, *keys))
+    (learner, total), (seen, each) = lax.scan(step, carry, (indices, weights, *keys))
     whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
     loss = safe_divide(total, jnp.asarray(whole, total.dtype))
     after = state._replace(learner=learner, step=state.step + steps)
+    if each is not None:
+        after = after._replace(metrics=state.metrics | _of_steps(trainer, each, seen))
     seen = jax.tree.map(lambda values: jnp.sum(values, axis=0), seen)
     return end_epoch(trainer, valid_data, after, loss, skipped_steps(trainer, state.learner), seen)
+
+
+def _of_steps(trainer: Any, each: tuple, seen: Collected | None) -> dict[str, jax.Array]:
+    """The epoch's entries for windows of steps."""
+    sums, counts = {"loss": each[0]}, {"loss": each[1]}
+    if seen is not None:
+        sums |= seen.total
+        counts |= dict.fromkeys(seen.total, seen.taken)
+    return {PREFIX + name: mean for name, mean in step_means(trainer.history_every, sums, counts).items()}
 
 
 def always_measured(trainer: Any) -> list[str]:

@@ -64,6 +64,11 @@ class Stream:
             if first is None:
                 raise ValueError("fit(train_data) gave no batch, expected an iterable of batches (x, y).")
             self.batches = itertools.chain([first], self.batches)
+            if trainer.history_every is not None:
+                raise ValueError(
+                    f"Trainer(history_every) is {trainer.history_every}, and batches that come from outside "
+                    "have no known number of steps: a callback of fit(steps_per_call=…) sees every call."
+                )
             state = trainer.init(key, first)
         if not state.partial:
             zero = jnp.zeros((), jnp.int32)

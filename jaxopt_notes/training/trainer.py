@@ -66,6 +66,8 @@ class Trainer:
             with a `StepRecord` (parameters, gradients, updates, activations, loss), or a function of it, and
             returns a dict of numbers or arrays by name. The history has the mean over each epoch's steps
             that were taken. `None` for nothing, which costs nothing.
+        history_every: also keep the history of every so many steps, static: "step_loss" [epochs, windows],
+            and "step_<name>" of what is collected. `None` for none.
 
     Returns:
         A `Trainer` record. Functions in it are made fit to be leaves; `init` validates.
@@ -99,6 +101,7 @@ class Trainer:
     skip_nonfinite: bool = static(default=True)
     trainable: Any = static(default=None)
     collect: Any = None
+    history_every: int | None = static(default=None)
 
     def __post_init__(self) -> None:
         # JAX rebuilds records with placeholders: what is recognized becomes a pytree, nothing is refused.
@@ -168,6 +171,8 @@ class Trainer:
 def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
     check_count("Trainer(batch_size)", trainer.batch_size, 1)
     check_count("Trainer(eval_batch_size)", trainer.eval_batch_size, 1)
+    if trainer.history_every is not None:
+        check_count("Trainer(history_every)", trainer.history_every, 1, "None keeps no history of steps")
     as_transform(trainer.optimizer)
     for name, methods in {"model": ("init", "apply"), "early_stopping": ("init", "update")}.items():
         part = getattr(trainer, name)
