@@ -35,11 +35,11 @@ it for linen's variables, `from_nnx` and `to_nnx` for NNX's state.
 from jaxopt_notes.interop.equinox_model import EquinoxModel, equinox_model
 from jaxopt_notes.interop.flax import from_flax, from_nnx, to_flax, to_nnx
 from jaxopt_notes.interop.linen_model import LinenModel, linen_model
-from jaxopt_notes.interop.loggers import tensorboard_logger, wandb_logger
+from jaxopt_notes.interop.loggers import mlflow_logger, tensorboard_logger, wandb_logger
 from jaxopt_notes.interop.nnx_model import NNXModel, nnx_model
 from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
-from jaxopt_notes.interop.optuna_results import to_optuna
+from jaxopt_notes.interop.optuna_results import from_optuna, to_optuna
 from jaxopt_notes.interop.orbax import load_orbax, save_orbax
 from jaxopt_notes.interop.torch import from_torch, to_torch
 from jaxopt_notes.interop.torch_names import torch_transformer_names, torchvision_resnet_names
@@ -52,9 +52,11 @@ __all__ = [
     "equinox_model",
     "from_flax",
     "from_nnx",
+    "from_optuna",
     "from_torch",
     "linen_model",
     "load_orbax",
+    "mlflow_logger",
     "nnx_model",
     "optuna_search",
     "save_orbax",

@@ -9,19 +9,24 @@ Unlike the strategies of `jaxopt_notes.search`, this one is not a pure function:
 the storage. So it runs on the host, never under `jax.jit`.
 """
 
+import contextlib
 import functools
 import inspect
 import time
+import zlib
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.record import check_choice, check_count, record, static
+from jaxopt_notes.interop.optuna_workers import TAKEN_UP, Worker, wanted
+from jaxopt_notes.record import check_choice, check_count, check_number, record, static
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
+
+_WORKERS: dict[tuple, Worker] = {}  # of this process, by storage and study
 
 
 class OptunaState(NamedTuple):
@@ -43,32 +48,46 @@ class OptunaSearch:
     study_name: str = static()
     direction: str = static()
     batch: int = static()
+    shared: bool = static()
+    grace: float = static()
 
     def init(self, key: jax.Array, space: Space) -> OptunaState:
+        if self.shared:
+            self._worker(anew=True)
         found = dimensions(space)
         fixed = {name: _distribution(axis) for name, axis in found.items()}
         _check_sampler(self.study().sampler, fixed)  # what Optuna refuses is said before the first batch
         return OptunaState(found, np.full(self.n, -1), 0, 0)
 
     def remaining(self, state: OptunaState) -> int:
+        if self.shared:
+            return wanted(self.study(), self._worker(), self.n, self.batch)
         return min(self.batch, self.n - int(state.asked))
 
     def ask(self, state: OptunaState, key: jax.Array, n: int) -> tuple[Configs, OptunaState]:
         left = self.n - int(state.asked)
-        if n > left:
+        if n > left and not self.shared:
             raise ValueError(
                 f"optuna_search: asked for {n} configurations, {left} of {self.n} are left: raise n= or ask "
                 "for fewer."
             )
-        study = self.study(int(jax.random.randint(key, (), 0, 2**31 - 1)))
+        seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+        if self.shared:  # workers with equal keys must not ask for equal trials
+            seed ^= zlib.crc32(self._worker().name.encode()) >> 1
+        study = self.study(seed)
         self._check_trials(study, state)
         fixed = {name: _distribution(axis) for name, axis in state.dimensions.items()}
-        trials = [study.ask(fixed) for _ in range(n)]
+        trials = []
+        for _ in range(n):
+            trials.append(study.ask(fixed))
+            if self.shared:
+                self._worker().own(trials[-1])
         configs = {
             name: _column(axis, fixed[name], [trial.params[name] for trial in trials])
             for name, axis in state.dimensions.items()
         }
-        numbers = state.numbers.copy()
+        numbers = np.full(max(len(state.numbers), state.asked + n), -1)
+        numbers[: len(state.numbers)] = state.numbers
         numbers[state.asked : state.asked + n] = [trial.number for trial in trials]
         return configs, state._replace(numbers=numbers, asked=state.asked + n)
 
@@ -81,7 +100,9 @@ class OptunaSearch:
             outcome = {"values": sign * score} if np.isfinite(score) else {"state": TrialState.FAIL}
             try:
                 study.tell(int(number), **outcome)
-            except RuntimeError as error:
+            except (RuntimeError, ValueError) as error:
+                if self.shared and TAKEN_UP in study.get_trials(deepcopy=False)[int(number)].user_attrs:
+                    continue  # others thought that this worker was dead, and have trained it
                 if "Study.stop" not in str(error):  # an exhausted GridSampler stops a loop that is not there
                     raise
         return state._replace(told=state.told + len(scores))
@@ -90,6 +111,15 @@ class OptunaSearch:
         """The `optuna.Study` in its storage, made if it is not there; its sampler has this seed."""
         sampler = self.sampler(seed=seed) if callable(self.sampler) else self.sampler
         return _open(self.storage, self.study_name, self.direction, sampler)
+
+    def _worker(self, anew: bool = False) -> Worker:
+        """This process in the study; a search that begins is a new worker."""
+        place = (id(self.storage) if not isinstance(self.storage, str) else self.storage, self.study_name)
+        if anew and place in _WORKERS:
+            _WORKERS.pop(place).stop()
+        if place not in _WORKERS:
+            _WORKERS[place] = Worker(self.study(), self.grace)
+        return _WORKERS[place]
 
     def _check_trials(self, study: Any, state: OptunaState) -> None:
         """Refuse to go on where the scores that were told have gone, because the sampler would be blind."""
@@ -110,24 +140,33 @@ def optuna_search(
     direction: str = "minimize",
     *,
     batch: int = 8,
+    shared: bool = False,
+    grace: float = 120.0,
 ) -> OptunaSearch:
     """Any of Optuna's samplers as a strategy, with the trials in any of its storages.
 
         configs = params of [study.ask(distributions) for each of batch];  study.tell(numberᵢ, scoreᵢ)
 
     Arguments:
-        n: configurations that this process asks for; other processes ask for their own.
+        n: configurations that this process asks for; other processes ask for their own. With `shared` the
+            trials of the study in all.
         sampler: the name of a class in `optuna.samplers`, or a function that makes a sampler from `seed=`:
             either is made anew for each batch, seeded by the key. Or a sampler, used as it is, for those
             that take more than a seed. The default counts running trials as bad ones, so that the points of
             a batch keep apart.
-        storage: a URL as SQLAlchemy writes it (SQLite here, "postgresql://…" for several machines), or a
+        storage: a URL as SQLAlchemy writes it (SQLite here, "postgresql+psycopg2://…" for several machines),
+            the path of a journal file, as "study.journal" (on a file system that all machines see), or a
             storage object of Optuna.
         study_name: the study in that storage; an existing one is continued.
         direction: that of the study. Strategies minimize; with "maximize" the study gets the scores with
             their signs changed back, so that it shows what `sweep(mode="max")` maximizes.
         batch: configurations that are asked for together, at most: the sampler has seen the scores of all
             batches before, and none of this one. 1 is Optuna's own way; larger ones fill the machine.
+        shared: work on the study together with other processes, started the same way, on this or on other
+            machines: until it has n trials (a few more where two ask for the last ones at once). What a
+            process leaves unfinished when it is killed, others train. The study is the memory of such a
+            search: give `sweep` no folder.
+        grace: seconds without a sign of life after which a process counts as dead.
 
     Returns:
         An `OptunaSearch` strategy: `init(key, space)`, `ask(state, key, n)`, `tell(state, configs, scores)`,
@@ -152,6 +191,8 @@ def optuna_search(
     """
     check_count("optuna_search(n)", n, 1)
     check_count("optuna_search(batch)", batch, 1)
+    check_choice("optuna_search(shared)", shared, (False, True))
+    check_number("optuna_search(grace)", grace, "(0, inf)")
     check_choice("optuna_search(direction)", direction, ("minimize", "maximize"))
     try:
         import optuna
@@ -166,7 +207,7 @@ def optuna_search(
             f"optuna_search(sampler) is {sampler!r}, expected the name of a class in optuna.samplers, a "
             "sampler, or a function that makes one from seed=."
         )
-    return OptunaSearch(n, sampler, storage, study_name, direction, batch)
+    return OptunaSearch(n, sampler, storage, study_name, direction, batch, shared, float(grace))
 
 
 # What does the same without a sampler that has to be told more than a seed.
@@ -230,6 +271,8 @@ def _open(storage: Any, name: str, direction: Any, sampler: Any) -> Any:
     for patience in (0.1, 0.3, 1.0, 3.0, None):
         try:
             place: Any = _connect(storage) if isinstance(storage, str) else storage
+            with contextlib.suppress(KeyError):  # it is not there yet
+                return optuna.load_study(study_name=name, storage=place, sampler=sampler)
             return optuna.create_study(
                 storage=place, sampler=sampler, study_name=name, direction=direction, load_if_exists=True
             )
@@ -244,6 +287,10 @@ def _connect(url: str) -> Any:
     """One connection for each storage and process; a writer waits for others for up to a minute."""
     import optuna
 
+    if "://" not in url:
+        from optuna.storages.journal import JournalFileBackend, JournalStorage
+
+        return JournalStorage(JournalFileBackend(url))
     options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None
     return optuna.storages.RDBStorage(url, engine_kwargs=options)
 
@@ -257,11 +304,11 @@ def _distribution(axis: Distribution) -> Any:
     if isinstance(axis, Integers):
         return IntDistribution(int(axis.low), int(axis.high) - 1)
     if isinstance(axis, Choice | StaticChoice):
-        return CategoricalDistribution(_labels(axis))
+        return CategoricalDistribution(labels(axis))
     return FloatDistribution(0.0, 1.0)
 
 
-def _labels(axis: Choice | StaticChoice) -> list:
+def labels(axis: Choice | StaticChoice) -> list:
     """The values of a choice as Optuna can store them: themselves, or their places and names."""
     values = np.asarray(axis.values).tolist() if isinstance(axis, Choice) else list(axis.values)
     plain = all(value is None or isinstance(value, bool | int | float | str) for value in values)

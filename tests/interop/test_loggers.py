@@ -1,6 +1,7 @@
 """Loggers of sweeps with TensorBoard and Weights & Biases themselves, where they are installed."""
 
 import functools
+import importlib.util
 import sys
 
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
-from jaxopt_notes.interop import tensorboard_logger, wandb_logger
+from jaxopt_notes.interop import mlflow_logger, tensorboard_logger, wandb_logger
 
 X = np.linspace(-1, 1, 8, dtype=np.float32)[:, None]
 
@@ -83,11 +84,14 @@ def test_a_curve_called_score_is_not_the_score(writer, tmp_path, monkeypatch):
     if writer == "torch":
         monkeypatch.setitem(sys.modules, "tensorboardX", None)
     logger = tensorboard_logger(tmp_path)
-    logger.log(0, 0, {"rate": 0.5}, 0.25, {"score": np.array([3.0, 2.0]), "layers": np.ones((2, 3))})
+    steps = np.array([[1.0, 2.0], [3.0, 4.0]])
+    history = {"score": np.array([3.0, 2.0]), "layers": np.ones((2, 3)), "step_loss": steps}
+    logger.log(0, 0, {"rate": 0.5}, 0.25, history)
     scalars, _ = read_board(tmp_path / "00000-0")
+    assert scalars["step_loss"] == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
     assert scalars["score"] == [(1, 3.0), (2, 2.0)]
     assert [value for _, value in scalars["sweep/score"]] == [0.25]
-    assert len(scalars) == 2  # what is not a number an epoch is left out
+    assert len(scalars) == 3  # what is not a number an epoch is left out
 
 
 @pytest.mark.full
@@ -136,3 +140,20 @@ def test_an_option_that_weights_and_biases_does_not_take_is_said_at_once():
     pytest.importorskip("wandb")
     with pytest.raises(TypeError, match=r"wandb_logger\(\) has no argument 'mod': did you mean 'mode'\?"):
         wandb_logger("digits", mod="offline")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_has_a_run_for_each_member(tmp_path):
+    mlflow = pytest.importorskip("mlflow")
+    uri = f"sqlite:///{tmp_path}/runs.db" if importlib.util.find_spec("alembic") else tmp_path.as_uri()
+    history = {"score": np.array([3.0, 2.0]), "step_loss": np.array([[1.0, 2.0], [3.0, 4.0]])}
+    for _ in range(2):  # the experiment is there the second time
+        mlflow_logger("digits", uri).log(3, 1, {"rate": 0.5, "seed": 7}, 0.25, history)
+    client = mlflow.MlflowClient(uri)
+    runs = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
+    assert [run.info.run_name for run in runs] == ["3-1", "3-1"]
+    assert runs[0].info.status == "FINISHED"
+    assert runs[0].data.params == {"rate": "0.5", "seed": "7", "trial": "3", "sweep/seed": "1"}
+    assert runs[0].data.metrics == {"score": 2.0, "sweep/score": 0.25, "step_loss": 4.0}
+    curve = client.get_metric_history(runs[0].info.run_id, "step_loss")
+    assert sorted((point.step, point.value) for point in curve) == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0)]
