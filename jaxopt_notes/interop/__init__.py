@@ -39,7 +39,8 @@ from jaxopt_notes.interop.loggers import mlflow_logger, tensorboard_logger, wand
 from jaxopt_notes.interop.nnx_model import NNXModel, nnx_model
 from jaxopt_notes.interop.optax import to_optax
 from jaxopt_notes.interop.optuna import OptunaSearch, optuna_search
-from jaxopt_notes.interop.optuna_results import from_optuna, to_optuna
+from jaxopt_notes.interop.optuna_results import to_optuna
+from jaxopt_notes.interop.optuna_study import from_optuna
 from jaxopt_notes.interop.orbax import load_orbax, save_orbax
 from jaxopt_notes.interop.torch import from_torch, to_torch
 from jaxopt_notes.interop.torch_names import torch_transformer_names, torchvision_resnet_names

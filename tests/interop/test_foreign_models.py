@@ -115,6 +115,7 @@ def error(y):
     return jnp.mean(jnp.mean((y - Y) ** 2, axis=1))
 
 
+@pytest.mark.full
 def test_a_linen_module_trains_as_by_hand(x64, key):
     module = linen_module()()
     learner, losses = trained(module, key)
@@ -134,6 +135,7 @@ def test_a_linen_module_trains_as_by_hand(x64, key):
     assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {jnp.dtype(jnp.float32)}
 
 
+@pytest.mark.full
 @pytest.mark.filterwarnings("ignore:scatter inputs")  # statistics are float32 in NNX, whatever the parameters
 def test_an_nnx_module_trains_as_by_hand_and_keeps_its_own_parameters(x64, key):
     nnx = pytest.importorskip("flax.nnx")
@@ -153,6 +155,7 @@ def test_an_nnx_module_trains_as_by_hand_and_keeps_its_own_parameters(x64, key):
     close(module.out.kernel[...], learner.params["out"]["kernel"])
 
 
+@pytest.mark.full
 def test_an_equinox_module_trains_as_by_hand(x64, key):
     eqx = pytest.importorskip("equinox")
     pair = eqx.nn.make_with_state(equinox_module(dtype=jnp.float64))(jax.random.key(1))
@@ -169,6 +172,73 @@ def test_an_equinox_module_trains_as_by_hand(x64, key):
     params, state, values = by_hand(loss, params, pair[1])
     close((learner.params, learner.model_state, losses), (params, state, values))
     assert eqx.combine(learner.params, pair[0]).out.weight.shape == (2, WIDTH)
+
+
+def tiny_linen():
+    nn = pytest.importorskip("flax.linen")
+
+    class Tiny(nn.Module):
+        @nn.compact
+        def __call__(self, x, deterministic):
+            count = self.variable("batch_stats", "count", lambda: jnp.zeros(()))
+            if not deterministic:
+                count.value = count.value + 1.0
+            return x * self.param("w", lambda key: jnp.full((), 3.0)) + count.value
+
+    return Tiny()
+
+
+def tiny_nnx():
+    nnx = pytest.importorskip("flax.nnx")
+
+    class Tiny(nnx.Module):
+        def __init__(self, rngs):
+            self.w, self.count = nnx.Param(jnp.full((), 3.0)), nnx.BatchStat(jnp.zeros(()))
+            self.deterministic = True
+
+        def __call__(self, x):
+            if not self.deterministic:
+                self.count[...] = self.count[...] + 1.0
+            return x * self.w[...] + self.count[...]
+
+    return lambda rngs: Tiny(rngs)
+
+
+def tiny_equinox():
+    eqx = pytest.importorskip("equinox")
+
+    class Tiny(eqx.Module):
+        w: jax.Array
+        place: eqx.nn.StateIndex
+        inference: bool
+
+        def __init__(self, key):
+            self.w, self.place, self.inference = jnp.full((), 3.0), eqx.nn.StateIndex(jnp.zeros(())), False
+
+        def __call__(self, x, state):
+            if not self.inference:
+                state = state.set(self.place, state.get(self.place) + 1.0)
+            return x * self.w + state.get(self.place), state
+
+    return lambda key: Tiny(key)
+
+
+@pytest.mark.parametrize("tiny", [tiny_linen, tiny_nnx, tiny_equinox])
+def test_a_state_moves_in_training_alone(tiny, key):
+    """It counts its calls in training, and adds the count: 3 + 1, then 3 + 2, and 3 + 2 in evaluation."""
+    model, x = Trainer(tiny(), momentum(0.1), mean_squared_error).model, np.ones((2, 1), np.float32)
+
+    @jax.jit
+    def outputs(key):
+        params, state = model.init(key, x)
+        first, state = model.apply(params, state, x, key=key, train=True)
+        second, state = model.apply(params, state, x, key=key, train=True)
+        return params, first, second, *model.apply(params, state, x)
+
+    params, first, second, evaluated, state = outputs(key)
+    assert [float(y[1, 0]) for y in (first, second, evaluated)] == [4.0, 5.0, 5.0]
+    assert jax.tree.leaves(params) == [3.0]
+    assert jax.tree.leaves(state) == [2.0]
 
 
 def forms(rate):

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.interop.optuna import optuna_search
-from jaxopt_notes.interop.optuna_results import from_optuna
+from jaxopt_notes.interop.optuna_study import from_optuna
 from jaxopt_notes.interop.optuna_workers import Worker, wanted
 from jaxopt_notes.search import normal, static_choice, uniform
 
