@@ -64,7 +64,9 @@ def power_of_two(x: jax.Array) -> jax.Array:
     low, high = jnp.finfo(size.dtype).tiny, 2.0 ** (jnp.finfo(size.dtype).maxexp - 3)
     usable = (size > 0) & jnp.isfinite(size)
     size = jnp.clip(jnp.where(usable, size, 1), low, high)
-    return 0.5 * (size / jnp.frexp(size)[0])  # x = m·2ᵉ, ½ ≤ m < 1: the quotient is exact
+    # x = m·2ᵉ, ½ ≤ m < 1: the quotient is exact. No product by ½: of (½·a)·(c·b) XLA may make (½·c)·(a·b),
+    # and a·b may overflow.
+    return size / (2 * jnp.frexp(size)[0])
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(2,))

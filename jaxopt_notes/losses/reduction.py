@@ -63,10 +63,7 @@ def _mean(values: jax.Array, weights: jax.Array) -> jax.Array:
     values = jnp.where(weights == 0, 0, values)
     unit, heaviest = (power_of_two(jnp.max(jnp.abs(x), initial=0)) for x in (values, weights))
     weights = weights / heaviest
-    mean = safe_divide(jnp.sum(weights * (values / unit)), jnp.sum(weights))
-    # At most 8 in size, but XLA multiplies the sum by the unit first where the sum of weights is a constant
-    # (it moves constants outwards), and that may overflow: a clipped mean it takes as it is.
-    return unit * jnp.where(jnp.isfinite(mean), jnp.clip(mean, -16, 16), mean)
+    return unit * safe_divide(jnp.sum(weights * (values / unit)), jnp.sum(weights))
 
 
 @_mean.defjvp

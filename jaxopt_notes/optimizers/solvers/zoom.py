@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from jaxopt_notes.dtypes import as_hyperparameter
-from jaxopt_notes.numerics import precise_vdot
+from jaxopt_notes.numerics import power_of_two, precise_vdot
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 
@@ -164,13 +163,6 @@ class Zoom:
 def pick(condition: jax.Array, yes: Any, no: Any) -> Any:
     """`jnp.where` of tuples of arrays."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
-
-
-def power_of_two(x: jax.Array) -> jax.Array:
-    """The power of two next to x > 0: quotients by it are exact. 1 for 0, inf and NaN."""
-    x = lax.stop_gradient(x)
-    good = jnp.isfinite(x) & (x > jnp.finfo(x.dtype).tiny)
-    return lax.reduce_precision(jnp.where(good, x, jnp.ones_like(x)), jnp.finfo(x.dtype).nexp, 0)
 
 
 def shrink(low: Trial, high: Trial, count: jax.Array) -> jax.Array:
