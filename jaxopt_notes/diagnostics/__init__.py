@@ -23,6 +23,15 @@ distribution_shift(before, after)                  of features, or of what comes
 internal_covariate_shift(loss, before, after, …)   how gradients change since the layers below have moved
 gradient_check(loss, params, key, *args)           against central differences
 parameter_report, count_params, layer_norms        how many, how many small, and their norms
+
+sanity_checks(trainer, key, train_data)            before a run: first loss, penalty, a few learned by heart
+diagnose_loss_curve(losses)                        which learning rate has a curve like this
+suggest_epochs, falls_monotonically                other readings of a curve
+sharpness_in_training(trainer, key, train_data)    the edge of stability
+loss_slice, loss_surface                           the loss along a line, over a plane
+lipschitz_bound, local_lipschitz                   how much a network stretches, from above and from below
+coadaptation(outputs)                              how far units are correlated
+float_range(tree, "float16")                       what a narrower dtype would lose
 """
 
 # ruff: noqa: F403
@@ -31,18 +40,25 @@ parameter_report, count_params, layer_norms        how many, how many small, and
 from jaxopt_notes.diagnostics.activation_stats import *
 from jaxopt_notes.diagnostics.bias_variance import *
 from jaxopt_notes.diagnostics.capacity_curve import *
+from jaxopt_notes.diagnostics.coadaptation import *
 from jaxopt_notes.diagnostics.collector import *
 from jaxopt_notes.diagnostics.covariate_shift import *
 from jaxopt_notes.diagnostics.critical_point import *
 from jaxopt_notes.diagnostics.curvature import *
 from jaxopt_notes.diagnostics.diagnose_fit import *
+from jaxopt_notes.diagnostics.edge_of_stability import *
+from jaxopt_notes.diagnostics.float_range import *
 from jaxopt_notes.diagnostics.gradient_check import *
 from jaxopt_notes.diagnostics.gradient_flow import *
 from jaxopt_notes.diagnostics.gradient_noise import *
 from jaxopt_notes.diagnostics.layer_tree import *
 from jaxopt_notes.diagnostics.learning_curve import *
+from jaxopt_notes.diagnostics.lipschitz import *
+from jaxopt_notes.diagnostics.loss_curve import *
+from jaxopt_notes.diagnostics.loss_slices import *
 from jaxopt_notes.diagnostics.no_free_lunch import *
 from jaxopt_notes.diagnostics.parameter_report import *
+from jaxopt_notes.diagnostics.sanity_checks import *
 from jaxopt_notes.diagnostics.smoothness import *
 from jaxopt_notes.registry import public_names as _public_names
 

@@ -43,8 +43,10 @@ class GradientNoise(NamedTuple):
     def variance(self, batch_size: Number, *, replacement: bool = False) -> jax.Array:
         """E‖g_B − G‖² of the gradient of m of the n examples: tr Σ/m·(n − m)/(n − 1), or tr Σ/m."""
         m = as_hyperparameter(batch_size).astype(self.trace.dtype)
-        left = 1.0 if replacement else (self.examples - m) / max(self.examples - 1, 1)
-        return self.trace / m * left
+        if replacement:
+            return self.trace / m
+        n = as_hyperparameter(self.examples).astype(m.dtype)
+        return self.trace / m * (n - m) / jnp.maximum(n - 1, 1)
 
 
 def gradient_noise(loss: Loss, params: Tree, *data: Any, chunk_size: int = 16) -> GradientNoise:
