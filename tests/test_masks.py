@@ -161,6 +161,7 @@ TAKES_A_MASK = {
 }  # fmt: skip
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", TAKES_A_MASK)
 def test_every_mask_argument_takes_every_form(name):
     params = {"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.full(2, 2.0)}, "b": jnp.ones((2, 2))}

@@ -106,6 +106,7 @@ def test_zeros_through_two_layers_tell_nothing(activations):
         np.testing.assert_array_equal(activations(function, zeros()), value)
 
 
+@pytest.mark.full
 @pytest.mark.notes("S2-11")
 @pytest.mark.parametrize(("n_in", "n_out"), [(128, 128), (100, 300), (300, 100)])
 def test_xavier_keeps_both_variances_only_if_the_fans_are_equal(n_in, n_out, key):

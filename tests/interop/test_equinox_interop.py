@@ -56,6 +56,7 @@ def test_the_model_moves_as_with_optax(ours, theirs):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9), found, expected)
 
 
+@pytest.mark.full
 def test_another_learning_rate_is_the_same_program_if_numbers_are_arrays():
     """`eqx.filter_jit` takes Python numbers for structure, so they are made arrays first."""
     numbers = [(1.0, 0.1), (0.5, 0.2), (2.0, 0.05)]

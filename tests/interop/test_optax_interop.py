@@ -70,6 +70,7 @@ PLACES = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("place", PLACES)
 def test_a_record_stands_wherever_optax_takes_a_transform(place):
     around = PLACES[place]

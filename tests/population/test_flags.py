@@ -93,6 +93,7 @@ def test_a_flag_changes_nothing(name, run, key, flag):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), run(key), want)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("run", RUNS)
 def test_x64_trains_in_float64(run, key, x64):
     """The draws are others then."""

@@ -46,6 +46,7 @@ def test_kept_networks_are_those_that_were_scored(tmp_path):
         results.networks(results.order[2])
 
 
+@pytest.mark.full
 def test_the_winner_is_trained_once_more_on_all_data():
     results = run(refit="train+validation")
     fitted = results.refitted

@@ -12,6 +12,7 @@ from jaxopt_notes.layers import conv, flatten, serial
 from jaxopt_notes.transfer import layer_features, linear_probe
 
 
+@pytest.mark.full
 @pytest.mark.notes("S1-79")
 def test_probes_of_two_layers():
     rng = np.random.default_rng(0)
