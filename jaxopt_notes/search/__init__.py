@@ -51,6 +51,7 @@ from jaxopt_notes.search.strategies.median_stopping import *
 from jaxopt_notes.search.strategies.population_based_training import *
 from jaxopt_notes.search.strategies.cma_es import *
 from jaxopt_notes.search.strategies.hypergradient_search import *
+from jaxopt_notes.search.strategies.default_search import *
 # isort: on
 
 STRATEGIES = returning(globals(), "ask", "tell")

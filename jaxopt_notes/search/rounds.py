@@ -24,6 +24,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.cross_validation import FOLD
 from jaxopt_notes.search.diagnosis import check_run, explain
+from jaxopt_notes.search.limits import Limits
 from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.models import TrainedGroup
 from jaxopt_notes.search.names import RESERVED, reserved_names
@@ -79,15 +80,17 @@ class Rounds:
         watcher: is told of everything.
         winners: whose networks are kept; `None` for nobody's.
         keep_states: whether every run's state is kept, to go on from.
+        limits: what ends the search before its strategy does.
     """
 
     def __init__(
         self, build: Callable, space: Space, strategy: Any, task: Task, keys: jax.Array, epochs: int,
         rule: Rule, watcher: Watcher, winners: Winners | None = None, keep_states: bool = False,
+        limits: Limits | None = None,
     ):  # fmt: skip
         self.build, self.space, self.strategy, self.task = build, space, strategy, task
         self.keys, self.epochs, self.rule, self.watcher = keys, epochs, rule, watcher
-        self.winners, self.keep_states = winners, keep_states
+        self.winners, self.keep_states, self.limits = winners, keep_states, limits
         self.axes = dimensions(space)
         self.reserved = reserved_names(self.axes)
         self.table = Table(task.store)
@@ -97,7 +100,12 @@ class Rounds:
     def run(self, strategy_key: jax.Array, ask_key: Callable[[int], jax.Array]) -> Table:
         """All rounds, each from the folder if it is there."""
         state = first = self.strategy.init(strategy_key, self.space)
+        costs = np.zeros(0)
         while n := self.strategy.remaining(state):
+            if self.limits is not None:
+                if self.limits.reached(costs):
+                    break
+                n = self.limits.batch(n)
             number = len(self.table.rounds)
             saved, restored = self.table.restore(number, first)
             if saved is not None and not self._have_networks(number, saved):
@@ -118,6 +126,7 @@ class Rounds:
                 if self.task.store is not None and self.task.store.leader:
                     self.task.store.remove(f"asked-{number:04d}")
             self.table.rounds.append(batch)
+            costs = np.append(costs, np.asarray(self.rule.told(batch.scores)))
         return self.table
 
     def _gone_on(self, state: Tree, first: Tree) -> Tree:

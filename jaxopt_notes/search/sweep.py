@@ -34,6 +34,7 @@ from jaxopt_notes.search.arguments import (
     names_of,
 )
 from jaxopt_notes.search.cross_validation import fold_data
+from jaxopt_notes.search.limits import check_limits
 from jaxopt_notes.search.member import Build
 from jaxopt_notes.search.names import reserved_names
 from jaxopt_notes.search.results import Results
@@ -67,6 +68,9 @@ def sweep(
     refit: str | None = None,
     keep_params: str | int | None = None,
     keep_states: bool = False,
+    target: float | None = None,
+    seconds: float | None = None,
+    patience: int | None = None,
     folder: Any = None,
     progress: Progress = None,
     on_chunk: Callable[[np.ndarray, Configs, Tree], None] | None = None,
@@ -110,6 +114,10 @@ def sweep(
             are enough to rank.
         keep_states: keep the whole state of every run in the folder, so that the same sweep with more epochs
             trains only those; without them runs begin anew.
+        target: end after the batch in which a configuration has this score or a better one.
+        seconds: begin no further batch after this time; what the folder has already does not count.
+        patience: end when this many configurations in a row were no better than the best. With any of
+            these three, strategies that ask for all at once are asked for 16 at a time.
         folder: keep what is finished there. A killed sweep that is started again with the same arguments
             trains only the rest, and returns what it would have returned. A finished one goes on where more
             is asked for: `random_search(64)`, `sobol`, `halton`, `bayesian`, `cma_es` after fewer trials,
@@ -173,6 +181,7 @@ def sweep(
     if segment is not None:
         check_count("sweep(segment)", segment, 1, "None trains in one piece")
     kept = check_keep_params(keep_params)
+    limits = check_limits("sweep", target, seconds, patience, mode)
     if refit is not None:
         check_choice("sweep(refit)", refit, PARTS)
     folded = None
@@ -208,7 +217,9 @@ def sweep(
         task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
         winners = None if kept == 0 else Winners(kept, runs, store)
         keys = jax.random.split(seed_key, seeds)[np.repeat(np.arange(seeds), rule.folds)]
-        rounds = Rounds(builder, space, strategy, task, keys, epochs, rule, watcher, winners, keep_states)
+        rounds = Rounds(
+            builder, space, strategy, task, keys, epochs, rule, watcher, winners, keep_states, limits
+        )
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
         models = rounds.models(build)
     results = dataclasses.replace(

@@ -8,7 +8,7 @@ knows better: configurations that differ only in an inactive hyperparameter are 
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.record import record, static
 from jaxopt_notes.search.spaces.choices import StaticChoice
@@ -32,7 +32,7 @@ class Conditional(Distribution):
     def grid(self, points: int) -> jax.Array:
         return self.distribution.grid(points)
 
-    def is_met(self, other: Distribution, found: jax.Array) -> jax.Array:
+    def is_met(self, other: Distribution, found: np.ndarray) -> np.ndarray:
         """Where the hyperparameter it depends on, a column of `other`, has one of the values."""
         if not isinstance(other, StaticChoice):
             wanted = self.values
@@ -42,8 +42,7 @@ class Conditional(Distribution):
             )
         else:
             wanted = tuple(map(other.values.index, self.values))
-        met = [found == jnp.asarray(value).astype(found.dtype) for value in wanted]
-        return jnp.any(jnp.stack(met), axis=0)
+        return np.any([found == np.asarray(value).astype(found.dtype) for value in wanted], axis=0)
 
 
 def conditional(distribution: Distribution, on: str, *values: Any) -> Conditional:

@@ -13,6 +13,7 @@ from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
 from jaxopt_notes.search.strategies.trials import (
     Trials,
+    arrays_of,
     ask_trials,
     check_batch,
     count_by_rung,
@@ -43,33 +44,36 @@ class ASHA:
 
     def ask(self, state: Trials, key: jax.Array, n: int) -> tuple[Configs, Trials]:
         check_batch("asha", n, self._wanted(state))
+        xp, state = arrays_of(state, key)
         chosen = self.promotable(state)
         rank = rank_in_group(state.rung, state.scores)
-        queue = jnp.lexsort((rank, -state.rung, ~chosen))[:n]  # the highest rung first, then the best
+        queue = xp.lexsort((rank, -state.rung, ~chosen))[:n]  # the highest rung first, then the best
         promoted = chosen[queue]
-        parent = jnp.where(promoted, queue, -1)
-        rung = jnp.where(promoted, state.rung[queue] + 1, 0)
-        return ask_trials(state, key, parent, jnp.asarray(self._epochs())[rung], rung)
+        parent = xp.where(promoted, queue, -1)
+        rung = xp.where(promoted, state.rung[queue] + 1, 0)
+        return ask_trials(state, key, parent, xp.asarray(self._epochs())[rung], rung, self.batch)
 
     def tell(self, state: Trials, configs: Configs, scores: jax.Array) -> Trials:
         return tell_trials(state, scores)
 
     def promotable(self, state: Trials) -> jax.Array:
         """Which trials are among the best 1/η of their rung and were not promoted yet [capacity]."""
-        number = jnp.arange(len(state.rung), dtype=state.rung.dtype)
+        xp, state = arrays_of(state)
+        number = xp.arange(len(state.rung), dtype=state.rung.dtype)
         known = number < state.told
         top = len(self._epochs()) - 1
         quota = count_by_rung(state, known, top + 1) // self.eta
         # a group of their own for those without a score, so that they rank with nobody
-        rank = rank_in_group(jnp.where(known, state.rung, top + 1), state.scores)
-        best = rank < quota[jnp.clip(state.rung, 0, top)]
-        promoted = jnp.zeros_like(known).at[state.parent].set(True, mode="drop", wrap_negative_indices=False)
+        rank = rank_in_group(xp.where(known, state.rung, top + 1), state.scores)
+        best = rank < quota[xp.clip(state.rung, 0, top)]
+        promoted = xp.any(number[:, None] == state.parent[None], axis=1)
         return known & best & has_score(state.scores) & (state.rung < top) & ~promoted
 
     def _wanted(self, state: Trials) -> jax.Array:
-        fresh = jnp.sum(state.rung == 0, dtype=jnp.result_type(int))
-        ready = jnp.sum(self.promotable(state), dtype=jnp.result_type(int))
-        return jnp.minimum(self.batch, ready + self.n - fresh)
+        xp, state = arrays_of(state)
+        fresh = xp.sum(state.rung == 0, dtype=jnp.result_type(int))
+        ready = xp.sum(self.promotable(state), dtype=jnp.result_type(int))
+        return xp.minimum(self.batch, ready + self.n - fresh)
 
     def _epochs(self) -> list[int]:
         """The epochs of each rung."""

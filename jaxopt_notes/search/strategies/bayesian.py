@@ -6,27 +6,33 @@ points of a batch are chosen one after the other, each believed to score one sta
 the process expects, so that the next one looks elsewhere (a Kriging believer with doubts: who believes the
 mean itself crowds about one place). So are configurations that were asked for and not yet scored.
 
-The process works on the unit cube (see `encoding`: whole numbers, choices, conditional hyperparameters),
-in double precision whatever the rest of the program uses (but not inside another transformation, a
-`vmap` over searches, whose precision it is), and in buffers with room to spare: a program is compiled for
-64 configurations, then for 256, 512, …, and not for every new one.
+The process works on the unit cube (see `encoding`: whole numbers, choices, conditional hyperparameters), in
+NumPy and in double precision, on the host whatever device trains: nothing is compiled, and a batch costs some
+milliseconds. Inside somebody's `jit` or `vmap` it is a callback.
 """
 
 import contextlib
-import math
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jaxopt_notes.record import Number, check_choice, check_count, check_number, concrete, record, static
+from jaxopt_notes.record import Number, check_choice, check_count, check_number, record, static
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
-from jaxopt_notes.search.strategies.bayesian_batch import propose
-from jaxopt_notes.search.strategies.latin_hypercube import latin_hypercube_points
+from jaxopt_notes.search.strategies.bayesian_batch import Known, propose
 from jaxopt_notes.search.strategies.proposals import distinct
-from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, no_scores
+from jaxopt_notes.search.strategies.trials import (
+    check_batch,
+    diverged_last,
+    has_score,
+    is_traced,
+    no_scores,
+    put_rows,
+)
 from jaxopt_notes.search.surrogates.acquisition import ACQUISITIONS
 from jaxopt_notes.search.surrogates.encoding import canonical, enumerate_points, feature_groups
 from jaxopt_notes.search.surrogates.gaussian_process import (
@@ -44,10 +50,10 @@ class BayesianState(NamedTuple):
     """Points of the unit cube and their scores [n], the scattered ones to begin with, and the process."""
 
     dimensions: dict[str, Distribution]
-    points: jax.Array
-    scores: jax.Array
-    design: jax.Array
-    candidates: jax.Array | None  # all there are, in a small space
+    points: Any
+    scores: Any
+    design: Any
+    candidates: Any  # all there are, in a small space
     process: GaussianProcess
     improvement: jax.Array  # what the last batch promised
     asked: Any
@@ -70,17 +76,22 @@ class Bayesian:
         axes, kind = dimensions(space), jnp.result_type(float)
         every = enumerate_points(axes, ENUMERATED)
         n = self.n if every is None else min(self.n, len(every))
-        initial = min(2 * (len(axes) + 1) if self.initial is None else self.initial, n)
-        if every is None:
-            even, spare = jax.random.split(key)
-            spread = latin_hypercube_points(even, initial, len(axes))
-            more = jax.random.uniform(spare, (7 * initial, len(axes)), kind)
-            design = distinct(canonical(axes, jnp.concatenate([spread, more])), initial)
-        else:
-            design = jax.random.permutation(key, every)[:initial]
+        initial = min(self._initial(len(axes)), n)
+
+        def scattered(seed: np.ndarray) -> np.ndarray:
+            rng = np.random.default_rng(seed)
+            if every is not None:
+                return rng.permutation(every)[:initial].astype(kind)
+            cells = rng.permuted(np.broadcast_to(np.arange(initial)[:, None], (initial, len(axes))), axis=0)
+            spread = (cells + rng.random(cells.shape)) / initial
+            more = rng.random((7 * initial, len(axes)))
+            return distinct(canonical(axes, np.concatenate([spread, more])), initial).astype(kind)
+
+        shape = jax.ShapeDtypeStruct((initial, len(axes)), kind)
+        design = _on_host(scattered, shape, jax.random.key_data(key))
         return BayesianState(
-            axes, jnp.zeros((n, len(axes)), kind), no_scores(n), design, every,
-            jax.tree.map(lambda x: jnp.asarray(x, kind), self.prior(axes)),
+            axes, np.zeros((n, len(axes)), kind), no_scores(n), design, every,
+            jax.tree.map(lambda leaf: leaf.astype(kind), self.prior(axes)),
             no_scores(1)[0], 0, 0,
         )  # fmt: skip
 
@@ -95,44 +106,86 @@ class Bayesian:
     def go_on(self, state: BayesianState, fresh: BayesianState) -> BayesianState:
         n = min(len(state.points), len(fresh.points))
         return state._replace(
-            points=jnp.asarray(fresh.points).at[:n].set(jnp.asarray(state.points)[:n]),
-            scores=jnp.asarray(fresh.scores).at[:n].set(jnp.asarray(state.scores)[:n]),
+            points=put_rows(fresh.points, 0, state.points[:n]),
+            scores=put_rows(fresh.scores, 0, state.scores[:n]),
         )
 
     def ask(self, state: BayesianState, key: jax.Array, n: int) -> tuple[Configs, BayesianState]:
-        room, asked = len(state.points), concrete(state.asked)
+        room, d = state.points.shape
         check_batch("bayesian", n, room - state.asked)
-        size = max(n, self.batch)  # a short last batch is cut from a whole one: one program less
-        rows = room if asked is None else _rows(int(asked) + size, room)
-        if asked is not None and asked + n <= len(state.design):  # no model needed
-            points, process, improvement = state.design[asked : asked + n], state.process, state.improvement
-        else:
-            # inside somebody's transformation the precision is theirs: it cannot be changed half-way
-            traced = any(isinstance(x, jax.core.Tracer) for x in jax.tree.leaves((self, state, key)))
-            with contextlib.nullcontext() if traced else jax.enable_x64(True):
-                points, process, improvement = propose(self, state, key, n, size, rows)
-                points = points[:n]
-        row = jnp.asarray(state.asked, int) + jnp.arange(n, dtype=jnp.result_type(int))
-        return as_configs(state.dimensions, points), state._replace(
-            points=jnp.asarray(state.points).at[row].set(points, mode="drop"),
+        kind = state.points.dtype
+        like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, kind), state.process)
+        shapes = jax.ShapeDtypeStruct((n, d), kind), like, jax.ShapeDtypeStruct((), kind)
+
+        def host(strategy: Bayesian, state: BayesianState, seed: np.ndarray) -> tuple:
+            return jax.tree.map(lambda leaf: np.asarray(leaf, kind), strategy.batch_of(state, seed, n))
+
+        points, process, improvement = _on_host(host, shapes, self, state, jax.random.key_data(key))
+        with on_cpu():
+            configs = as_configs(state.dimensions, jax.device_put(points))
+        return configs, state._replace(
+            points=put_rows(state.points, state.asked, points),
             process=process, improvement=improvement, asked=state.asked + n,
         )  # fmt: skip
 
+    def batch_of(self, state: BayesianState, seed: np.ndarray, n: int) -> tuple:
+        """The next n points, the fitted process and what they promise, of a state whose numbers are known."""
+        axes, asked, told = state.dimensions, int(state.asked), int(state.told)
+        designed = state.design[asked : asked + n]
+        if len(designed) == n or not told:  # no model needed, or none possible
+            more = state.candidates
+            if more is None:
+                more = canonical(axes, np.random.default_rng(seed).random((8 * n, len(axes))))
+            fill = distinct(np.concatenate([state.points[:asked], designed, more]), asked + n)[asked:]
+            return fill, state.process, state.improvement
+        scores = np.asarray(state.scores[:told], float)
+        scores = np.where(np.asarray(has_score(state.scores[:told])), scores, np.inf)
+        known = Known(
+            axes, np.concatenate([state.points[:asked], designed]).astype(float), scores, state.candidates,
+            (jax.tree.map(np.float64, state.process), self.prior(axes)),
+        )  # fmt: skip
+        exploration = () if self.exploration is None else (float(self.exploration),)
+        rng = np.random.default_rng(seed)
+        batch = propose(known, n - len(designed), rng, self.acquisition, exploration)
+        return np.concatenate([designed, batch.points]), batch.process, batch.improvement
+
     def tell(self, state: BayesianState, configs: Configs, scores: jax.Array) -> BayesianState:
-        row = jnp.asarray(state.told, int) + jnp.arange(len(scores), dtype=jnp.result_type(int))
-        known = jnp.asarray(state.scores)
-        known = known.at[row].set(diverged_last(scores).astype(known.dtype), mode="drop")
-        return state._replace(scores=known, told=state.told + len(scores))
+        return state._replace(
+            scores=put_rows(state.scores, state.told, diverged_last(scores)), told=state.told + len(scores)
+        )
 
     def prior(self, axes: dict[str, Distribution]) -> GaussianProcess:
         """Where the fit of the hyperparameters starts."""
-        lengthscale = jnp.full((len(feature_groups(axes)),), math.sqrt(max(len(axes), 1)) / 2)
+        lengthscale = np.full(len(feature_groups(axes)), np.sqrt(max(len(axes), 1)) / 2)
         return gaussian_process(lengthscale, 1.0, 1e-3, 0.0, self.kernel)
 
+    def _initial(self, d: int) -> int:
+        """How many are scattered: whole batches of d + 2 or a few more, but at most a quarter of all."""
+        if self.initial is not None:
+            return self.initial
+        return max(min(-(-(d + 2) // self.batch) * self.batch, self.n // 4), 2)
 
-def _rows(needed: int, room: int) -> int:
-    """The size of the buffers: one of few, so that few programs are compiled."""
-    return min(64 if needed <= 64 else -(-needed // 256) * 256, room)
+
+@contextlib.contextmanager
+def on_cpu() -> Iterator[None]:
+    """What is computed inside is the work of the CPU, if JAX may use it: others compile for longer."""
+    try:
+        host = jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # as JAX_PLATFORMS=tpu says
+        host = None
+    with jax.default_device(host):
+        yield
+
+
+def _on_host(function: Callable, shapes: Any, *arguments: Any) -> Any:
+    """What the function makes of the arguments as NumPy arrays; inside a transformation by a callback."""
+
+    def call(*arguments: Any) -> Any:
+        return function(*jax.tree.map(np.asarray, arguments))
+
+    if is_traced(arguments):
+        return jax.pure_callback(call, shapes, *arguments, vmap_method="sequential")
+    return call(*arguments)
 
 
 def bayesian(
@@ -153,7 +206,8 @@ def bayesian(
         n: configurations in all; a space that has fewer is searched to its end. No configuration is
             proposed twice.
         batch: q, the configurations of a batch.
-        initial: of those n the first, scattered as a Latin hypercube; by default 2·(hyperparameters + 1).
+        initial: of those n the first, scattered as a Latin hypercube; by default hyperparameters + 2, in
+            whole batches, but at most n/4.
         acquisition: "log_expected_improvement", "expected_improvement", "probability_of_improvement" or
             "upper_confidence_bound".
         kernel: "matern52" or "rbf".

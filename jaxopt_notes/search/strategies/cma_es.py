@@ -57,7 +57,7 @@ class CMAES:
         found = dimensions(space)
         d, kind = max(len(found), 1), jnp.result_type(float)
         size = self.population or 4 + math.floor(3 * math.log(d))
-        steps, scores = jnp.zeros((size, d), kind), no_scores(size)
+        steps, scores = jnp.zeros((size, d), kind), jax.device_put(no_scores(size))
         start: Any = self._start(jnp.full((d,), 0.5, kind))
         return CMAState(found, *start, steps, scores, 0, 0)  # type: ignore[call-arg]
 
@@ -189,7 +189,7 @@ def _choose(condition: jax.Array, new: CMAState, old: CMAState) -> CMAState:
 def cma_es(
     n: int = 100,
     population: int | None = None,
-    sigma: Number = 0.3,
+    sigma: Number = 1 / 6,
     tolerance: Number = 0.0,
     *,
     restart: bool = False,

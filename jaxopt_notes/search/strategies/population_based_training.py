@@ -53,7 +53,7 @@ class PopulationBasedTraining:
             found,
             jax.random.uniform(key, (n, len(found)), jnp.result_type(float)),
             jnp.full((n,), -1, jnp.result_type(int)),
-            no_scores(n), 0, 0,
+            jax.device_put(no_scores(n)), 0, 0,
         )  # fmt: skip
 
     def remaining(self, state: PopulationState) -> int:

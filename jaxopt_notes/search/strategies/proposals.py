@@ -2,68 +2,68 @@
 
 An acquisition function has many hills, most of them narrow and near the best configuration so far. So half
 of the candidates are scattered over the whole cube and half about that configuration, at distances of
-every order of magnitude; gradient ascent then climbs from the few that promise most.
+every order of magnitude; a quasi-Newton method then climbs from the few that promise most.
 """
 
 from collections.abc import Callable
 
-import jax
-import jax.numpy as jnp
-from jax import lax
+import numpy as np
 
-from jaxopt_notes.optimizers import adam
-from jaxopt_notes.schedules import cosine
 from jaxopt_notes.search.surrogates.encoding import Axes, is_ordered
 
 NEAREST = 1e-6  # of the unit cube: points nearer than that are one configuration
 
 
-def scatter(key: jax.Array, n: int, axes: Axes, center: jax.Array) -> jax.Array:
+def scatter(rng: np.random.Generator, n: int, axes: Axes, center: np.ndarray) -> np.ndarray:
     """n candidates [n, d] in the unit cube: half of them anywhere, half about `center` [d].
 
     About the center a coordinate moves by 10^U(−3, −0.5) standard deviations of 1, and stays with
     probability ½ unless it is the only one; a choice without order moves to any value.
     """
-    anywhere, scale, step, stay = jax.random.split(key, 4)
-    shape, kind = (n, len(axes)), center.dtype
-    points = jax.random.uniform(anywhere, shape, kind)
-    distance = 10 ** jax.random.uniform(scale, (n, 1), kind, -3, -0.5)
-    near = center[None, :] + distance * jax.random.normal(step, shape, kind)
-    ordered = jnp.asarray([is_ordered(axis) for axis in axes.values()])
-    near = jnp.where(ordered[None, :], jnp.clip(near, 0, 1), points)
-    stays = jax.random.bernoulli(stay, 0.5 if len(axes) > 1 else 0.0, shape)
-    near = jnp.where(stays, center[None, :], near)
-    return jnp.where((jnp.arange(n) % 2 == 0)[:, None], points, near)
+    points = rng.random((n, len(axes)))
+    distance = 10 ** rng.uniform(-3, -0.5, (n, 1))
+    near = center + distance * rng.normal(size=points.shape)
+    ordered = np.array([is_ordered(axis) for axis in axes.values()], bool)
+    near = np.where(ordered, np.clip(near, 0, 1), points)
+    stays = rng.random(points.shape) < (0.5 if len(axes) > 1 else 0.0)
+    near = np.where(stays, center, near)
+    return np.where((np.arange(n) % 2 == 0)[:, None], points, near)
 
 
-def climb(value: Callable, points: jax.Array, steps: int = 40, rate: float = 0.05) -> jax.Array:
-    """From each point [n, d] the best one found by `steps` of Adam that climb `value` ([n, d] → [n])."""
-    optimizer = adam(cosine(rate, steps))
+def climb(value_and_slope: Callable, points: np.ndarray, free: np.ndarray, steps: int = 20) -> np.ndarray:
+    """From each point [n, d] a higher one in the unit cube, by L-BFGS-B on all of them together.
 
-    def loss(u: jax.Array) -> tuple[jax.Array, jax.Array]:
-        heights = value(u)
-        return -jnp.sum(heights), heights
+    Arguments:
+        value_and_slope: of points [n, d]: values [n] and slopes [n, d].
+        points: where to start.
+        free: which coordinates may move [d].
+        steps: evaluations at most, about.
+    """
+    from scipy.optimize import minimize  # which jax needs, too; it is slow to import
 
-    def step(carry: tuple, _: None) -> tuple[tuple, None]:
-        here, state, best, highest = carry
-        slope, height = jax.grad(loss, has_aux=True)(here)
-        better = height > highest
-        best = jnp.where(better[:, None], here, best)
-        move, state = optimizer.update(jnp.where(jnp.isfinite(slope), slope, 0), state, here)
-        return (jnp.clip(here + move, 0, 1), state, best, jnp.where(better, height, highest)), None
+    def loss(u: np.ndarray) -> tuple[float, np.ndarray]:
+        here = points.copy()
+        here[:, free] = u.reshape(len(points), -1)
+        value, slope = value_and_slope(here)
+        return -float(np.sum(value)), -np.where(np.isfinite(slope), slope, 0)[:, free].reshape(-1)
 
-    start = (points, optimizer.init(points), points, jnp.full(len(points), -jnp.inf, points.dtype))
-    return lax.scan(step, start, None, length=steps)[0][2]
-
-
-def is_new(points: jax.Array, taken: jax.Array, known: jax.Array) -> jax.Array:
-    """Which points [n, d] coincide with none of the known rows of `taken` [m, d]."""
-    distance = jnp.max(jnp.abs(points[:, None, :] - taken[None, :, :]), axis=2, initial=0)
-    return ~jnp.any((distance < NEAREST) & known[None, :], axis=1)
+    start = points[:, free].reshape(-1)
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, 1.0)] * len(start),
+        options={"maxfun": steps, "maxiter": steps},
+    )  # fmt: skip
+    top = points.copy()
+    top[:, free] = np.where(np.isfinite(found.x), found.x, start).reshape(len(points), -1)
+    return top
 
 
-def distinct(points: jax.Array, n: int) -> jax.Array:
+def is_new(points: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """Which points [n, d] coincide with no row of `taken` [m, d]."""
+    distance = np.max(np.abs(points[:, None, :] - taken[None, :, :]), axis=2, initial=0)
+    return ~np.any(distance < NEAREST, axis=1)
+
+
+def distinct(points: np.ndarray, n: int) -> np.ndarray:
     """The first n of the points [m, d] that coincide with none before them; the others after those."""
-    row = jnp.arange(len(points))
-    new = jax.vmap(lambda i, point: is_new(point[None], points, row < i)[0])(row, points)
-    return points[jnp.argsort(~new, stable=True)[:n]]
+    new = np.array([is_new(points[i : i + 1], points[:i])[0] for i in range(len(points))])
+    return points[np.argsort(~new, kind="stable")[:n]]

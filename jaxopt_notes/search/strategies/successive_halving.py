@@ -16,6 +16,7 @@ from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space
 from jaxopt_notes.search.strategies.trials import (
     Trials,
+    arrays_of,
     ask_trials,
     check_batch,
     count_by_rung,
@@ -43,14 +44,15 @@ class SuccessiveHalving:
         return int(self._next(state)[2])
 
     def ask(self, state: Trials, key: jax.Array, n: int) -> tuple[Configs, Trials]:
+        xp, state = arrays_of(state, key)
         rung, place, wanted = self._next(state)
         check_batch("successive_halving", n, wanted)
         rungs = [rung_of for bracket in self.brackets for rung_of in bracket]
-        epochs = jnp.asarray([epochs for _, epochs in rungs])[rung]
-        before = jnp.where(state.rung == rung - 1, state.scores, no_scores(1))
-        best = jnp.argsort(before)[place + jnp.arange(n, dtype=place.dtype)]
-        parent = jnp.where(jnp.asarray(self._first())[rung], -1, best)
-        return ask_trials(state, key, parent, jnp.full((n,), epochs), jnp.full((n,), rung))
+        epochs = xp.asarray([epochs for _, epochs in rungs])[rung]
+        before = xp.where(state.rung == rung - 1, state.scores, xp.asarray(no_scores(1)))
+        best = xp.argsort(before, stable=True)[place + xp.arange(n, dtype=place.dtype)]
+        parent = xp.where(xp.asarray(self._first())[rung], -1, best)
+        return ask_trials(state, key, parent, xp.full((n,), epochs), xp.full((n,), rung))
 
     def tell(self, state: Trials, configs: Configs, scores: jax.Array) -> Trials:
         return tell_trials(state, scores)
@@ -61,16 +63,17 @@ class SuccessiveHalving:
 
     def _next(self, state: Trials) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The rung that comes next, how many of its trials were asked for, and how many are left."""
-        sizes = jnp.asarray([n for bracket in self.brackets for n, _ in bracket])
-        known = jnp.arange(len(state.rung)) < state.told
+        xp, state = arrays_of(state)
+        sizes = xp.asarray([n for bracket in self.brackets for n, _ in bracket], jnp.result_type(int))
+        known = xp.arange(len(state.rung)) < state.told
         asked, told, alive = (
             count_by_rung(state, chosen, len(sizes))
-            for chosen in (jnp.ones_like(known), known, has_score(state.scores))
+            for chosen in (xp.ones_like(known), known, has_score(state.scores))
         )
-        finished = jnp.roll(jnp.where(asked == told, alive, 0), 1)  # of the rung before: who may go on
-        sizes = jnp.where(self._first(), sizes, jnp.minimum(sizes, finished))
-        rung = jnp.argmax(asked < sizes)
-        return rung, asked[rung], jnp.maximum(sizes[rung] - asked[rung], 0)
+        finished = xp.roll(xp.where(asked == told, alive, 0), 1)  # of the rung before: who may go on
+        sizes = xp.where(xp.asarray(self._first()), sizes, xp.minimum(sizes, finished))
+        rung = xp.argmax(asked < sizes)
+        return rung, asked[rung], xp.maximum(sizes[rung] - asked[rung], 0)
 
 
 def geometric_rungs(n: int, min_epochs: int, max_epochs: int, eta: int = 3) -> Rungs:

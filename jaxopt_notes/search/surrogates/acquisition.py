@@ -1,8 +1,9 @@
 """Acquisition functions: how much a point promises, given what a surrogate believes of it.
 
 Each is a plain function of the mean and the standard deviation of f at a point, of the best value so far
-and of a number that trades exploration against exploitation. Scores are minimized: an improvement is a
-value below the best; of an acquisition the largest value wins. They work elementwise on arrays of one shape.
+and of a number that trades exploration against exploitation, elementwise on NumPy arrays. It returns a
+`Promise`: the value, and its derivatives by mean and standard deviation, along which one climbs. Scores are
+minimized: an improvement is a value below the best; of an acquisition the largest value wins.
 
 The mean alone is not an acquisition function: the point where E f is best is where much is known already
 (the study notes say "maximize the expectation of f"; what is maximized is the expected
@@ -10,16 +11,20 @@ The mean alone is not an acquisition function: the point where E f is best is wh
 """
 
 import math
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jax.scipy.special import erfcx, ndtr
-
-from jaxopt_notes.numerics import safe_divide
-from jaxopt_notes.record import Number
+import numpy as np
 
 
-def expected_improvement(mean: jax.Array, std: jax.Array, best: jax.Array, xi: Number = 0.0) -> jax.Array:
+class Promise(NamedTuple):
+    """The value of an acquisition, and its derivatives by the mean and the standard deviation of f."""
+
+    value: np.ndarray
+    by_mean: np.ndarray
+    by_std: np.ndarray
+
+
+def expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0) -> Promise:
     """The expected improvement over the best value so far.
 
         EI = E max(b − ξ − f, 0) = σ·(z·Φ(z) + φ(z)),   z = (b − ξ − m)/σ
@@ -30,24 +35,25 @@ def expected_improvement(mean: jax.Array, std: jax.Array, best: jax.Array, xi: N
         xi: ξ ≥ 0, an improvement that is not worth the effort.
 
     Example:
-        >>> print(f"{expected_improvement(jnp.array(0.0), jnp.array(1.0), jnp.array(0.0)):.4f}")
+        >>> print(f"{expected_improvement(0.0, 1.0, 0.0).value:.4f}")
         0.3989
 
     Source: Jones, Schonlau & Welch 1998, equation 15.
 
     Elsewhere: BoTorch's ExpectedImprovement, for maximization unless told otherwise.
     """
-    gain = best - jnp.asarray(xi, mean.dtype) - mean
-    z = safe_divide(gain, std)
-    return jnp.where(std > 0, std * (z * ndtr(z) + _density(z)), jnp.maximum(gain, 0))
+    gain, std = np.asarray(best - xi - mean), np.asarray(std)
+    below, density, z = _normal(gain, std)
+    value = np.where(std > 0, std * (z * below + density), np.maximum(gain, 0))
+    return Promise(value, -below, density)
 
 
-def log_expected_improvement(mean: jax.Array, std: jax.Array, best: jax.Array, xi: Number = 0.0) -> jax.Array:
+def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0) -> Promise:
     """The logarithm of the expected improvement, also where that is far below the least float.
 
         log EI = log σ + log h(z),   h(z) = z·Φ(z) + φ(z),   z = (b − ξ − m)/σ
         log h(z) = −z²/2 − ½·log 2π + log(1 + z·Φ(z)/φ(z))   for z < −1
-                 ≈ −z²/2 − ½·log 2π − 2·log|z| + log(1 − 3/z² + 15/z⁴ − 105/z⁶)   far below
+        1 + z·Φ(z)/φ(z) ≈ 1/z² − 3/z⁴ + 15/z⁶ − 105/z⁸       far below
 
     Most of a space promises an EI of 0 in floating point, with no slope to climb; its logarithm has one.
 
@@ -55,24 +61,38 @@ def log_expected_improvement(mean: jax.Array, std: jax.Array, best: jax.Array, x
         mean, std, best, xi: as in `expected_improvement`; where σ is 0 it is log max(b − ξ − m, 0).
 
     Example:
-        >>> print(f"{log_expected_improvement(jnp.array(50.0), jnp.array(1.0), jnp.array(0.0)):.1f}")
+        >>> print(f"{log_expected_improvement(50.0, 1.0, 0.0).value:.1f}")
         -1258.7
 
     Source: Ament et al. 2023, equation 9.
 
     Elsewhere: BoTorch's LogExpectedImprovement.
     """
-    gain = best - jnp.asarray(xi, mean.dtype) - mean
+    from scipy.special import erfcx  # which jax needs, too; it is slow to import
+
+    gain, std = np.asarray(best - xi - mean), np.asarray(std)
+    below, density, z = _normal(gain, std)
     certain = std <= 0
-    sigma = jnp.where(certain, 1, std)
+    near = np.where(certain, 1.0, z * below + density)  # h itself
+    left = np.where(z > -1, -1.0, z)
+    ratio = math.sqrt(math.pi / 2) * erfcx(-left / math.sqrt(2))  # Φ/φ
+    # Where 1 + z·Φ/φ cancels, its series; where they meet, the remainder 945/z⁸ equals eps·z².
+    q = 1 / left**2
+    far = left < -((945 / np.finfo(float).eps) ** 0.1)
+    rest = np.where(far, q * (1 + q * (-3 + q * (15 - 105 * q))), 1 + left * ratio)
+    right = z > -1
+    with np.errstate(divide="ignore"):
+        log_h = np.where(right, np.log(near), -(left**2) / 2 - math.log(2 * math.pi) / 2 + np.log(rest))
+        sure = np.log(np.maximum(gain, 0))
+    sigma = np.where(certain, 1.0, std)
+    by_gain = np.where(right, below / np.where(right, near, 1), ratio / rest) / sigma
+    by_std = np.where(right, density / np.where(right, near, 1), 1 / rest) / sigma
     improved = certain & (gain > 0)
-    known = jnp.where(improved, jnp.log(jnp.where(improved, gain, 1)), -jnp.inf)
-    return jnp.where(certain, known, jnp.log(sigma) + _log_h(jnp.where(certain, 0, gain / sigma)))
+    slope = np.where(improved, 1 / np.where(improved, gain, 1), np.where(certain, 0, by_gain))
+    return Promise(np.where(certain, sure, np.log(sigma) + log_h), -slope, np.where(certain, 0, by_std))
 
 
-def probability_of_improvement(
-    mean: jax.Array, std: jax.Array, best: jax.Array, xi: Number = 0.01
-) -> jax.Array:
+def probability_of_improvement(mean: Any, std: Any, best: Any, xi: float = 0.01) -> Promise:
     """The probability that f is below the best value so far by more than ξ.
 
         PI = P(f < b − ξ) = Φ(z),   z = (b − ξ − m)/σ
@@ -82,18 +102,20 @@ def probability_of_improvement(
         xi: ξ; at 0 the search clings to the best point.
 
     Example:
-        >>> print(f"{probability_of_improvement(jnp.array(0.0), jnp.array(1.0), jnp.array(0.0), 0.0):.1f}")
+        >>> print(f"{probability_of_improvement(0.0, 1.0, 0.0, 0.0).value:.1f}")
         0.5
 
     Source: Kushner 1964.
 
     Elsewhere: BoTorch's ProbabilityOfImprovement, without ξ.
     """
-    gain = best - jnp.asarray(xi, mean.dtype) - mean
-    return jnp.where(std > 0, ndtr(safe_divide(gain, std)), (gain > 0).astype(mean.dtype))
+    gain, std = np.asarray(best - xi - mean), np.asarray(std)
+    below, density, z = _normal(gain, std)
+    slope = np.where(std > 0, density / np.where(std > 0, std, 1), 0)
+    return Promise(np.where(std > 0, below, gain > 0), -slope, -slope * z)
 
 
-def upper_confidence_bound(mean: jax.Array, std: jax.Array, best: jax.Array, beta: Number = 2.0) -> jax.Array:
+def upper_confidence_bound(mean: Any, std: Any, best: Any, beta: float = 2.0) -> Promise:
     """Optimism: the upper confidence bound of what is maximized, that is of −f.
 
         UCB = −(m − β·σ)
@@ -104,14 +126,15 @@ def upper_confidence_bound(mean: jax.Array, std: jax.Array, best: jax.Array, bet
         beta: β ≥ 0, the standard deviations of optimism.
 
     Example:
-        >>> upper_confidence_bound(jnp.array(3.0), jnp.array(1.0), jnp.array(0.0))
-        Array(-1., dtype=float32)
+        >>> print(upper_confidence_bound(3.0, 1.0, 0.0).value)
+        -1.0
 
     Source: Cox & John 1992; Srinivas et al. 2010, where β² is called β.
 
     Elsewhere: BoTorch's UpperConfidenceBound takes β², and maximizes.
     """
-    return jnp.asarray(beta, mean.dtype) * std - mean
+    value = beta * np.asarray(std) - mean
+    return Promise(value, np.full_like(value, -1.0), np.full_like(value, beta))
 
 
 ACQUISITIONS = {
@@ -122,19 +145,9 @@ ACQUISITIONS = {
 }
 
 
-def _density(z: jax.Array) -> jax.Array:
-    return jnp.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+def _normal(gain: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Φ(z), φ(z) and z = gain/σ; z is 0 where σ is 0."""
+    from scipy.special import ndtr
 
-
-def _log_h(z: jax.Array) -> jax.Array:
-    """log(z·Φ(z) + φ(z)) in three pieces, each with finite slopes where it is not used."""
-    # The remainder of the series, 945/z⁸, then equals the cancellation in 1 + z·Φ/φ, eps·z².
-    deep = -((945 / float(jnp.finfo(z.dtype).eps)) ** 0.1)
-    right, far = z > -1, z < deep
-    near = jnp.where(right, z, 0)
-    middle = jnp.where(right | far, -1, z)
-    inverse = 1 / jnp.where(far, z, deep) ** 2
-    ratio = math.sqrt(math.pi / 2) * erfcx(-middle / math.sqrt(2))  # Φ/φ
-    series = jnp.log(inverse) + jnp.log1p(inverse * (-3 + inverse * (15 - 105 * inverse)))
-    below = -(z**2) / 2 - math.log(2 * math.pi) / 2 + jnp.where(far, series, jnp.log1p(middle * ratio))
-    return jnp.where(right, jnp.log(near * ndtr(near) + _density(near)), below)
+    z = np.where(std > 0, gain / np.where(std > 0, std, 1), 0)
+    return ndtr(z), np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi), z

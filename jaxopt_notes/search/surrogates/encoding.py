@@ -10,13 +10,9 @@ meaning there.
 
 import itertools
 import math
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.record import concrete
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
 from jaxopt_notes.search.spaces.conditional import Conditional
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers
@@ -24,16 +20,16 @@ from jaxopt_notes.search.spaces.distributions import Distribution, Integers
 Axes = dict[str, Distribution]
 
 
-def canonical(axes: Axes, points: jax.Array) -> jax.Array:
+def canonical(axes: Axes, points: np.ndarray) -> np.ndarray:
     """Points [n, d] with every coordinate in the middle of its value, and those inactive at the median."""
-    columns: dict[str, jax.Array] = {}
-    for i, (name, axis) in enumerate(axes.items()):
-        active = is_active(axes, name, points)
-        columns[name] = _snap(axis, jnp.where(active, points[:, i], 0.5))
-    return jnp.stack(list(columns.values()), axis=1) if columns else points
+    columns = [
+        _snap(axis, np.where(is_active(axes, name, points), points[:, i], 0.5))
+        for i, (name, axis) in enumerate(axes.items())
+    ]
+    return np.stack(columns, axis=1) if columns else points
 
 
-def features(axes: Axes, points: jax.Array) -> jax.Array:
+def features(axes: Axes, points: np.ndarray) -> np.ndarray:
     """What a kernel sees of canonical points [n, d]: columns [n, D]."""
     columns = []
     for i, (name, axis) in enumerate(axes.items()):
@@ -41,23 +37,41 @@ def features(axes: Axes, points: jax.Array) -> jax.Array:
         if isinstance(axis, Conditional):
             active = is_active(axes, name, points)
             angle = u * (math.pi / 2)
-            columns += [jnp.where(active, jnp.cos(angle), 0), jnp.where(active, jnp.sin(angle), 0)]
+            columns += [np.where(active, np.cos(angle), 0), np.where(active, np.sin(angle), 0)]
         elif is_ordered(axis):
             columns.append(u)
         else:
             size = len(axis.values)  # type: ignore[attr-defined]
-            corner = jax.nn.one_hot(jnp.floor(u * size).astype(int), size, dtype=u.dtype) / math.sqrt(2)
-            columns += list(corner.T)
-    return jnp.stack(columns, axis=1) if columns else points
+            columns += list((position(u, size) == np.arange(size)[:, None]) / math.sqrt(2))
+    return np.stack(columns, axis=1) if columns else points
+
+
+def features_slope(axes: Axes, points: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Derivatives by the coordinates [n, d] from those by the features [n, D]; 0 where there is no order."""
+    columns, first = [], 0
+    for i, (name, axis) in enumerate(axes.items()):
+        if isinstance(axis, Conditional):
+            active, angle = is_active(axes, name, points), points[:, i] * (math.pi / 2)
+            turn = np.cos(angle) * slope[:, first + 1] - np.sin(angle) * slope[:, first]
+            columns.append(np.where(active, turn * (math.pi / 2), 0))
+        elif is_ordered(axis):
+            columns.append(slope[:, first])
+        else:
+            columns.append(np.zeros(len(points)))
+        first += _width(axis)
+    return np.stack(columns, axis=1) if columns else points
 
 
 def feature_groups(axes: Axes) -> tuple[int, ...]:
     """For each feature the number of its axis."""
-    widths = [
-        2 if isinstance(a, Conditional) else 1 if is_ordered(a) else len(a.values)  # type: ignore[attr-defined]
-        for a in axes.values()
-    ]
-    return tuple(i for i, width in enumerate(widths) for _ in range(width))
+    return tuple(i for i, axis in enumerate(axes.values()) for _ in range(_width(axis)))
+
+
+def _width(axis: Distribution) -> int:
+    """How many features the axis has."""
+    if isinstance(axis, Conditional):
+        return 2
+    return 1 if is_ordered(axis) else len(axis.values)  # type: ignore[attr-defined]
 
 
 def is_ordered(axis: Distribution) -> bool:
@@ -74,41 +88,56 @@ def is_continuous(axis: Distribution) -> bool:
     return not isinstance(_inner(axis), Choice | StaticChoice | Integers)
 
 
-def is_active(axes: Axes, name: str, points: jax.Array) -> jax.Array:
+def is_active(axes: Axes, name: str, points: np.ndarray) -> np.ndarray:
     """At which points [n, d] a hyperparameter means something: always, unless it is conditional."""
-    axis, everywhere = axes[name], jnp.ones(len(points), bool)
+    axis, everywhere = axes[name], np.ones(len(points), bool)
     if not isinstance(axis, Conditional):
         return everywhere
     if axis.on not in axes:
         raise ValueError(f"{name} is conditional on {axis.on!r}, expected one of {', '.join(axes)}.")
-    value = axes[axis.on].from_unit(points[:, list(axes).index(axis.on)])
-    return is_active(axes, axis.on, points) & axis.is_met(axes[axis.on], value)
+    on = axes[axis.on]
+    if (size := levels(on)) is None:
+        raise ValueError(
+            f"{name} is conditional on {axis.on!r}, expected a choice or integers: it has no values."
+        )
+    met = axis.is_met(on, _values(on))[position(points[:, list(axes).index(axis.on)], size)]
+    return is_active(axes, axis.on, points) & met
 
 
-def enumerate_points(axes: Axes, most: int) -> jax.Array | None:
+def enumerate_points(axes: Axes, most: int) -> np.ndarray | None:
     """All canonical points of a space that has at most `most`, else None."""
-    found = [concrete(levels(axis)) for axis in axes.values()]
-    sizes = [int(size) for size in found if size is not None]
-    if len(sizes) < len(found) or math.prod(sizes) > most:
+    sizes = [size for axis in axes.values() if (size := levels(axis)) is not None]
+    if len(sizes) < len(axes) or math.prod(sizes) > most:
         return None
     grids = [(np.arange(size) + 0.5) / size for size in sizes]
-    points = jnp.asarray(list(itertools.product(*grids)), jnp.result_type(float)).reshape(-1, len(axes))
-    return jnp.asarray(np.unique(np.asarray(canonical(axes, points)), axis=0))
+    points = np.array(list(itertools.product(*grids))).reshape(-1, len(axes))
+    return np.unique(canonical(axes, points), axis=0)
 
 
-def levels(axis: Distribution) -> Any:
+def levels(axis: Distribution) -> int | None:
     """How many values the axis has; None for a continuum."""
     axis = _inner(axis)
     if isinstance(axis, Choice | StaticChoice):
         return len(axis.values)
-    return jnp.asarray(axis.high, int) - jnp.asarray(axis.low, int) if isinstance(axis, Integers) else None
+    return int(axis.high) - int(axis.low) if isinstance(axis, Integers) else None
 
 
-def _snap(axis: Distribution, u: jax.Array) -> jax.Array:
-    if (size := levels(axis)) is None:
-        return u
-    size = jnp.asarray(size, u.dtype)
-    return (jnp.minimum(jnp.floor(u * size), size - 1) + 0.5) / size
+def position(u: np.ndarray, size: int) -> np.ndarray:
+    """Which of `size` equal pieces of [0, 1] a coordinate lies in."""
+    return np.minimum(u * size, size - 1).astype(int)
+
+
+def _values(axis: Distribution) -> np.ndarray:
+    """The values of an axis that has a number of them; of a static choice their positions."""
+    axis = _inner(axis)
+    if isinstance(axis, Choice):
+        return np.asarray(axis.values)
+    return np.arange(levels(axis) or 0) + (int(axis.low) if isinstance(axis, Integers) else 0)
+
+
+def _snap(axis: Distribution, u: np.ndarray) -> np.ndarray:
+    size = levels(axis)
+    return u if size is None else (position(u, size) + 0.5) / size
 
 
 def _inner(axis: Distribution) -> Distribution:

@@ -1,40 +1,38 @@
 """Gaussian processes: a distribution over functions, conditioned on what was observed of one.
 
 Everything is a function of a record of hyperparameters, `GaussianProcess`, whose numbers are leaves.
-`condition` gives the posterior, `predict` its mean and standard deviation, `log_marginal_likelihood` says
-how well the hyperparameters explain the observations and `fit` climbs it. Observations may lie in a
-buffer with room to spare: rows outside `seen` are as if they were not there, and a search that grows
-compiles once for many observations.
+`condition` gives the posterior, `predict` its mean and standard deviation, `predict_slopes` their derivatives
+too, `log_marginal_likelihood` says how well the hyperparameters explain the observations and `fit` climbs it.
 
-A posterior keeps the inverse of the Cholesky factor, so that predictions are matrix products. A value
-can be added to it in O(n²) as if it had been observed (`believe`), which is what keeps the points of one
-batch apart.
+All this is NumPy in double precision, on the host: a search has a few hundred observations, which are a few
+milliseconds of work, where compiling a program for an accelerator that emulates double precision takes
+minutes. A posterior keeps the inverse of the Cholesky factor, so that predictions are matrix products. A
+value can be added to it in O(n²) as if it had been observed (`believe`), which is what keeps the points of
+one batch apart.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
+import numpy as np
 
-from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
-from jaxopt_notes.search.surrogates.quasi_newton import minimize
 
-LENGTHSCALES, AMPLITUDES = (5e-3, 50.0), (1e-3, 1e3)  # the intervals of `fit`
+LENGTHSCALES, AMPLITUDES, NOISES = (5e-3, 50.0), (1e-3, 1e3), (1e-6, 1.0)  # the intervals of `fit`
 LOG_2PI = math.log(2 * math.pi)
 
 
-def rbf(r2: jax.Array) -> jax.Array:
-    """The squared exponential kernel of the squared distance: exp(−r²/2)."""
-    return jnp.exp(-r2 / 2)
+def rbf(r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The squared exponential kernel of the squared distance, and its derivative: exp(−r²/2)."""
+    k = np.exp(-r2 / 2)
+    return k, -k / 2
 
 
-def matern52(r2: jax.Array) -> jax.Array:
+def matern52(r2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The Matérn kernel with ν = 5/2 of the squared distance: (1 + √5·r + 5r²/3)·exp(−√5·r)."""
-    r = safe_sqrt(5 * r2)
-    return (1 + r + r * r / 3) * jnp.exp(-r)
+    r = np.sqrt(5 * r2)
+    fall = np.exp(-r)
+    return (1 + r + r * r / 3) * fall, -5 / 6 * (1 + r) * fall
 
 
 KERNELS = {"rbf": rbf, "matern52": matern52}
@@ -50,11 +48,15 @@ class GaussianProcess:
     mean: Number
     kernel: str = static()
 
-    def covariance(self, a: jax.Array, b: jax.Array) -> jax.Array:
+    def covariance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Between the values at points a [n, d] and b [m, d], without noise [n, m]."""
-        scale = jnp.asarray(self.lengthscale, a.dtype)[None, None, :]
-        r2 = jnp.sum(((a[:, None, :] - b[None, :, :]) / scale) ** 2, axis=-1)
-        return jnp.asarray(self.amplitude, a.dtype) * KERNELS[self.kernel](r2)
+        return self.amplitude * KERNELS[self.kernel](self.distance(a, b))[0]
+
+    def distance(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """r² between all points a [n, d] and b [m, d], in length scales."""
+        a, b = a / self.lengthscale, b / self.lengthscale
+        r2 = np.sum(a * a, axis=1)[:, None] + np.sum(b * b, axis=1)[None] - 2 * (a @ b.T)
+        return np.maximum(r2, 0)
 
 
 def gaussian_process(
@@ -74,178 +76,187 @@ def gaussian_process(
         kernel: "rbf" or "matern52".
 
     Returns:
-        A `GaussianProcess` record.
+        A `GaussianProcess` record of NumPy numbers.
 
     Raises:
         ValueError: a number outside its interval, or an unknown kernel.
 
     Example:
-        >>> gp = gaussian_process(jnp.ones(1), noise=0.0, kernel="rbf")
-        >>> mean, std = predict(condition(gp, jnp.array([[0.0]]), jnp.array([2.0])), jnp.array([[0.0]]))
+        >>> gp = gaussian_process(np.ones(1), noise=0.0, kernel="rbf")
+        >>> mean, std = predict(condition(gp, np.array([[0.0]]), np.array([2.0])), np.array([[0.0]]))
         >>> print(f"{mean[0]:.3f} {std[0]:.3f}")
         2.000 0.000
 
     Source: Rasmussen & Williams 2006, chapters 2, 4.2 and 5.
 
-    Elsewhere: scikit-learn's GaussianProcessRegressor (ConstantKernel · Matern + alpha) is the same on the
-    host; its WhiteKernel adds the noise to the predicted variance too. GPyTorch, tinygp.
+    Elsewhere: scikit-learn's GaussianProcessRegressor (ConstantKernel · Matern + alpha) is the same; its
+    WhiteKernel adds the noise to the predicted variance too. GPyTorch, tinygp.
     """
+    for name, value, interval in (
+        ("lengthscale", lengthscale, "(0, inf)"), ("amplitude", amplitude, "(0, inf)"),
+        ("noise", noise, "[0, inf)"), ("mean", mean, "(-inf, inf)"),
+    ):  # fmt: skip
+        check_number(f"gaussian_process({name})", value, interval)
     return GaussianProcess(
-        check_number("gaussian_process(lengthscale)", lengthscale, "(0, inf)"),
-        check_number("gaussian_process(amplitude)", amplitude, "(0, inf)"),
-        check_number("gaussian_process(noise)", noise, "[0, inf)"),
-        check_number("gaussian_process(mean)", mean),
+        np.asarray(lengthscale, np.float64), np.float64(amplitude), np.float64(noise), np.float64(mean),
         check_choice("gaussian_process(kernel)", kernel, tuple(KERNELS)),
-    )
+    )  # fmt: skip
 
 
-@record
-class Posterior:
+class Posterior(NamedTuple):
     """What is known of f after observations: L⁻¹ of the covariance LLᵀ, and the weights of the mean."""
 
     gp: GaussianProcess
-    x: jax.Array
-    root: jax.Array
-    weights: jax.Array
-    known: jax.Array
+    x: np.ndarray
+    root: np.ndarray
+    weights: np.ndarray
 
 
-def condition(gp: GaussianProcess, x: jax.Array, y: jax.Array, seen: Any = None) -> Posterior:
+def condition(gp: GaussianProcess, x: np.ndarray, y: np.ndarray) -> Posterior:
     """The posterior after the observations y [n] at x [n, d].
 
-        K = a·k(x, x) + σ²I = LLᵀ,   w = K⁻¹(y − m)
-
-    Arguments:
-        gp: the hyperparameters.
-        x, y: points and observations.
-        seen: which rows are observations [n]; by default all.
+    K = a·k(x, x) + σ²I = LLᵀ,   w = K⁻¹(y − m)
     """
-    seen = jnp.ones(len(y), bool) if seen is None else seen
-    root = _inverse_factor(_covariance(gp, x, seen))
-    return Posterior(gp, x, root, _dot(root.T, _dot(root, _residual(gp, y, seen))), seen)
+    root = np.linalg.inv(np.linalg.cholesky(gp.covariance(x, x) + gp.noise * np.eye(len(x))))
+    return Posterior(gp, x, root, root.T @ (root @ (y - gp.mean)))
 
 
-def predict(posterior: Posterior, points: jax.Array) -> tuple[jax.Array, jax.Array]:
+def predict(posterior: Posterior, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean and the standard deviation of f at points [m, d], without the noise of an observation.
 
     mean = m + k(p, x)·w,   variance = a − |L⁻¹·k(x, p)|²
     """
-    cross = jnp.where(posterior.known[None, :], posterior.gp.covariance(points, posterior.x), 0)
-    mean = jnp.asarray(posterior.gp.mean, points.dtype) + _dot(cross, posterior.weights)
-    reduction = jnp.sum(_dot(cross, posterior.root.T) ** 2, axis=1)
-    return mean, safe_sqrt(jnp.maximum(jnp.asarray(posterior.gp.amplitude, points.dtype) - reduction, 0))
+    gp, x, root, weights = posterior
+    cross = gp.covariance(points, x)
+    variance = gp.amplitude - np.sum((cross @ root.T) ** 2, axis=1)
+    return gp.mean + cross @ weights, np.sqrt(np.maximum(variance, 0))
 
 
-def believe(posterior: Posterior, row: Any, point: jax.Array, value: jax.Array) -> Posterior:
-    """The posterior as if `value` had been observed at `point` [d] too, in O(n²): one more row of L⁻¹.
+def predict_slopes(posterior: Posterior, points: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Mean and standard deviation [m], and the derivatives of both by the points [m, d]; 0 where σ is 0."""
+    gp, x, root, weights = posterior
+    k, k_slope = KERNELS[gp.kernel](gp.distance(points, x))
+    cross, slope = gp.amplitude * k, 2 * gp.amplitude * k_slope
+    white = cross @ root.T
+    std = np.sqrt(np.maximum(gp.amplitude - np.sum(white**2, axis=1), 0))
+    reduction = white @ root  # k(p, x)·K⁻¹
 
-    It is kept in the free row `row`, behind all that are known.
-    """
-    gp, x, known = posterior.gp, posterior.x.at[row].set(point), posterior.known
-    cross = jnp.where(known, gp.covariance(point[None], posterior.x)[0], 0)
-    white = jnp.where(known, _dot(posterior.root, cross), 0)
-    variance = jnp.asarray(gp.amplitude + gp.noise, x.dtype)
-    pivot = jnp.sqrt(jnp.maximum(variance - jnp.sum(white**2), jnp.finfo(x.dtype).eps * variance))
-    line = (-_dot(posterior.root.T, white) / pivot).at[row].set(1 / pivot)
-    surprise = (value - gp.mean - jnp.sum(cross * posterior.weights)) / pivot
-    weights = posterior.weights + surprise * line
-    return Posterior(gp, x, posterior.root.at[row].set(line), weights, known.at[row].set(True))
+    def through(factor: np.ndarray) -> np.ndarray:
+        """Σᵢ factorᵢ·dk(p, xᵢ)/dp."""
+        weight = slope * factor
+        return (np.sum(weight, axis=1)[:, None] * points - weight @ x) / gp.lengthscale**2
+
+    safe = np.where(std > 0, std, np.inf)[:, None]
+    return gp.mean + cross @ weights, std, through(weights[None]), -through(reduction) / safe
 
 
-def log_marginal_likelihood(gp: GaussianProcess, x: jax.Array, y: jax.Array, seen: Any = None) -> jax.Array:
+def believe(posterior: Posterior, point: np.ndarray, value: float) -> Posterior:
+    """The posterior as if `value` had been observed at `point` [d] too, in O(n²): one more row of L⁻¹."""
+    gp, x, root, weights = posterior
+    n = len(x)
+    cross = gp.covariance(point[None], x)[0]
+    white = root @ cross
+    variance = gp.amplitude + gp.noise
+    pivot = np.sqrt(max(variance - white @ white, np.finfo(float).eps * variance))
+    line = np.append(-(root.T @ white), 1.0) / pivot
+    surprise = (value - gp.mean - cross @ weights) / pivot
+    grown = np.zeros((n + 1, n + 1))
+    grown[:n, :n], grown[n] = root, line
+    return Posterior(gp, np.vstack([x, point]), grown, np.append(weights, 0) + surprise * line)
+
+
+def log_marginal_likelihood(gp: GaussianProcess, x: np.ndarray, y: np.ndarray) -> float:
     """The logarithm of the density of the observations under the hyperparameters alone.
 
     log p(y) = −½·(y − m)ᵀK⁻¹(y − m) − ½·log|K| − ½·n·log 2π
     """
-    seen = jnp.ones(len(y), bool) if seen is None else seen
-    spare = jnp.sum(~seen, dtype=x.dtype)  # a row that is not seen is one of the identity, with residual 0
-    return _log_density(_covariance(gp, x, seen), _residual(gp, y, seen)) + spare * LOG_2PI / 2
+    root = condition(gp, x, y).root
+    white = root @ (y - gp.mean)
+    return float(np.sum(np.log(np.diag(root))) - (white @ white + len(y) * LOG_2PI) / 2)
+
+
+class LogNormal(NamedTuple):
+    """A normal prior of the logarithm of a hyperparameter; without a width there is none."""
+
+    center: float = 0.0
+    width: float = math.inf
+
+
+class Prior(NamedTuple):
+    """What is thought of the hyperparameters before any observation."""
+
+    lengthscale: LogNormal = LogNormal()
+    amplitude: LogNormal = LogNormal()
+    noise: LogNormal = LogNormal()
 
 
 def fit(
     gp: GaussianProcess,
-    x: jax.Array,
-    y: jax.Array,
-    seen: Any = None,
+    x: np.ndarray,
+    y: np.ndarray,
     *,
     groups: tuple[int, ...] | None = None,
-    prior: tuple[Number, Number] = (0.0, math.inf),
+    prior: Prior = Prior(),
     evaluations: int = 60,
-) -> GaussianProcess:
-    """Hyperparameters of maximal marginal likelihood, by BFGS from those of `gp`.
+) -> tuple[GaussianProcess, float]:
+    """Hyperparameters that observations and a prior make likely, by L-BFGS-B from those of `gp`.
 
-        max over (ℓ, a, σ², m) of  log p(y) − ½·Σⱼ ((log ℓⱼ − μ)/s)²
+        max over (ℓ, a, σ²) of  log p(y) − ½·Σ ((log θ − μ)/s)²,   m = 1ᵀK⁻¹y / 1ᵀK⁻¹1
 
     Each stays in an interval made for x in the unit cube and y of variance 1: ℓ in [0.005, 50], a in
-    [0.001, 1000], σ² in [1e-6, 1] (in float32 [1e-4, 1]).
+    [0.001, 1000], σ² in [1e-6, 1].
 
     Arguments:
         gp: the start; its `kernel` stays.
-        x, y, seen: as in `condition`.
+        x, y: as in `condition`.
         groups: for each column of x the number of its group 0, 1, …: columns of one group share a length
             scale. By default each has its own.
-        prior: μ and s, a normal prior of log ℓ; s = ∞ is maximum likelihood alone.
-        evaluations: of the likelihood, at most.
+        prior: normal priors of the logarithms; without any it is maximum likelihood.
+        evaluations: of the likelihood, about.
+
+    Returns:
+        The process, and the logarithm of its likelihood with the prior's.
     """
-    kind = x.dtype
+    from scipy.optimize import minimize  # which jax needs, too; it is slow to import
+
+    n = len(y)
     groups = tuple(range(x.shape[1])) if groups is None else groups
-    first = [groups.index(group) for group in range(len(set(groups)))]
-    noises = (1e-6 if jnp.finfo(kind).bits == 64 else 1e-4, 1.0)  # in float32 less is lost in rounding
-    intervals = [LENGTHSCALES] * len(first) + [AMPLITUDES, noises]
-    low, high = jnp.log(jnp.asarray(intervals, kind)).T
+    count = len(set(groups))
+    columns = [np.flatnonzero(np.asarray(groups) == group) for group in range(count)]
+    squares = np.empty((count, n * n))  # squared distances, summed within groups
+    for group, members in enumerate(columns):
+        part = x[:, members]
+        squares[group] = np.sum((part[:, None] - part[None]) ** 2, axis=2).reshape(-1)
+    low, high = np.log([LENGTHSCALES] * count + [AMPLITUDES, NOISES]).T
+    center, width = np.array([prior.lengthscale] * count + [prior.amplitude, prior.noise]).T
+    kernel, eye, one = KERNELS[gp.kernel], np.eye(n), np.ones(n)
 
-    def process(t: jax.Array) -> GaussianProcess:
-        values = jnp.exp(low + (high - low) * jax.nn.sigmoid(t[:-1]))
-        lengthscale = values[: len(first)][jnp.asarray(groups, int)]
-        return GaussianProcess(lengthscale, values[-2], values[-1], t[-1], gp.kernel)
+    def factor(t: np.ndarray) -> tuple:
+        inverse2, amplitude = np.exp(-2 * t[:count]), np.exp(t[-2])
+        k, slope = kernel((inverse2 @ squares).reshape(n, n))
+        root = np.linalg.inv(np.linalg.cholesky(amplitude * k + np.exp(t[-1]) * eye))
+        precision = root.T @ root
+        mean = (one @ precision @ y) / (one @ precision @ one)
+        return inverse2, amplitude, k, slope, root, precision, mean
 
-    def loss(t: jax.Array) -> jax.Array:
-        candidate = process(t)
-        center, width = (jnp.asarray(number, kind) for number in prior)
-        deviation = (jnp.log(candidate.lengthscale[jnp.asarray(first, int)]) - center) / width
-        return jnp.sum(deviation**2) / 2 - log_marginal_likelihood(candidate, x, y, seen)
+    def loss(t: np.ndarray) -> tuple[float, np.ndarray]:
+        inverse2, amplitude, k, slope, root, precision, mean = factor(t)
+        weights = precision @ (y - mean)
+        change = (precision - np.outer(weights, weights)) / 2  # of the loss by K; m is at its optimum
+        by_distance = squares @ (change * slope).reshape(-1)
+        by_amplitude, by_noise = np.sum(change * k) * amplitude, np.trace(change) * np.exp(t[-1])
+        gradient = np.append(-2 * amplitude * inverse2 * by_distance, [by_amplitude, by_noise])
+        z = (t - center) / width
+        value = (weights @ (y - mean) + n * LOG_2PI + z @ z) / 2 - np.sum(np.log(np.diag(root)))
+        return value, gradient + z / width
 
-    lengthscale = jnp.asarray(gp.lengthscale, kind)[jnp.asarray(first, int)]
-    variances = jnp.stack([jnp.asarray(number, kind) for number in (gp.amplitude, gp.noise)])
-    place = (jnp.log(jnp.concatenate([lengthscale, variances])) - low) / (high - low)
-    place = jnp.clip(place, 0.02, 0.98)  # at an end the slope of the sigmoid is 0
-    start = jnp.append(jnp.log(place) - jnp.log1p(-place), jnp.asarray(gp.mean, kind))
-    return process(minimize(loss, start, evaluations))
-
-
-def _covariance(gp: GaussianProcess, x: jax.Array, known: jax.Array) -> jax.Array:
-    """Of the observations in the known rows; a row that is not known is a row of the identity."""
-    both = known[:, None] & known[None, :]
-    eye = jnp.eye(len(x), dtype=x.dtype)
-    return jnp.where(both, gp.covariance(x, x) + jnp.asarray(gp.noise, x.dtype) * eye, eye)
-
-
-def _inverse_factor(k: jax.Array) -> jax.Array:
-    """L⁻¹ of LLᵀ."""
-    return solve_triangular(jnp.linalg.cholesky(k), jnp.eye(len(k), dtype=k.dtype), lower=True)
-
-
-def _log_density_and_root(k: jax.Array, residual: jax.Array) -> tuple:
-    root = _inverse_factor(k)
-    white = _dot(root, residual)
-    return jnp.sum(jnp.log(jnp.diag(root))) - (jnp.sum(white**2) + len(white) * LOG_2PI) / 2, root, white
-
-
-# log N(residual; 0, K). Its slope needs K⁻¹ alone: a fraction of a derivative of the factorization.
-_log_density = jax.custom_jvp(lambda k, residual: _log_density_and_root(k, residual)[0])
-
-
-@_log_density.defjvp
-def _log_density_jvp(primals: tuple, tangents: tuple) -> tuple:
-    value, root, white = _log_density_and_root(*primals)
-    weights = _dot(root.T, white)
-    slope = (weights[:, None] * weights[None, :] - _dot(root.T, root)) / 2
-    return value, jnp.sum(slope * tangents[0]) - jnp.sum(weights * tangents[1])
-
-
-def _residual(gp: GaussianProcess, y: jax.Array, seen: jax.Array) -> jax.Array:
-    return jnp.where(seen, y - jnp.asarray(gp.mean, y.dtype), 0)
-
-
-def _dot(a: jax.Array, b: jax.Array) -> jax.Array:
-    return jnp.matmul(a, b, precision="highest")
+    own = np.asarray(gp.lengthscale, np.float64)[[columns[group][0] for group in range(count)]]
+    start = np.clip(np.log(np.append(own, [gp.amplitude, gp.noise])), low, high)
+    options = {"maxfun": evaluations, "maxiter": evaluations}
+    found = minimize(
+        loss, start, jac=True, method="L-BFGS-B", bounds=np.stack([low, high], 1), options=options
+    )
+    t, mean = found.x, factor(found.x)[-1]
+    lengthscale = np.exp(t[:count])[np.asarray(groups, int)]
+    fitted = GaussianProcess(lengthscale, np.exp(t[-2]), np.exp(t[-1]), np.asarray(mean), gp.kernel)
+    return fitted, -float(found.fun)

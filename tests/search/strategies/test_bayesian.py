@@ -1,5 +1,6 @@
 """Bayesian search: better than chance, never twice the same, and undisturbed by what diverges."""
 
+import contextlib
 import functools
 import pickle
 
@@ -13,7 +14,7 @@ from jaxopt_notes.search import choice, integers, log_uniform, static_choice, un
 from jaxopt_notes.search.black_box_problems import branin, hartmann6
 from jaxopt_notes.search.spaces.conditional import conditional
 from jaxopt_notes.search.strategies.bayesian import bayesian
-from jaxopt_notes.search.strategies.bayesian_batch import _doubt, propose
+from jaxopt_notes.search.strategies.bayesian_batch import _doubt
 from jaxopt_notes.search.surrogates.gaussian_process import condition, gaussian_process, predict
 
 MIXED = {
@@ -171,12 +172,23 @@ def test_a_pickled_state_goes_on_as_if_nothing_had_happened(key):
     jax.tree.map(np.testing.assert_array_equal, *states)
 
 
-@pytest.mark.full
-def test_new_observations_do_not_compile_new_programs(key):
-    search(TRIPLES, cube(2), functools.partial(evaluate, branin), key)
-    before = propose._cache_size()
-    search(TRIPLES, cube(2), functools.partial(evaluate, branin), jax.random.key(1))
-    assert propose._cache_size() == before
+def test_nothing_is_compiled_to_propose(key):
+    """The process is NumPy's, on the host: a second search compiles nothing, whatever its size."""
+    search(bayesian(8, 4, initial=4), cube(2), lambda c: np.asarray(c["x0"]), key)
+    with jax.log_compiles(False), count_compilations() as count:
+        search(bayesian(24, 4, initial=4), cube(2), lambda c: np.asarray(c["x0"]), key)
+    assert count == []
+
+
+@contextlib.contextmanager
+def count_compilations():
+    seen = []
+    listener = lambda name, *_, **__: seen.append(name) if "backend_compile" in name else None  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        yield seen
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
 
 
 @pytest.mark.full
@@ -237,16 +249,13 @@ def test_errors_name_everything(key):
         strategy.init(key, {"kind": MIXED["kind"], "momentum": conditional(uniform(0.0, 1.0), "type", "sgd")})
 
 
-def test_what_is_pending_is_believed_to_be_a_deviation_worse_than_its_mean(x64):
+def test_what_is_pending_is_believed_to_be_a_deviation_worse_than_its_mean():
     """So that its neighbourhood looks explored, and not good."""
-    x = jnp.array([[0.1], [0.5], [0.9], [0.0]])
-    seen = jnp.arange(4) < 3
-    posterior = condition(
-        gaussian_process(np.array([0.3]), 1.0, 1e-8), x, jnp.array([1.0, -1.0, 0.5, 0.0]), seen
-    )
-    point = jnp.array([0.7])
+    x, y = np.array([[0.1], [0.5], [0.9]]), np.array([1.0, -1.0, 0.5])
+    posterior = condition(gaussian_process(np.array([0.3]), 1.0, 1e-8), x, y)
+    point = np.array([0.7])
     mean, std = predict(posterior, point[None])
-    after, best = _doubt(posterior, jnp.array(2.0), 3, point)
+    after, best = _doubt(posterior, 2.0, point)
     np.testing.assert_allclose(predict(after, point[None])[0], mean + std, rtol=1e-5)
     np.testing.assert_allclose(best, min(2.0, float(mean[0] + std[0])), rtol=1e-6)
 

@@ -1,7 +1,5 @@
 """What a surrogate model sees: snapped coordinates, simplex corners, and hyperparameters that are off."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from jaxopt_notes.search.surrogates.encoding import (
     enumerate_points,
     feature_groups,
     features,
+    features_slope,
     is_ordered,
 )
 
@@ -30,10 +29,10 @@ def distances(points):
     return np.linalg.norm(f[:, None] - f[None], axis=2)
 
 
-def test_canonical_points_are_the_configurations_they_stand_for(key):
+def test_canonical_points_are_the_configurations_they_stand_for():
     axes = dimensions(SPACE)
-    points = jax.random.uniform(key, (200, 5))
-    snapped = canonical(axes, points)
+    points = np.random.default_rng(0).random((200, 5)).astype(np.float32)
+    snapped = canonical(axes, points).astype(np.float32)
     for i, (name, axis) in enumerate(axes.items()):
         if name != "slope":
             np.testing.assert_array_equal(axis.from_unit(points[:, i]), axis.from_unit(snapped[:, i]))
@@ -48,17 +47,33 @@ def test_distances_mean_what_they_say():
     base = [1 / 6, 0.125, 0.2, 1 / 6, 0.5]
     # tanh and gelu are as far from relu, and slope's centre is as far from every active slope
     tanh, gelu = [0.5, 0.125, 0.5, 1 / 6, 0.5], [5 / 6, 0.125, 0.2, 1 / 6, 0.5]
-    d = distances(jnp.array([base, gelu, tanh]))
+    d = distances(np.array([base, gelu, tanh]))
     np.testing.assert_allclose(d[0, 1], 1.0, rtol=1e-6)
     np.testing.assert_allclose(d[:2, 2], np.sqrt(2), rtol=1e-6)
-    slopes = jnp.array([[1 / 6, 0.125, s, 1 / 6, 0.5] for s in (0.0, 0.4, 1.0)] + [tanh])
+    slopes = np.array([[1 / 6, 0.125, s, 1 / 6, 0.5] for s in (0.0, 0.4, 1.0)] + [tanh])
     np.testing.assert_allclose(distances(slopes)[:3, 3], np.sqrt(2), rtol=1e-6)
     assert 0 < distances(slopes)[0, 1] < distances(slopes)[0, 2]
 
 
 def test_groups_name_the_axis_of_each_feature():
     assert feature_groups(dimensions(SPACE)) == (0, 0, 0, 1, 2, 2, 3, 4)
-    assert features(dimensions(SPACE), jnp.full((2, 5), 0.5)).shape == (2, 8)
+    assert features(dimensions(SPACE), np.full((2, 5), 0.5)).shape == (2, 8)
+
+
+def test_slopes_by_the_features_become_slopes_by_the_coordinates():
+    """Against differences; choices without order have none, and neither has what is inactive."""
+    axes, step = dimensions(SPACE), 1e-6
+    rng = np.random.default_rng(0)
+    points = rng.random((6, 5))
+    points[:, 0] = [0.1, 0.2, 0.5, 0.5, 0.9, 0.9]  # tanh is in the middle: slope is inactive
+    weights = rng.normal(size=8)
+    slope = features_slope(axes, points, np.broadcast_to(weights, (6, 8)))
+    value = lambda u: features(axes, u) @ weights  # noqa: E731
+    moves = [value(points + step * np.eye(5)[j]) - value(points - step * np.eye(5)[j]) for j in range(5)]
+    np.testing.assert_allclose(slope[:, 1:], np.transpose(moves)[:, 1:] / (2 * step), atol=1e-8)
+    assert (slope[:, 0] == 0).all()
+    assert (slope[2:4, 2] == 0).all()
+    assert (slope[[0, 1, 4, 5], 2] != 0).all()
 
 
 def test_static_choices_of_numbers_in_order_are_ordered():
@@ -83,5 +98,5 @@ def test_conditions_are_checked():
     with pytest.raises(ValueError, match=r"conditional\(values\) has 'elu', expected values of 'act'"):
         canonical(
             dimensions({"act": SPACE["act"], "a": conditional(uniform(0.0, 1.0), "act", "elu")}),
-            jnp.ones((1, 2)),
+            np.ones((1, 2)),
         )
