@@ -7,6 +7,8 @@ dtype, float16 included. Slopes and scales may be traced: `jax.vmap(leaky_relu, 
 Saturation is what tells them apart. Where σ'(z) is 0 the chain rule multiplies everything before it
 by 0: sigmoid and tanh at both ends, ReLU below 0; leaky ReLU nowhere.
 
+What they cost seldom matters: an exponential for each number is nothing beside the matrix product before it.
+
 What the weights before an activation are to be multiplied with, so that variances stay the same over depth,
 is its `gain`: a layer z' = W·φ(z) with Var(W) = g²/fan_in keeps E[z²] where g² = 1/E[φ(z)²], with z standard
 normal.
@@ -292,6 +294,7 @@ ACTIVATIONS: dict[str, Callable] = {
         log_softmax,
     )
 }
+"""The activations by name."""
 
 PER_SIDE, END = 800, 10.0  # Simpson's rule on both sides of 0, where most corners are
 

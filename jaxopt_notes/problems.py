@@ -259,3 +259,4 @@ PROBLEMS = {
     "lessard": lessard,
     "logistic_regression": logistic_regression,
 }
+"""The problems by name."""

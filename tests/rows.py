@@ -1,9 +1,12 @@
-"""Which rows of the study notes have a test that names them, and which do not.
+"""Which rows of the study notes have a test that names them, which are advice, and which are neither.
 
 `rows.tsv` beside this file lists every row of the notes: its id and its English name. A test says
 what it proves with `@pytest.mark.notes("S2-30", "S2-31")`; the mark may also stand in a module's
 `pytestmark` or in `pytest.param(..., marks=...)`. The files are parsed, never imported, so the report
 needs neither JAX nor pytest. An id that is not a row is an error.
+
+A row that says nothing a test could prove (a heading, a link, advice without a number) stands in
+`advice.tsv`: its id, the file that says it, and the words there. A row with neither fails the command.
 
     python -m tests.rows                 a line per seed, then the rows without a test
     python -m tests.rows --covered       the rows with a test, and where it stands
@@ -65,6 +68,35 @@ def coverage(root: pathlib.Path = ROOT) -> dict[str, list[str]]:
     return found
 
 
+def advice(root: pathlib.Path = ROOT) -> dict[str, tuple[str, str]]:
+    """Row id → the file that says it and its words, of the rows that no test can prove.
+
+    Raises:
+        UnknownRow: a row or a file that does not exist, or words that are not in it.
+    """
+    table = root / "tests" / "advice.tsv"
+    lines = table.read_text(encoding="utf-8").splitlines() if table.exists() else []
+    said = {row: (place, words) for row, place, words in (line.split("\t") for line in lines)}
+    for row, (place, words) in said.items():
+        if row not in names():
+            raise UnknownRow(f"tests/advice.tsv: {row!r} is not a row of the notes (see tests/rows.tsv)")
+        text = (root / place).read_text(encoding="utf-8") if (root / place).exists() else ""
+        if " ".join(words.split()) not in " ".join(text.split()):
+            raise UnknownRow(f"tests/advice.tsv: {place} does not say of {row}: {words}")
+    return said
+
+
+def unaccounted(found: dict[str, list[str]], said: dict[str, tuple[str, str]]) -> list[str]:
+    """The rows with neither a test nor a place that says them."""
+    return [row for row, places in found.items() if not places and row not in said]
+
+
+def awaited(root: pathlib.Path = ROOT) -> list[str]:
+    """The rows whose tests are still to come: they do not fail the command. No file, none."""
+    table = root / "tests" / "awaited.txt"
+    return table.read_text(encoding="utf-8").split() if table.exists() else []
+
+
 def totals(found: dict[str, list[str]]) -> dict[str, tuple[int, int]]:
     """Seed → (rows covered, rows in all), and `all` for their sum."""
     covered: collections.Counter[str] = collections.Counter()
@@ -77,27 +109,38 @@ def totals(found: dict[str, list[str]]) -> dict[str, tuple[int, int]]:
     return {group: (covered[group], total[group]) for group in [*groups, "all"]}
 
 
-def report(found: dict[str, list[str]], *, summary: bool, covered: bool, uncovered: bool) -> Iterator[str]:
+def report(
+    found: dict[str, list[str]],
+    said: dict[str, tuple[str, str]],
+    *,
+    summary: bool,
+    covered: bool,
+    uncovered: bool,
+) -> Iterator[str]:
     """The lines that are printed."""
     name = names()
     if summary:
         for group, (done, total) in totals(found).items():
             yield f"{group:<4} {done:3d}/{total}"
+        only = [row for row in said if not found[row]]
+        accounted = len(found) - len(unaccounted(found, said))
+        yield f"\nAccounted for: {accounted}, of which {len(only)} are advice."
     if covered:
         yield from (f"{row:<7} {name[row]}  [{', '.join(places)}]" for row, places in found.items() if places)
     if uncovered:
         if summary:
-            yield "\nRows without a test:"
-        yield from (f"{row:<7} {name[row]}" for row, places in found.items() if not places)
+            yield "\nRows with neither a test nor a place that says them:"
+        yield from (f"{row:<7} {name[row]}" for row in unaccounted(found, said))
 
 
-def page(found: dict[str, list[str]]) -> str:
+def page(found: dict[str, list[str]], said: dict[str, tuple[str, str]]) -> str:
     """The table of all rows in Markdown; files without line numbers, which every edit would change."""
     covered, total = totals(found)["all"]
     lines = [
         "# The rows of the study notes, and the tests that prove them",
         "",
-        f"{covered} of {total} rows have a test. Made by `python -m tests.rows --write`.",
+        f"{covered} of {total} rows have a test; {sum(not found[row] for row in said)} are advice, with the"
+        " place that says it. Made by `python -m tests.rows --write`.",
         "",
         "| row | what it says | tests |",
         "|---|---|---|",
@@ -105,6 +148,9 @@ def page(found: dict[str, list[str]]) -> str:
     for row, name in names().items():
         files = dict.fromkeys(place.split(":")[0] for place in found[row])
         links = ", ".join(f"[`{file.removeprefix('tests/')}`](../{file})" for file in files)
+        if row in said and not files:
+            place, words = said[row]
+            links = f"advice: “{words}” ([`{place}`](../{place}))".replace("|", "\\|")
         lines.append(f"| {row} | {name.replace('|', chr(92) + '|')} | {links} |")
     return "\n".join(lines) + "\n"
 
@@ -117,23 +163,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="write docs/ROWS.md")
     options = parser.parse_args(arguments)
     try:
-        found = coverage()
+        found, said = coverage(), advice()
     except UnknownRow as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
-        rows = {row: {"name": name, "tests": found[row]} for row, name in names().items()}
+        rows = {
+            row: {"name": name, "tests": found[row], "advice": said.get(row)} for row, name in names().items()
+        }
         print(json.dumps({"totals": totals(found), "rows": rows}, ensure_ascii=False, indent=1))
         return 0
     if options.write:
-        PAGE.write_text(page(found), encoding="utf-8")
+        PAGE.write_text(page(found, said), encoding="utf-8")
         return 0
     chosen = options.covered or options.uncovered
     lines = report(
-        found, summary=not chosen, covered=options.covered, uncovered=options.uncovered or not chosen
+        found, said, summary=not chosen, covered=options.covered, uncovered=options.uncovered or not chosen
     )
     sys.stdout.write("".join(f"{line}\n" for line in lines))
-    return 0
+    missing = [row for row in unaccounted(found, said) if row not in awaited()]
+    if missing:
+        print(f"\n{len(missing)} rows have neither a test nor a place in tests/advice.tsv", file=sys.stderr)
+    return int(bool(missing))
 
 
 if __name__ == "__main__":

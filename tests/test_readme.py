@@ -66,7 +66,10 @@ def test_the_two_commands():
     ]
 
 
-def test_continuous_integration_runs_the_command_for_tests():
-    """It is read from the README by this pattern."""
-    (pattern,) = re.findall(r"grep -m 1 -E '(.*?)' README.md", (ROOT / ".ci" / "run").read_text())
-    assert re.findall(pattern, README, re.MULTILINE) == ['pip install -e ".[test]" && python -m pytest']
+def test_continuous_integration_runs_the_commands_for_tests_and_for_the_documentation():
+    """They are read from the README by these patterns."""
+    patterns = re.findall(r"grep (?:-o )?-m 1 -E '(.*?)' README.md", (ROOT / ".ci" / "run").read_text())
+    assert [re.findall(pattern, README, re.MULTILINE) for pattern in patterns] == [
+        ['pip install -e ".[test]" && python -m pytest'],
+        ['pip install -e ".[docs]" && python -m mkdocs build'],
+    ]

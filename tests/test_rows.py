@@ -85,7 +85,9 @@ def test_a_bad_mark_is_an_error_with_its_place(repository, argument, message):
 
 def test_command(monkeypatch, capsys, repository):
     monkeypatch.setattr(rows, "coverage", lambda found=rows.coverage(repository): found)
-    assert rows.main([]) == 0
+    monkeypatch.setattr(rows, "advice", dict)
+    monkeypatch.setattr(rows, "awaited", list)
+    assert rows.main([]) == 1  # most rows have no test
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["S0", "2/41"]
     assert sum(line.startswith(("S0-", "S1-", "S2-", "S3-", "S4-", "X-")) for line in lines) == 360
@@ -109,7 +111,45 @@ def test_command(monkeypatch, capsys, repository):
     assert table["rows"]["S4-22b"] == {
         "name": "Linear cosine / noisy linear cosine",
         "tests": ["tests/layers/test_one.py:5"],
+        "advice": None,
     }
+
+
+def test_a_row_is_accounted_for_by_a_test_or_by_a_place_that_says_it(monkeypatch, capsys, repository):
+    found = rows.coverage(repository)
+    said = {row: ("README.md", "words") for row in found if row not in ("S0-01", "S0-05")}
+    assert rows.unaccounted(found, said) == ["S0-05"]  # S0-01 has a test
+    monkeypatch.setattr(rows, "coverage", lambda: found)
+    monkeypatch.setattr(rows, "advice", lambda: said)
+    monkeypatch.setattr(rows, "awaited", list)
+    assert rows.main([]) == 1
+    assert "S0-05" in capsys.readouterr().out
+    monkeypatch.setattr(rows, "awaited", lambda: ["S0-05"])
+    assert rows.main([]) == 0
+    assert "“words” ([`README.md`](../README.md))" in rows.page(found, said)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("S0-04\tREADME.md\tgood  advice", None),
+        ("S9-04\tREADME.md\tgood advice", "'S9-04' is not a row"),
+        ("S0-04\tREADME.md\tbad advice", "README.md does not say of S0-04: bad advice"),
+        ("S0-04\tnothing.md\tgood advice", "nothing.md does not say"),
+    ],
+)
+def test_the_place_of_advice_says_it(repository, line, message):
+    (repository / "README.md").write_text("Some good\nadvice.")
+    (repository / "tests" / "advice.tsv").write_text(line + "\n")
+    if message is None:
+        assert list(rows.advice(repository)) == ["S0-04"]
+    else:
+        with pytest.raises(rows.UnknownRow, match=message):
+            rows.advice(repository)
+
+
+def test_the_table_of_advice_is_right_and_none_of_it_is_awaited():
+    assert not set(rows.advice()) & set(rows.awaited())
 
 
 def test_an_unknown_row_fails_the_command(monkeypatch, capsys, repository):
@@ -121,4 +161,6 @@ def test_an_unknown_row_fails_the_command(monkeypatch, capsys, repository):
 
 
 def test_the_page_for_readers_is_up_to_date():
-    assert rows.PAGE.read_text(encoding="utf-8") == rows.page(rows.coverage()), "python -m tests.rows --write"
+    assert rows.PAGE.read_text(encoding="utf-8") == rows.page(rows.coverage(), rows.advice()), (
+        "python -m tests.rows --write"
+    )

@@ -42,6 +42,7 @@ from jaxopt_notes.data.smote import smote, synthetic_samples
 from jaxopt_notes.data.splits import Split, grouped_split, split, time_ordered_split
 
 DATASETS = {"digits": digits, "mnist": mnist}
+"""The data sets by name."""
 
 __all__ = [
     *_augmentation,

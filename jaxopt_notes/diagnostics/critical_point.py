@@ -14,6 +14,7 @@ from jaxopt_notes.record import Number, check_number
 __all__ = ["CRITICAL_POINTS", "CriticalPoint", "classify_critical_point"]
 
 CRITICAL_POINTS = ("not critical", "degenerate", "minimum", "maximum", "saddle")
+"""What `classify_critical_point` may find, in the order of its codes."""
 
 
 class CriticalPoint(NamedTuple):

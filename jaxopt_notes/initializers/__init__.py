@@ -31,5 +31,6 @@ from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 
 INITIALIZERS = _returning(globals(), "__call__")
+"""The initializers by name."""
 
 __all__ = ["INITIALIZERS", *_public_names(__name__, globals())]

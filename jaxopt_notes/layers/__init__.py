@@ -63,5 +63,6 @@ from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 
 LAYERS = _returning(globals(), "init", "apply")
+"""The layers by name: what returns a record with `init` and `apply`."""
 
 __all__ = ["LAYERS", *_public_names(__name__, globals())]

@@ -37,5 +37,6 @@ from jaxopt_notes.registry import public_names as _public_names
 
 _REDUCTIONS = [empirical_risk.__name__, weighted_mean.__name__]
 LOSSES = {name: globals()[name] for name in _public_names(__name__, globals()) if name not in _REDUCTIONS}
+"""The losses by name."""
 
 __all__ = ["LOSSES", *_public_names(__name__, globals())]

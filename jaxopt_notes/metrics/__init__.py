@@ -37,5 +37,6 @@ from jaxopt_notes.metrics.roc_auc import *
 from jaxopt_notes.registry import public_names as _public_names
 
 METRICS = {name: globals()[name] for name in _public_names(__name__, globals())}
+"""The metrics by name."""
 
 __all__ = ["METRICS", *_public_names(__name__, globals())]

@@ -19,5 +19,6 @@ from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 
 MODELS = _returning(globals(), "init", "apply")
+"""The models by name."""
 
 __all__ = ["MODELS", *_public_names(__name__, globals())]

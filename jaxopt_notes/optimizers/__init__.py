@@ -78,6 +78,7 @@ from jaxopt_notes.optimizers.polyak_sgd import PolyakSGD as PolyakSGD, polyak_sg
 from jaxopt_notes.optimizers.noisy_sgd import NoisySGD as NoisySGD, noisy_sgd as noisy_sgd  # rate 0.1
 
 OPTIMIZERS: _Registry = _imported()
+"""Whole optimizers by name."""
 
 from jaxopt_notes.optimizers.transforms.weight_decay import add_l2 as add_l2
 from jaxopt_notes.optimizers.transforms.weight_decay import weight_decay as weight_decay
@@ -100,6 +101,7 @@ from jaxopt_notes.optimizers.transforms.noise import add_noise as add_noise
 from jaxopt_notes.optimizers.transforms.zero_nonfinite import zero_nonfinite as zero_nonfinite
 
 TRANSFORMS: _Registry = _imported(OPTIMIZERS)
+"""What stands before or after an optimizer in a `chain`, by name."""
 
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite as skip_nonfinite
 from jaxopt_notes.optimizers.wrappers.masking import masked as masked
@@ -123,10 +125,12 @@ from jaxopt_notes.optimizers.wrappers.constrained import pruned as pruned
 from jaxopt_notes.optimizers.wrappers.sam import SAM as SAM, sam as sam
 
 WRAPPERS: _Registry = _imported(OPTIMIZERS, TRANSFORMS)
+"""What takes an optimizer, by name."""
 
 from jaxopt_notes.optimizers.transforms.private_clipping import clip_per_example as clip_per_example
 
 AGGREGATIONS: _Registry = _imported(OPTIMIZERS, TRANSFORMS, WRAPPERS)
+"""What makes one gradient of those of single examples, by name."""
 
 from jaxopt_notes.optimizers.solvers.newton import Newton as Newton, newton as newton
 from jaxopt_notes.optimizers.solvers.newton import NewtonCG as NewtonCG, newton_cg as newton_cg
@@ -140,6 +144,7 @@ from jaxopt_notes.optimizers.solvers.iterative_hard_thresholding import iterativ
 from jaxopt_notes.optimizers.solvers.projected_gradient import projected_gradient as projected_gradient
 
 SOLVERS: _Registry = _imported(OPTIMIZERS, TRANSFORMS, WRAPPERS, AGGREGATIONS)
+"""Methods for losses without noise, by name."""
 
 # What rules are made of, and what makes several of them; in no registry.
 from jaxopt_notes.masks import matrices as matrices

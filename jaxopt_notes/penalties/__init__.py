@@ -55,6 +55,7 @@ from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 
 PENALTIES = _returning(globals(), "__call__")
+"""The penalties by name."""
 for _name in ("add_penalties", "l2_sp"):  # made of others, or of parameters
     del PENALTIES[_name]
 

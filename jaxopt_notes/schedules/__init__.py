@@ -35,5 +35,6 @@ from jaxopt_notes.schedules.warmup_cosine import *
 from jaxopt_notes.schedules.warmup_stable_decay import *
 
 SCHEDULES = _returning(globals(), "__call__")
+"""The schedules by name."""
 
 __all__ = ["SCHEDULES", *_public_names(__name__, globals())]

@@ -11,6 +11,7 @@ from jaxopt_notes.schedules.horizon import Time, number_of
 __all__ = ["Rate", "check_rate", "rate_at"]
 
 Rate = Any  # a number, or a callable step -> number
+"""The type of a learning rate: a number, or a schedule, which is called with the step."""
 
 
 class Schedule:

@@ -55,6 +55,7 @@ from jaxopt_notes.search.strategies.default_search import *
 # isort: on
 
 STRATEGIES = returning(globals(), "ask", "tell")
+"""The search strategies by name."""
 
 __all__ = [
     "STRATEGIES", "Choice", "Conditional", "Distribution", "Integers", "LogUniform", "Normal", "Programs",

@@ -24,5 +24,6 @@ from jaxopt_notes.studies.saddle_escape import *
 from jaxopt_notes.studies.zigzag import *
 
 STUDIES = _returning(globals(), "rows", "plot")
+"""The studies by name."""
 
 __all__ = ["STUDIES", *_public_names(__name__, globals())]

@@ -3,7 +3,8 @@
 Validation data are lost to training until the length of it is known. Goodfellow's two ways of using them
 after that: begin anew, and train as long as the best run did (`refit_on_all`), or go on from the best
 parameters with all the data, until the validation loss has come down to the training loss at that point
-(`continue_on_all`). Neither leaves anything to validate by; test data stay out of both.
+(`continue_on_all`). Neither leaves anything to validate by; test data stay out of both. Some train two epochs
+more than where overfitting set in, a rule of thumb that rests on nothing: pass `best_epoch + 2`.
 """
 
 import dataclasses

@@ -201,6 +201,7 @@ def test_the_slope_by_a_probability_of_zero_is_minus_its_logarithm():
     assert slope[0, 2] == 0
 
 
+@pytest.mark.notes("S3-55")
 def test_binary_smoothing_by_hand():
     """y = 1 and s = 0.2 become 0.9, y = 0 becomes 0.1."""
     z = np.array([[2.0, -1.0]])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxopt_notes.optimizers import apply_updates, projected_gradient, proximal_gradient, sgd
 from jaxopt_notes.penalties import elastic_net, l1, l2
@@ -93,7 +94,7 @@ def test_a_penalised_bias_underfits():
     np.testing.assert_allclose(penalised, y.mean() / 1.5, rtol=1e-9)
 
 
-@pytest.mark.notes("S4-43", "S4-40")
+@pytest.mark.notes("S2-67", "S4-43", "S4-40")
 def test_a_column_twice():
     """The notes have it the wrong way round: ridge shares the weight, the lasso does not care who has it.
 
@@ -150,3 +151,50 @@ def test_corners_make_zeros():
     corner, round_ = (np.asarray(w)[outside] for w in minima(bowls, centres))
     assert 0.3 < (corner == 0).any(axis=1).mean() < 0.95
     assert not (round_ == 0).any()
+
+
+@pytest.mark.notes("X-02")
+def test_penalties_are_priors():
+    """l2(1/σ²) and l1(1/b) are minus the logarithms of a Gaussian's and a Laplace distribution's density.
+
+    The source has 1/(2b) for Laplace, half of what it is.
+    """
+    w, sigma, b = RNG.normal(size=(2, 5)), 0.7, 0.3
+    gaussian, laplace = jax.jit(jax.vmap(lambda w: (l2(1 / sigma**2, None)(w), l1(1 / b, None)(w))))(w)
+    for penalty, density in ((gaussian, stats.norm(scale=sigma)), (laplace, stats.laplace(scale=b))):
+        minus_log = -density.logpdf(w).sum(axis=1)
+        np.testing.assert_allclose(penalty[0] - penalty[1], minus_log[0] - minus_log[1], rtol=1e-12)
+
+
+@pytest.mark.notes("S2-79")
+def test_early_stopping_is_ridge_with_a_strength_of_one_over_rate_and_steps():
+    """On a quadratic, τ steps leave (1 − ηΛ)^τ of each direction's distance, ridge λ/(Λ + λ).
+
+    With λ = 1/(ητ) the two agree to first order where ηΛτ is small, and both leave nothing where it is large.
+    """
+    curvature, rate, steps = jnp.array([1e-3, 1e-2, 0.1, 50.0]), 0.01, 200
+    loss = lambda w: 0.5 * jnp.sum(curvature * (w - 1) ** 2)  # noqa: E731
+    path = jax.jit(lambda w: minimize(sgd(rate), loss, w, steps))(jnp.zeros(4))
+    left, strength = 1 - np.asarray(path)[-1], 1 / (rate * steps)
+    np.testing.assert_allclose(left, (1 - rate * np.asarray(curvature)) ** steps, atol=1e-12)
+    ridge = strength / (np.asarray(curvature) + strength)
+    np.testing.assert_allclose(left[:3], ridge[:3], rtol=0.02)
+    assert left[3] < 1e-6
+    assert ridge[3] < 0.02
+
+
+@pytest.mark.notes("S2-66")
+def test_the_optimum_of_few_samples_is_not_the_truth_and_ridge_is_nearer_to_it():
+    """Least squares goes to the centre of its contours, that of the samples: 12 of them, 10 weights."""
+    truth = RNG.normal(size=10)
+    x = RNG.normal(size=(100, 12, 10))
+    y = x @ truth + 2 * RNG.normal(size=(100, 12))
+
+    def minimum(x, y, strength):
+        objective = lambda w: 0.5 * jnp.sum((x @ w - y) ** 2) + l2(strength, None)(w)  # noqa: E731
+        zero = jnp.zeros(10)
+        return -jnp.linalg.solve(jax.hessian(objective)(zero), jax.grad(objective)(zero))
+
+    fits = jax.jit(jax.vmap(jax.vmap(minimum, (0, 0, None)), (None, None, 0)))(x, y, jnp.array([0.0, 2.0]))
+    plain, ridge = np.median(np.linalg.norm(np.asarray(fits) - truth, axis=2), axis=1)
+    assert ridge < 0.8 * plain

@@ -18,7 +18,7 @@ X = RNG.normal(size=(30, 4))
 Y = X @ np.array([2.0, -1.0, 0.5, 0.0]) + 0.1 * RNG.normal(size=30)
 
 
-@pytest.mark.notes("S0-15")
+@pytest.mark.notes("S0-14", "S0-15")
 @pytest.mark.usefixtures("x64")
 def test_the_projected_solution_is_the_penalised_one():
     """For ‖w‖² ≤ θ projected gradient descent ends where ridge regression with λ(θ) has its minimum."""
@@ -45,6 +45,9 @@ def test_the_projected_solution_is_the_penalised_one():
     np.testing.assert_allclose(hard, soft, atol=1e-10)
     np.testing.assert_allclose((np.asarray(soft) ** 2).sum(axis=1)[:2], theta[:2], rtol=1e-10)
     assert strength[0] > strength[1] > strength[2] == 0  # the last constraint is not active
+    # The smaller the ball, the worse the fit: a constraint is a penalty that grows as the radius shrinks.
+    risks = [np.mean((X @ w - Y) ** 2) for w in np.asarray(hard)]
+    assert risks[0] > risks[1] > risks[2]
 
 
 @pytest.mark.notes("S0-15")

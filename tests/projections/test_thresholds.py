@@ -9,7 +9,7 @@ from jaxopt_notes import projections as p
 from tests.compiled import grad
 
 
-@pytest.mark.notes("S4-31")
+@pytest.mark.notes("S1-71", "S4-31")
 def test_shrinkage_and_elastic_net_are_proximal_operators(x64):
     """argmin t·h(x) + ½(x − v)² on a fine grid that contains 0."""
     grid = np.arange(-4000, 4001) / 1000

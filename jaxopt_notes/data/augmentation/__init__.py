@@ -38,5 +38,6 @@ from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 
 AUGMENTATIONS = _returning(globals(), "__call__")
+"""The augmentations by name."""
 
 __all__ = ["AUGMENTATIONS", *_public_names(__name__, globals())]

@@ -92,6 +92,9 @@ def grid_search(points: int | dict[str, int] = 3) -> GridSearch:
         >>> configs["rate"], configs["size"]
         (Array([0., 0., 0., 1., 1., 1.], dtype=float32), Array([ 4,  8, 16,  4,  8, 16], dtype=int32))
 
+    With more than three or four dimensions use no grid: the number of trainings is a power of them, and along
+    the dimension that matters only k values are ever tried.
+
     Source: Goodfellow, Bengio & Courville 2016, section 11.4.3.
 
     Elsewhere: scikit-learn's ParameterGrid and optuna's GridSampler take lists of values and no

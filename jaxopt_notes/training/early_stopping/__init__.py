@@ -39,5 +39,6 @@ from jaxopt_notes.training.early_stopping.stop_up import *
 EARLY_STOPPING = _returning(
     {name: globals()[name] for name in _public_names(__name__, globals())}, "init", "update"
 )
+"""The rules of early stopping by name."""
 
 __all__ = ["EARLY_STOPPING", *_public_names(__name__, globals())]

@@ -79,7 +79,8 @@ def patience(
     Source: Goodfellow, Bengio & Courville 2016, algorithm 7.1; Prechelt 1998 compares it with
     `stop_up`.
 
-    Around a noisy score, `smoothed(patience(…), decay)` waits by the score's moving average.
+    Around a noisy score, `smoothed(patience(…), decay)` waits by the score's moving average. A patience of
+    less than 5 epochs seldom outlasts the noise, and more than 30 is mostly waiting.
 
     Elsewhere: Keras and Lightning save the parameters only when the score improves by the margin;
     here the margin decides when to stop, and the best score is kept whatever its margin. Both count

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import sklearn.preprocessing
 
-from jaxopt_notes.data import Standardizer, digits, fit_standardizer, split
+from jaxopt_notes.data import Standardizer, digits, fit_min_max, fit_standardizer, split
 from tests.compiled import compiled
 
 fit_standardizer = compiled(fit_standardizer)
@@ -46,6 +46,22 @@ def test_the_shape_of_a_distribution_stays():
     skewness = np.mean(((x - x.mean()) / x.std()) ** 3)
     assert skewness > 1
     np.testing.assert_allclose(np.mean(z**3), skewness, rtol=1e-12)
+
+
+@pytest.mark.notes("S4-52")
+@pytest.mark.usefixtures("x64")
+def test_min_max_is_that_of_its_data_and_fitted_anew_for_others():
+    x = np.c_[RNG.normal(size=(20, 2)), np.full(20, 7.0)]
+    more = np.r_[x, [[9.0, -9.0, 7.0]]]
+    first, again = fit_min_max(x), fit_min_max(more)
+    z = np.asarray(first.apply(x))
+    np.testing.assert_allclose(z[:, :2], (x[:, :2] - x[:, :2].min(0)) / np.ptp(x[:, :2], axis=0), rtol=1e-12)
+    assert np.isfinite(z).all()  # the constant column too
+    np.testing.assert_allclose(first.inverse(z), x, rtol=1e-12)
+    outside = np.asarray(first.apply(more))[-1]
+    assert (outside[0], outside[1]) > (1, -np.inf)
+    assert outside[1] < 0
+    assert np.asarray(again.apply(more)).max() == 1
 
 
 @pytest.mark.usefixtures("x64")

@@ -19,7 +19,7 @@ from jaxopt_notes.optimizers.wrappers.accumulation import accumulate_gradients
 from tests.optimizers.runs import follow, random_grads, random_params
 
 
-@pytest.mark.notes("S3-27")
+@pytest.mark.notes("S3-27", "S3-55")
 @pytest.mark.parametrize("k", [1, 2, 4, 8])
 def test_micro_batches_are_one_big_batch(k):
     """Least squares on 64 examples, 4 epochs of one step each: the path of the whole batch to 1e-6."""

@@ -57,6 +57,7 @@ def averages(scores, decay):
     return [np.average(scores[: t + 1], weights=powers[-t - 1 :]) for t in range(len(scores))]
 
 
+@pytest.mark.notes("S4-11")
 def test_each_stops_where_it_says():
     curves = {
         "valid_loss": jnp.array(NOISY),

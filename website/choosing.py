@@ -1,0 +1,227 @@
+"""Which optimizer, which initializer, which strategy: decision tables made from committed measurements.
+
+`benchmarks/results/choosing.json` and `strategies.json` have the losses, `docs/OPTIMIZERS.md` what state an
+optimizer holds and what it moves. Nothing here is typed: who measures anew gets another page.
+"""
+
+import json
+import math
+import pathlib
+import re
+import statistics
+from typing import Any
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+RATE_FREE = ("prodigy", "dog")  # the number is a factor, 1 by default
+
+
+def page() -> str:
+    """The page for readers."""
+    found = json.loads((RESULTS / "choosing.json").read_text(encoding="utf-8"))
+    lines = [
+        "# Which optimizer, initializer, strategy",
+        "",
+        "Made from measurements, which a command repeats: `python -m benchmarks.choosing` for networks,",
+        f"`python -m benchmarks.strategies` for searches. With jax {found['jax']}, on a CPU. They are",
+        "small tasks, and yours is another: the tables say where to begin, a sweep says where to end.",
+        "",
+    ]
+    lines += optimizers(summaries(**found["optimizers"]), costs())
+    lines += initializers(found["initializers"])
+    lines += strategies(
+        json.loads((RESULTS / "strategies.json").read_text(encoding="utf-8")), found.get("strategies", {})
+    )
+    return "\n".join(lines) + "\n"
+
+
+def summaries(rates: list[float], tasks: dict[str, dict[str, list[float | None]]]) -> dict[str, Any]:
+    """Task → optimizer → the lowest loss, its rate, and how many decades of rates reach twice that loss."""
+    found: dict[str, Any] = {}
+    for task, of in tasks.items():
+        found[task] = {}
+        for name, losses in of.items():
+            reached = [math.inf if loss is None else loss for loss in losses]
+            best = min(reached)
+            good = sum(loss <= 2 * best for loss in reached)
+            found[task][name] = {"loss": best, "rate": rates[reached.index(best)], "decades": good / 2}
+    return found
+
+
+def costs() -> dict[str, tuple[str, str]]:
+    """Optimizer → bytes of state and bytes moved on CPU, per parameter."""
+    text = (ROOT / "docs" / "OPTIMIZERS.md").read_text(encoding="utf-8")
+    table = text[text.index("## All optimizers") : text.index("## Solvers")]
+    rows = re.findall(r"^\| \[(\w+)\]\S* \| (.*) \|$", table, re.MULTILINE)
+    split = {name: cells.split(" | ") for name, cells in rows}
+    return {name: (cells[0], cells[3]) for name, cells in split.items()}
+
+
+def least(of: dict[str, dict[str, float]], within: float = 1.1) -> list[str]:
+    """The names whose loss is within a tenth of the lowest, best first."""
+    best = min(one["loss"] for one in of.values())
+    return sorted(
+        (name for name, one in of.items() if one["loss"] <= within * best), key=lambda n: of[n]["loss"]
+    )
+
+
+def links(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def optimizers(tasks: dict[str, dict[str, dict[str, float]]], cost: dict[str, tuple[str, str]]) -> list[str]:
+    names = list(next(iter(tasks.values())))
+    decades = {name: statistics.mean(of[name]["decades"] for of in tasks.values()) for name in names}
+    ranks = {name: statistics.mean(rank(of, name) for of in tasks.values()) for name in names}
+    by_rank = sorted(names, key=ranks.__getitem__)
+    small = [name for name in by_rank if float(cost[name][0].strip("< ")) <= 4]
+    lines = ["## Which optimizer", "", "| if | then, best first | because |", "|---|---|---|"]
+    for task, of in tasks.items():
+        best = least(of)
+        lines.append(
+            f"| the task is like {task} | {links(best[:5])} | losses from {of[best[0]]['loss']:.3g}; "
+            f"`sgd` {of['sgd']['loss']:.3g} |"
+        )
+    widest = sorted(names, key=lambda name: -decades[name])[:4]
+    span = f"{decades[widest[-1]]:.1f} to {decades[widest[0]]:.1f}"
+    middle = statistics.median(decades.values())
+    lines += [
+        f"| you know nothing of the task | {links(by_rank[:4])} | mean ranks of {len(names)} |",
+        f"| the rate will be guessed | {links(widest)} | {span} decades are good; median {middle:.1f} |",
+        f"| memory is short: at most 4 bytes of state | {links(small[:4])} | lowest mean ranks of those |",
+        f"| no rate is to be chosen | {links([n for n in RATE_FREE if n in names])} | {rate_free(tasks)} |",
+        "",
+        "No rule is best everywhere. The whole table: the lowest training loss (median of three seeds),",
+        "the rate at which it was found among thirteen from 1e-5 to 10, and how many decades of rates reach",
+        "twice that loss or less.",
+        "",
+        "| | state | moved | " + " | ".join(tasks) + " |",
+        "|---|---|---|" + "---|" * len(tasks),
+    ]
+    for name in by_rank:
+        cells = [
+            f"{of[name]['loss']:.3g} at {of[name]['rate']:g}, {of[name]['decades']:g}"
+            for of in tasks.values()
+        ]
+        lines.append(f"| [`{name}`](OPTIMIZERS.md#{name}) | {' | '.join(cost[name])} | {' | '.join(cells)} |")
+    lines += ["", "State and moved are bytes per float32 parameter, on a CPU; see [costs](COSTS.md).", ""]
+    return lines
+
+
+def rank(of: dict[str, dict[str, float]], name: str) -> int:
+    return sum(other["loss"] < of[name]["loss"] for other in of.values())
+
+
+def rate_free(tasks: dict[str, dict[str, dict[str, float]]]) -> str:
+    best = {name: [of[name]["rate"] for of in tasks.values() if name in of] for name in RATE_FREE}
+    return "; ".join(
+        f"`{name}` is best at a factor of {', '.join(f'{r:g}' for r in rates)}"
+        for name, rates in best.items()
+    )
+
+
+def initializers(found: dict[str, dict[str, dict[str, float]]]) -> list[str]:
+    lines = [
+        "## Which initializer",
+        "",
+        "By the activation behind it. With eight hidden layers gradient descent gets furthest from:",
+        "",
+        "| activation | take | loss | instead of | loss |",
+        "|---|---|---|---|---|",
+    ]
+    for activation, of in found.items():
+        best = least(of)
+        worst = max(of, key=lambda name: of[name]["loss"])
+        lines.append(
+            f"| {activation} | {links(best[:3])} | {of[best[0]]['loss']:.3g} "
+            f"| `{worst}` | {of[worst]['loss']:.3g} |"
+        )
+    lines += [
+        "",
+        "Why: by how much one of twelve layers of 128 units multiplies the variance of activations, each",
+        "unit's over the samples, and the mean square of gradients, backwards. At 1 a deep network is as",
+        "easy as a shallow one; 0.5 is a factor of 2,000 in eleven layers. Then the loss.",
+        "",
+        "| activation | initializer | forward | backward | loss |",
+        "|---|---|---|---|---|",
+    ]
+    for activation, of in found.items():
+        for name, one in of.items():
+            lines.append(
+                f"| {activation} | `{name}` | {one['forward']:g} | {one['backward']:g} | {one['loss']:.3g} |"
+            )
+    return [*lines, "", "A loss of 2.3 is that of guessing, log 10.", ""]
+
+
+def strategies(equal: dict[str, Any], rungs: dict[str, dict[str, float]]) -> list[str]:
+    tasks = {name: of for name, of in equal.items() if "random_search" in of}
+    lines = [
+        "## Which strategy",
+        "",
+        "At equal budgets, from twenty keys: the median of the lowest value found, and on how many keys a",
+        "strategy found a lower one than random search. Half of twenty is chance.",
+        "",
+        "| | " + " | ".join(tasks) + " |",
+        "|---|" + "---|" * len(tasks),
+    ]
+    for name in next(iter(tasks.values())):
+        cells = [
+            f"{of[name]['median']:.3g}"
+            + (f", {of[name]['beats_random']} of 20" if of[name]["beats_random"] else "")
+            for of in tasks.values()
+        ]
+        lines.append(f"| [`{name}`][jaxopt_notes.search.strategies.{name}.{name}] | {' | '.join(cells)} |")
+    seconds = equal.get("seconds_of_a_batch", {})
+    if seconds:
+        said = ", ".join(f"{value:.2f} s after {count}" for count, value in seconds.items())
+        lines += [
+            "",
+            f"Asking `bayesian` for a batch costs time, which grows with what it has seen: {said}.",
+        ]
+    if rungs:
+        whole = rungs["random_search"]
+        lines += [
+            "",
+            "Where runs can be stopped early and continued, epochs count, not trainings (digits, medians):",
+            "",
+            "| | best loss | epochs | of random search's |",
+            "|---|---|---|---|",
+        ]
+        for name, one in sorted(rungs.items(), key=lambda item: item[1]["loss"]):
+            share = one["epochs"] / whole["epochs"]
+            lines.append(f"| `{name}` | {one['loss']:.3g} | {one['epochs']:.0f} | {share:.0%} |")
+    return [*lines, "", *advice(tasks, rungs)]
+
+
+def advice(tasks: dict[str, Any], rungs: dict[str, dict[str, float]]) -> list[str]:
+    wins = {
+        name: statistics.mean(of[name]["beats_random"] for of in tasks.values())
+        for name in next(iter(tasks.values()))
+    }
+    best = max(wins, key=wins.__getitem__)
+    lines = ["| if | then | because |", "|---|---|---|"]
+    lines.append(
+        f"| each training is dear, and there are fewer than some hundred | `{best}` | beats random search on "
+        f"{wins[best]:.0f} of 20 keys |"
+    )
+    spread = [name for name in ("sobol", "latin_hypercube") if name in wins]
+    lines.append(
+        f"| all are to run at once | {links(spread)} | they need no answers; they beat random search on "
+        f"{' and '.join(f'{wins[name]:.0f}' for name in spread)} of 20 keys: hardly more than chance |"
+    )
+    if rungs:
+        whole = rungs["random_search"]
+        cheap = sorted(
+            (
+                n
+                for n, one in rungs.items()
+                if one["epochs"] <= whole["epochs"] / 3 and one["loss"] <= whole["loss"]
+            ),
+            key=lambda n: rungs[n]["epochs"],
+        )
+        shares = [f"{rungs[name]['epochs'] / whole['epochs']:.0%}" for name in cheap]
+        lines.append(
+            f"| bad runs show early | {links(cheap)} | random search's best at "
+            f"{', '.join(shares)} of its epochs |"
+        )
+    return lines
