@@ -44,6 +44,7 @@ def points(axis: Any, groups: Mapping[str, Any], *, label: str = "") -> None:
         spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
         axis.plot(i + spread, values, "o", ms=3.5, alpha=0.6, color=BLUE, mew=0)
         axis.plot([i - 0.3, i + 0.3], [np.median(values)] * 2, color=ORANGE, lw=2)
-    axis.set_xticks(range(len(groups)), list(groups), rotation=25 if len(groups) > 4 else 0)
+    slanted = {"rotation": 25, "ha": "right"} if len(groups) > 4 else {}
+    axis.set_xticks(range(len(groups)), list(groups), **slanted)
     axis.set_xlim(-0.6, len(groups) - 0.4)
     axis.set_ylabel(label)

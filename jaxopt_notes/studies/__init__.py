@@ -15,12 +15,23 @@ so that a claim is looked at for many seeds and not for one.
 # One line for each file: the names in its `__all__` are public; STUDIES are the functions among them.
 from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
+from jaxopt_notes.studies.activation_race import *
+from jaxopt_notes.studies.bagging_digits import *
 from jaxopt_notes.studies.conditioning import *
 from jaxopt_notes.studies.contour_race import *
+from jaxopt_notes.studies.correlated_features import *
+from jaxopt_notes.studies.feature_scaling import *
+from jaxopt_notes.studies.grid_or_random import *
+from jaxopt_notes.studies.initial_activations import *
+from jaxopt_notes.studies.linear_race import *
+from jaxopt_notes.studies.overfit_causes import *
+from jaxopt_notes.studies.overfit_digits import *
 from jaxopt_notes.studies.overfit_sine import *
 from jaxopt_notes.studies.random_hessian import *
 from jaxopt_notes.studies.rate_regimes import *
+from jaxopt_notes.studies.ridge_readings import *
 from jaxopt_notes.studies.saddle_escape import *
+from jaxopt_notes.studies.width_and_speed import *
 from jaxopt_notes.studies.zigzag import *
 
 STUDIES = _returning(globals(), "rows", "plot")
