@@ -7,8 +7,9 @@ again (`jax.checkpoint` of the inner of two scans): with √n epochs of √n ste
 the price of one more way there. `memory` reads both figures from the compiled programs.
 """
 
+import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +23,10 @@ from jaxopt_notes.optimizers import adam, apply_updates, chain, momentum, skip_n
 from jaxopt_notes.record import check_count
 from jaxopt_notes.schedules import inverse_time
 from jaxopt_notes.search import training_score
+from jaxopt_notes.studies.result import StudyResult, rows_of
 from jaxopt_notes.training import Trainer
+
+__all__ = ["DifferentiableTraining", "differentiable_training"]
 
 BATCH = 8
 # Held as numbers that may be any real one: logarithms, and for the momentum its log-odds.
@@ -32,12 +36,25 @@ START = {
 }  # fmt: skip
 
 
-class Tuned(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class DifferentiableTraining(StudyResult):
     """The hyperparameters found, those of the start, and the validation loss before every step."""
 
     found: dict[str, float]
     start: dict[str, float]
     losses: np.ndarray
+
+    def rows(self) -> list[dict[str, Any]]:
+        losses = [{"number": "validation loss", "start": self.losses[0], "found": self.losses[-1]}]
+        return losses + rows_of(number=self.start, start=self.start.values(), found=self.found.values())
+
+    def plot(self) -> Any:
+        from jaxopt_notes.plots.panels import bands, panels
+
+        drawn, (axis,) = panels(1, width=4.8)
+        bands(axis, np.arange(len(self.losses)), {"after the whole run": self.losses}, legend=False)
+        axis.set(yscale="log", xlabel="step of the hyperparameters", ylabel="validation loss")
+        return drawn
 
 
 def hyperparameters(point: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +83,9 @@ def curve(key: jax.Array, steps: int) -> tuple:
     return (x[:n], y[:n]), (x[n:], y[n:])
 
 
-def tune(key: jax.Array, *, epochs: int = 10, steps: int = 20, updates: int = 30, rate: float = 0.2) -> Tuned:
+def differentiable_training(
+    key: jax.Array, *, epochs: int = 10, steps: int = 20, updates: int = 30, rate: float = 0.2
+) -> DifferentiableTraining:
     """Descend along the gradient of the validation loss after `epochs` times `steps` steps of training.
 
     Arguments:
@@ -77,13 +96,15 @@ def tune(key: jax.Array, *, epochs: int = 10, steps: int = 20, updates: int = 30
         rate: the rate of that Adam.
 
     Returns:
-        A `Tuned`; the last loss is that of the hyperparameters found.
+        A `DifferentiableTraining`; the last loss is that of the hyperparameters found.
 
     Raises:
         ValueError: a number below its least. TypeError: an argument is not a whole number.
+
+    Source: Maclaurin, Duvenaud & Adams 2015.
     """
-    check_count("tune(updates)", updates, 1)
-    check_count("tune(steps)", steps, 1)
+    check_count("differentiable_training(updates)", updates, 1)
+    check_count("differentiable_training(steps)", steps, 1)
     data_key, run_key = jax.random.split(key)
     score = training_score(build, curve(data_key, steps), epochs)
     outer = skip_nonfinite(adam(rate))
@@ -99,7 +120,9 @@ def tune(key: jax.Array, *, epochs: int = 10, steps: int = 20, updates: int = 30
     losses, points = program(point)
     last = jax.tree.map(lambda path: path[-1], points)
     found, start = ({name: float(value) for name, value in hyperparameters(p).items()} for p in (last, point))
-    return Tuned(found, start, np.asarray(losses))
+    order = list(START)
+    found, start = ({name: values[name] for name in order} for values in (found, start))
+    return DifferentiableTraining(found, start, np.asarray(losses))
 
 
 def memory(steps: int, *, checkpoint: bool) -> int:

@@ -5,9 +5,10 @@ again on training and validation set together, and scored once on the sealed tes
 is special: it is `sweep`, a `Trainer` and a `SealedTestSet`, as a user would put them together.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -23,7 +24,10 @@ from jaxopt_notes.record import Number, check_choice
 from jaxopt_notes.schedules import cosine
 from jaxopt_notes.search import dimensions, log_uniform, random_search, sweep, uniform
 from jaxopt_notes.search.results import Results
+from jaxopt_notes.studies.result import StudyResult
 from jaxopt_notes.training import Trainer, predict
+
+__all__ = ["Outcome", "digits_sweep"]
 
 # What each optimizer is searched over, beside the dimensions that all of them share.
 RATES = {"sgd": (1e-3, 1.0), "adadelta": (1e-1, 10.0), "adagrad": (1e-3, 1e-1)}
@@ -36,7 +40,8 @@ COEFFICIENTS = {
 }
 
 
-class Outcome(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome(StudyResult):
     """What the job found: the search, the winner's curves per seed, and the retrained winner."""
 
     results: Results
@@ -45,6 +50,19 @@ class Outcome(NamedTuple):
     standardizer: Any
     test_score: float
     steps_per_epoch: int
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self.results.rows()
+
+    def table(self) -> str:
+        return (
+            f"{self.results.table(10)}\n\ntest accuracy of the winner, trained anew: {self.test_accuracy:.4f}"
+        )
+
+    def plot(self) -> Any:
+        from jaxopt_notes.plots import plot_curves
+
+        return plot_curves(self.curves, "the winner")
 
 
 def default_space(optimizer: str = "adamw") -> dict[str, Any]:
@@ -160,6 +178,8 @@ def digits_sweep(
 
     Raises:
         ImportError: scikit-learn is missing. ValueError: an argument outside its interval.
+
+    Source: Bergstra & Bengio 2012 for random search; the notes for a test set that is opened once.
     """
     split_key, search_key, final_key = jax.random.split(key, 3)
     space = default_space(optimizer) if space is None else space

@@ -89,7 +89,7 @@ def overfit_causes(key: jax.Array, *, seeds: int = 32) -> OverfitCauses:
         y = jnp.sin(jnp.pi * x) + stddev * jax.random.normal(of_noise, (MOST,))
         new = jax.random.uniform(of_test, (TESTS,), minval=-1.0, maxval=1.0)
         truth = jnp.sin(jnp.pi * new) + stddev * jax.random.normal(of_test_noise, (TESTS,))
-        used = (jnp.arange(MOST) < samples).astype(x.dtype)
+        used = (jnp.arange(float(MOST)) < samples).astype(x.dtype)
         design = features(x) * used[:, None] / jnp.sqrt(samples)
         left, values, directions = jnp.linalg.svd(design, full_matrices=False)
         squares, target = values**2, left.T @ (y * used / jnp.sqrt(samples))

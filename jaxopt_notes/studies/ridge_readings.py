@@ -110,8 +110,9 @@ def ridge_readings(key: jax.Array, *, seeds: int = 8, steps: int = 4000) -> Ridg
                 return (apply_updates(w, updates), state), None
 
             decayed = lax.scan(step, (zero, optimizer.init(zero)), length=steps)[0][0]
-            # After t steps of descent from 0, which need be no whole number here.
-            kept = 1 - (1 - rate * squares) ** (1 / (rate * strength))
+            # After t steps of slow descent from 0, which need be no whole number here.
+            slow = 0.01 * rate
+            kept = -jnp.expm1(jnp.log1p(-slow * squares) / (slow * strength))
             stopped = directions @ (kept * (directions.T @ jnp.linalg.solve(gram, moment)))
             return ridge, mode, decayed, stopped, squares / (squares + strength), kept
 

@@ -78,7 +78,7 @@ def width_and_speed(
         of_x, *of_params = jax.random.split(key, 4)
         x = jax.random.uniform(of_x, (EXAMPLES, 1), minval=-1.5, maxval=1.5)
         y = jnp.sin(5 * x)[:, 0]
-        there = (jnp.arange(most) < width).astype(x.dtype)
+        there = (jnp.arange(float(most)) < width).astype(x.dtype)
         params = [
             jax.random.normal(k, (most,)) * size for k, size in zip(of_params, (2.0, 1.0, 1.0), strict=True)
         ]

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.search import training_score
-from jaxopt_notes.studies.differentiable_training import START, build, curve, hyperparameters, memory, tune
+from jaxopt_notes.studies.differentiable_training import (
+    START,
+    build,
+    curve,
+    differentiable_training,
+    hyperparameters,
+    memory,
+)
 
 
 @pytest.mark.full
@@ -22,7 +29,7 @@ def test_every_slope_agrees_with_finite_differences(x64, key):
 
 @pytest.mark.full
 def test_two_hundred_steps_end_lower_with_the_numbers_found(key):
-    tuned = tune(key)
+    tuned = differentiable_training(key)
     assert np.isfinite(tuned.losses).all()
     assert tuned.losses[-1] < 0.5 * tuned.losses[0]
     assert all(tuned.found[name] != tuned.start[name] for name in START)

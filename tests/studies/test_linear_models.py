@@ -14,7 +14,7 @@ def test_ridge_is_a_posterior_and_weight_decay_and_nearly_early_stopping(key):
         np.testing.assert_allclose(way, found.ridge, rtol=tolerance, atol=1e-3)
     ratio = found.spectrum[:, None, :] / found.strengths[None, :, None]
     np.testing.assert_allclose(found.kept, ratio / (1 + ratio), rtol=1e-3)
-    assert np.abs(found.kept - found.kept_stopped).max() < 0.22  # 0.204 at rates that tend to 0
+    assert np.abs(found.kept - found.kept_stopped).max() < 0.21
     weak = ratio < 0.05
     np.testing.assert_allclose(found.kept_stopped[weak], ratio[weak], rtol=0.06)
     norms = np.linalg.norm(found.ridge, axis=-1)

@@ -72,37 +72,3 @@ def test_a_bias_of_0_leaves_half_of_the_units_active(key):
     for bias, stddev in ((0.0, 0.01), (0.01, 0.01), (0.01, 0.1)):
         expected = np.mean([0.5 * (1 + math.erf(bias / (stddev * size) / 2**0.5)) for size in sizes])
         assert abs(active(jax.random.key(1), bias, stddev) - expected) < 4 * 0.5 / np.sqrt(20_000 * 4)
-
-
-@pytest.mark.full
-@pytest.mark.notes("S1-19")
-def test_hidden_sigmoids_are_the_slow_choice():
-    """Six hidden layers on digits, at the best of five rates, medians of three seeds."""
-    x, y = jn.digits()
-    x, y = jnp.asarray(x / 16, jnp.float32), jnp.asarray(y)
-    ends = {}
-    for activation in ("relu", "elu", "tanh", "sigmoid"):
-        model = jn.mlp([32] * 6 + [10], activation, kernel_init=jn.initializers.recommended(activation))
-
-        def run(rate, seed, model=model):
-            key = jax.random.key(seed)
-            params, _ = model.init(key, x[:1])
-
-            def step(params, i):
-                chosen = jax.random.randint(jax.random.fold_in(key, i), (64,), 0, len(x))
-
-                def loss(params):
-                    return jnp.mean(
-                        jn.softmax_cross_entropy(model.apply(params, (), x[chosen])[0], y[chosen])
-                    )
-
-                value, grads = jax.value_and_grad(loss)(params)
-                return jax.tree.map(lambda p, g: p - rate * g, params, grads), value
-
-            return jnp.mean(jax.lax.scan(step, params, jnp.arange(200))[1][-20:])
-
-        grid = jax.vmap(jax.vmap(run, (None, 0)), (0, None))
-        losses = jax.jit(grid)(jnp.asarray([0.03, 0.1, 0.3, 1.0, 3.0]), jnp.arange(3))
-        ends[activation] = np.nanmin(np.median(losses, axis=1))
-    slow = ends.pop("sigmoid")
-    assert max(ends.values()) < 0.5 < 1 < slow
