@@ -55,9 +55,7 @@ class Outcome(StudyResult):
         return self.results.rows()
 
     def table(self) -> str:
-        return (
-            f"{self.results.table(10)}\n\ntest accuracy of the winner, trained anew: {self.test_accuracy:.4f}"
-        )
+        return f"{self.results.table(10)}\n\ntest score of the retrained winner: {self.test_score:.4f}"
 
     def plot(self) -> Any:
         from jaxopt_notes.plots import plot_curves

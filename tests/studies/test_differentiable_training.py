@@ -33,6 +33,8 @@ def test_two_hundred_steps_end_lower_with_the_numbers_found(key):
     assert np.isfinite(tuned.losses).all()
     assert tuned.losses[-1] < 0.5 * tuned.losses[0]
     assert all(tuned.found[name] != tuned.start[name] for name in START)
+    assert [row["number"] for row in tuned.rows()] == ["validation loss", *START]
+    tuned.plot()
 
 
 @pytest.mark.full

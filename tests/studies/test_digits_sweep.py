@@ -46,4 +46,7 @@ def test_the_final_model_has_all_but_the_test_set(key, monkeypatch):
     assert built == [("sgd", 2 * steps, 500), ("sgd", 2 * steps_final, 500)]
     assert outcome.steps_per_epoch == steps
     np.testing.assert_array_equal(outcome.curves["valid_loss"], [[2.0, 3.0]])
+    assert outcome.table().endswith(f"retrained winner: {outcome.test_score:.4f}")
+    assert len(outcome.rows()) == 2
+    assert len(outcome.plot().axes) == 1
     assert 0 < outcome.test_score < 1
