@@ -38,7 +38,7 @@ def units_are_equal(params):
     return all((x == x[0]).all() for x in (w1, b1, w2))
 
 
-@pytest.mark.notes("S2-03", "S2-04", "S2-24")
+@pytest.mark.notes("S1-27", "S2-03", "S2-04", "S2-24")
 @pytest.mark.parametrize("activation", [jax.nn.sigmoid, jnp.tanh, jax.nn.relu])
 @pytest.mark.parametrize("value", [0.0, 0.1])
 def test_equal_weights_stay_equal_for_ever(activation, value, key):

@@ -1,6 +1,7 @@
-"""Units that rectify: they may die, they cut the inputs into regions, and they train well all the same."""
+"""Units that rectify: they may die, they cut the inputs into regions, and what they say is not centred."""
 
 import math
+from statistics import NormalDist
 
 import jax
 import jax.numpy as jnp
@@ -72,3 +73,11 @@ def test_a_bias_of_0_leaves_half_of_the_units_active(key):
     for bias, stddev in ((0.0, 0.01), (0.01, 0.01), (0.01, 0.1)):
         expected = np.mean([0.5 * (1 + math.erf(bias / (stddev * size) / 2**0.5)) for size in sizes])
         assert abs(active(jax.random.key(1), bias, stddev) - expected) < 4 * 0.5 / np.sqrt(20_000 * 4)
+
+
+@pytest.mark.notes("S1-09")
+def test_what_a_unit_says_is_positive_on_average():
+    """E[max(z, 0)] = σ/√(2π) for z ~ N(0, σ²), so the next layer's inputs are not centred."""
+    quantiles = np.array([NormalDist(0, 2.0).inv_cdf(p) for p in (np.arange(20_000) + 0.5) / 20_000])
+    mean = np.mean(np.asarray(jn.activations.relu(jnp.asarray(quantiles, jnp.float32))), dtype=np.float64)
+    assert mean == pytest.approx(2.0 / math.sqrt(2 * math.pi), rel=1e-3)
