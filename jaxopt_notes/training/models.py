@@ -4,6 +4,7 @@ Whatever is not a layer is put into one. Modules of other libraries are known by
 loaded, so that nothing is imported to find out; their adapters are in `jaxopt_notes.interop`.
 """
 
+import functools
 import inspect
 import sys
 from typing import Any, NamedTuple
@@ -62,7 +63,8 @@ def as_model(model: Any) -> Any:
         from jaxopt_notes.interop.equinox_model import equinox_model
 
         return equinox_model(model)
-    if not (hasattr(model, "init") and hasattr(model, "apply") and jax.tree_util.all_leaves([model])):
+    layer_like = hasattr(model, "init") and hasattr(model, "apply") and not inspect.isclass(model)
+    if not (layer_like and jax.tree_util.all_leaves([model])):
         return model
     functions = Functions(as_leaf(model.init), as_leaf(model.apply))
     return Stateless(functions) if _has_no_state(model.apply) else functions
@@ -75,13 +77,15 @@ def _is_of(library: str, model: Any) -> bool:
 
 
 def _makes(argument: str, model: Any) -> bool:
-    """Whether it is a function of this argument alone, that makes a module."""
-    if not (inspect.isroutine(model) or inspect.isclass(model)):
+    """Whether it is a function (or a class) that needs this argument alone, and makes a module of it."""
+    if not (inspect.isroutine(model) or inspect.isclass(model) or isinstance(model, functools.partial)):
         return False
     try:
-        return list(inspect.signature(model).parameters) == [argument]
+        arguments = inspect.signature(model).parameters.values()
     except (TypeError, ValueError):
         return False
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [a.name for a in arguments if a.default is a.empty and a.kind not in kinds] == [argument]
 
 
 def _has_no_state(apply: Any) -> bool:

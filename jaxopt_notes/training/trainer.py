@@ -174,6 +174,9 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
     if trainer.history_every is not None:
         check_count("Trainer(history_every)", trainer.history_every, 1, "None keeps no history of steps")
     as_transform(trainer.optimizer)
+    if inspect.isclass(trainer.model):
+        name = trainer.model.__name__
+        raise TypeError(f"Trainer(model) is the class {name}, expected a model: {name}(...).")
     for name, methods in {"model": ("init", "apply"), "early_stopping": ("init", "update")}.items():
         part = getattr(trainer, name)
         optional = part is None and name != "model"

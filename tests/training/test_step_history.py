@@ -17,29 +17,29 @@ def trainer(every, **others):
 
 
 def test_windows_are_means_over_their_examples(key):
-    """Ten examples in batches of 4, 4 and 2; two steps a window, so one window has 8 examples and one 2."""
-    x, y = regression(10)
+    """Batches of 4, 4, 4 and 2 examples, two steps a window: the second one has 6 examples."""
+    x, y = regression(14)
 
     @jax.jit
     def run():
         watched = trainer(2, collect=lambda step: {"slope": step.grads["w"]})
         orders = [jax.random.split(jax.random.fold_in(jax.random.split(key)[1], i))[0] for i in range(2)]
         _state, history = watched.advance(watched.init(key, (x, y)), (x, y), epochs=2)
-        return history, [epoch_batches(order, 10, 4).indices for order in orders]
+        return history, [epoch_batches(order, 14, 4).indices for order in orders]
 
     history, orders = jax.tree.map(np.asarray, run())
     w, b = np.zeros(3), 0.0
     for epoch in range(2):
-        rows = orders[epoch].ravel()[:10]
+        rows = orders[epoch].ravel()[:14]
         losses, slopes = [], []
-        for part in (rows[:4], rows[4:8], rows[8:]):
+        for part in (rows[:4], rows[4:8], rows[8:12], rows[12:]):
             residual = x[part] @ w + b - y[part]
             losses.append(residual**2)
             slopes.append(2 * x[part].T @ residual / len(part))
             w, b = w - 0.05 * slopes[-1], b - 0.05 * 2 * residual.mean()
-        expected = [np.mean(np.concatenate(losses[:2])), np.mean(losses[2])]
+        expected = [np.mean(np.concatenate(losses[:2])), np.mean(np.concatenate(losses[2:]))]
         np.testing.assert_allclose(history["step_loss"][epoch], expected, rtol=1e-4)
-        means = [np.mean(slopes[:2], axis=0), slopes[2]]
+        means = [np.mean(slopes[:2], axis=0), np.mean(slopes[2:], axis=0)]
         np.testing.assert_allclose(history["step_slope"][epoch], means, rtol=1e-4)
         np.testing.assert_allclose(history["loss"][epoch], np.mean(np.concatenate(losses)), rtol=1e-4)
 
