@@ -165,6 +165,7 @@ def test_a_worker_is_dead_when_its_count_has_not_moved(tmp_path):
     states = [(trial.state.name, trial.user_attrs.get("taken_up")) for trial in study.trials]
     assert states == [("FAIL", looking.name), ("RUNNING", None), ("WAITING", None)]
     assert wanted(study, looking, 2, 8) == 1  # what was enqueued again
+    assert wanted(study, looking, 6, 8) == 5  # what was taken up is none of the six
     assert wanted(study, looking, 6, 3) == 3
     again = study.ask(axes)
     assert (again.number, again.params) == (2, trials[0].params)
