@@ -28,7 +28,12 @@ def page() -> str:
         "",
     ]
     lines += optimizers(summaries(**found["optimizers"]), costs())
-    lines += initializers(found["initializers"])
+    lines += initializers(
+        {
+            activation: {name: one | {"loss": reached(one["loss"])} for name, one in of.items()}
+            for activation, of in found["initializers"].items()
+        }
+    )
     lines += strategies(
         json.loads((RESULTS / "strategies.json").read_text(encoding="utf-8")), found.get("strategies", {})
     )
@@ -41,10 +46,10 @@ def summaries(rates: list[float], tasks: dict[str, dict[str, list[float | None]]
     for task, of in tasks.items():
         found[task] = {}
         for name, losses in of.items():
-            reached = [math.inf if loss is None else loss for loss in losses]
-            best = min(reached)
-            good = sum(loss <= 2 * best for loss in reached)
-            found[task][name] = {"loss": best, "rate": rates[reached.index(best)], "decades": good / 2}
+            finals = [reached(loss) for loss in losses]
+            best = min(finals)
+            good = sum(loss <= 2 * best for loss in finals)
+            found[task][name] = {"loss": best, "rate": rates[finals.index(best)], "decades": good / 2}
     return found
 
 
@@ -70,7 +75,8 @@ def links(names: list[str]) -> str:
 
 
 def optimizers(tasks: dict[str, dict[str, dict[str, float]]], cost: dict[str, tuple[str, str]]) -> list[str]:
-    names = list(next(iter(tasks.values())))
+    everything = list(dict.fromkeys(name for of in tasks.values() for name in of))
+    names = [name for name in everything if all(name in of for of in tasks.values())]
     decades = {name: statistics.mean(of[name]["decades"] for of in tasks.values()) for name in names}
     ranks = {name: statistics.mean(rank(of, name) for of in tasks.values()) for name in names}
     by_rank = sorted(names, key=ranks.__getitem__)
@@ -84,12 +90,13 @@ def optimizers(tasks: dict[str, dict[str, dict[str, float]]], cost: dict[str, tu
         )
     widest = sorted(names, key=lambda name: -decades[name])[:4]
     span = f"{decades[widest[-1]]:.1f} to {decades[widest[0]]:.1f}"
+    free = [name for name in RATE_FREE if name in everything]
     middle = statistics.median(decades.values())
     lines += [
         f"| you know nothing of the task | {links(by_rank[:4])} | mean ranks of {len(names)} |",
         f"| the rate will be guessed | {links(widest)} | {span} decades are good; median {middle:.1f} |",
         f"| memory is short: at most 4 bytes of state | {links(small[:4])} | lowest mean ranks of those |",
-        f"| no rate is to be chosen | {links([n for n in RATE_FREE if n in names])} | {rate_free(tasks)} |",
+        f"| no rate is to be chosen | {links(free)} | {rate_free(tasks)} |",
         "",
         "No rule is best everywhere. The whole table: the lowest training loss (median of three seeds),",
         "the rate at which it was found among thirteen from 1e-5 to 10, and how many decades of rates reach",
@@ -98,9 +105,9 @@ def optimizers(tasks: dict[str, dict[str, dict[str, float]]], cost: dict[str, tu
         "| | state | moved | " + " | ".join(tasks) + " |",
         "|---|---|---|" + "---|" * len(tasks),
     ]
-    for name in by_rank:
+    for name in [*by_rank, *(name for name in everything if name not in names)]:
         cells = [
-            f"{of[name]['loss']:.3g} at {of[name]['rate']:g}, {of[name]['decades']:g}"
+            f"{of[name]['loss']:.3g} at {of[name]['rate']:g}, {of[name]['decades']:g}" if name in of else "–"
             for of in tasks.values()
         ]
         lines.append(f"| [`{name}`](OPTIMIZERS.md#{name}) | {' | '.join(cost[name])} | {' | '.join(cells)} |")
@@ -114,10 +121,20 @@ def rank(of: dict[str, dict[str, float]], name: str) -> int:
 
 def rate_free(tasks: dict[str, dict[str, dict[str, float]]]) -> str:
     best = {name: [of[name]["rate"] for of in tasks.values() if name in of] for name in RATE_FREE}
+    best = {name: rates for name, rates in best.items() if rates}
     return "; ".join(
         f"`{name}` is best at a factor of {', '.join(f'{r:g}' for r in rates)}"
         for name, rates in best.items()
     )
+
+
+def reached(loss: float | None) -> float:
+    """A measured loss, infinite where training diverged."""
+    return math.inf if loss is None else loss
+
+
+def finite(loss: float) -> str:
+    return f"{loss:.3g}" if math.isfinite(loss) else "diverges"
 
 
 def initializers(found: dict[str, dict[str, dict[str, float]]]) -> list[str]:
@@ -130,11 +147,11 @@ def initializers(found: dict[str, dict[str, dict[str, float]]]) -> list[str]:
         "|---|---|---|---|---|",
     ]
     for activation, of in found.items():
-        best = least(of)
+        best = least(of, within=2.0)
         worst = max(of, key=lambda name: of[name]["loss"])
         lines.append(
             f"| {activation} | {links(best[:3])} | {of[best[0]]['loss']:.3g} "
-            f"| `{worst}` | {of[worst]['loss']:.3g} |"
+            f"| `{worst}` | {finite(of[worst]['loss'])} |"
         )
     lines += [
         "",
@@ -147,9 +164,8 @@ def initializers(found: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     ]
     for activation, of in found.items():
         for name, one in of.items():
-            lines.append(
-                f"| {activation} | `{name}` | {one['forward']:g} | {one['backward']:g} | {one['loss']:.3g} |"
-            )
+            factors = f"{one['forward']:g} | {one['backward']:g}"
+            lines.append(f"| {activation} | `{name}` | {factors} | {finite(one['loss'])} |")
     return [*lines, "", "A loss of 2.3 is that of guessing, log 10.", ""]
 
 

@@ -3,7 +3,7 @@
 import pathlib
 from typing import Any
 
-from website import corrections, findings, links, reference, references, tutorials
+from website import choosing, corrections, findings, links, reference, references, tutorials
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FROM_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
@@ -12,6 +12,7 @@ FROM_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
 def made() -> dict[str, str | bytes]:
     """Address → content of every page and picture that is made."""
     found: dict[str, str | bytes] = {
+        "choosing.md": choosing.page(),
         "corrections.md": corrections.page(),
         "surprises.md": findings.page(),
         "references.md": references.page(),

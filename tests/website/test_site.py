@@ -156,6 +156,19 @@ def test_references_are_those_of_the_docstrings():
     assert found.keys() & {"He et al. 2015", "Glorot & Bengio 2010"}
 
 
+@pytest.mark.notes("S3-30")
+def test_decision_tables_are_made_of_the_measurements():
+    from website import choosing
+
+    found = choosing.summaries([0.1, 0.3, 1.0], {"task": {"a": [4.0, 1.0, 1.9], "b": [None, 2.0, 1.05]}})
+    assert found["task"]["a"] == {"loss": 1.0, "rate": 0.3, "decades": 1.0}
+    assert choosing.least(found["task"]) == ["a", "b"]
+    text = choosing.page()
+    measured = json.loads((ROOT / "benchmarks" / "results" / "choosing.json").read_text())
+    for name in [*measured["initializers"], *next(iter(measured["optimizers"]["tasks"].values()))]:
+        assert name in text
+
+
 # The build
 
 
