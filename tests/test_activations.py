@@ -191,3 +191,13 @@ def test_softmax_and_its_logarithm():
     np.testing.assert_allclose(a.softmax(x, axis=0).sum(axis=0), 1, rtol=1e-6)
     np.testing.assert_allclose(np.exp(a.log_softmax(x, axis=0)).sum(axis=0), 1, rtol=1e-6)
     np.testing.assert_allclose(a.softmax(x + 100), a.softmax(x), rtol=1e-5)
+
+
+@pytest.mark.notes("S1-09")
+def test_outputs_of_a_rectifier_are_not_centred():
+    """Of a normal z with deviation σ they have the mean σ/√(2π); those of tanh have the mean 0."""
+    sigma, z = 1.7, np.linspace(-12, 12, 4801, dtype=np.float32)
+    density = np.exp(-(z.astype(np.float64) ** 2) / (2 * sigma**2)) / (sigma * math.sqrt(2 * math.pi)) * 0.005
+    relu, tanh = (np.asarray(ACTIVATIONS[name](z), np.float64) for name in ("relu", "tanh"))
+    np.testing.assert_allclose(relu @ density, sigma / math.sqrt(2 * math.pi), rtol=1e-5)
+    np.testing.assert_allclose(tanh @ density, 0, atol=1e-6)

@@ -143,3 +143,20 @@ def test_the_ends_of_lessards_slope_are_numbers(x64):
     f = problems.lessard(2.0, 10.0)
     for x, expected in ((-1.0, -10.0), (0.5, 5.0), (1.5, 11.0), (2.5, 17.0)):
         assert float(slope(f, x)) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.notes("S3-05")
+def test_between_two_points_a_convex_function_is_below_their_mean():
+    """f((x + y)/2) ≤ ½(f(x) + f(y)). The notes have f(x + y) on the left, which x² does not meet."""
+    rng = np.random.default_rng(0)
+    values = jax.jit(jax.vmap(lambda f, x: f(x), (None, 0)))
+
+    def gap(f, x, y):
+        return (values(f, x) + values(f, y)) / 2 - values(f, (x + y) / 2)
+
+    x, y = rng.normal(size=(2, 100, 3)).astype(np.float32)
+    assert (gap(problems.quadratic([0.5, 2.0, 7.0]), x, y) > 0).all()
+    well = problems.double_well()
+    assert gap(well, np.float32([-1.0]), np.float32([1.0])) < 0  # a hill between its valleys
+    one = problems.quadratic([2.0])  # x²
+    assert value(one, np.float32([2.0])) > (value(one, np.float32([1.0])) + value(one, np.float32([1.0]))) / 2
