@@ -50,6 +50,7 @@ def plot_lines(
     panels = lines if nested else {"": lines}
     drawn = figure(width * len(panels), height)
     axes = drawn.subplots(1, len(panels), squeeze=False)[0]
+    alike = len({tuple(panel) for panel in panels.values()}) == 1
     for axis, (name, panel) in zip(axes, panels.items(), strict=True):
         for index, (label, values) in enumerate(panel.items()):
             draw_line(axis, values, x, index, label)
@@ -59,7 +60,8 @@ def plot_lines(
             logarithmic_along(axis)
         else:
             axis.set_xscale(xscale)
-        axis.legend(frameon=False, fontsize="small")
+        if axis is axes[-1] or not alike:  # one for all, where all have the same
+            axis.legend(frameon=False, fontsize="small")
     if title:
         drawn.suptitle(title, fontsize="medium")
     return drawn
