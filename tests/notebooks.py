@@ -8,8 +8,9 @@ The badge and the cell that installs the package are made from `notebooks/first_
 `[project.urls]` of pyproject.toml, the one place that says where the package is published. A notebook
 remembers, in its metadata, the hash of its cells and the version they ran with: outputs of other cells, or of
 another version, are stale. The test that runs all notebooks compares what they print: words exactly, numbers
-within a twentieth. Cells tagged `machine` print what belongs to one machine, times and devices, or numbers
-that rounding may change (the winner of a close race); of those only the kinds of outputs are compared.
+within a twentieth (or one in the last digit). Cells tagged `machine` print what belongs to one machine, times
+and devices, or numbers that rounding may change (the winner of a close race); of those only the kinds of
+outputs are compared.
 """
 
 import argparse
@@ -113,19 +114,23 @@ def differences(stored: Any, fresh: Any) -> list[str]:
 
 
 def differing(old: str, new: str) -> list[str]:
-    """Words that differ, and numbers that differ by more than a twentieth."""
+    """Words that differ, and numbers that do."""
     words = [" ".join(NUMBER.sub("#", part).split()) for part in (old, new)]
     if words[0] != words[1]:
         return [f"{words[0][:300]!r} became {words[1][:300]!r}"]
-    numbers = [[float(number) for number in NUMBER.findall(part)] for part in (old, new)]
-    return [f"{a} became {b}" for a, b in zip(*numbers, strict=True) if not close(a, b)]
+    pairs = zip(NUMBER.findall(old), NUMBER.findall(new), strict=True)
+    return [f"{a} became {b}" for a, b in pairs if not close(a, b)]
 
 
-def close(a: float, b: float) -> bool:
-    """Within a twentieth, or both nothing but rounding."""
+def close(old: str, new: str) -> bool:
+    """Within a twentieth, or one apart in the last digit after the point, or both nothing but rounding."""
+    a, b = float(old), float(new)
     if not (math.isfinite(a) and math.isfinite(b)):
         return str(a) == str(b)
-    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b)) or max(abs(a), abs(b)) < 1e-6
+    digits, _, exponent = old.partition("e")
+    digit = 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2])) if "." in digits else 0.0
+    size = max(abs(a), abs(b))
+    return abs(a - b) <= max(TOLERANCE * size, 1.01 * digit) or size < 1e-6
 
 
 # Running them
