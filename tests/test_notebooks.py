@@ -225,7 +225,9 @@ import jax
 from benchmarks.counts import tpu_devices
 from jaxopt_notes.population import chunk_program
 
-collectives = re.compile("all.reduce|all.gather|all.to.all|reduce.scatter|collective.permute")
+collectives = re.compile(
+    "stablehlo.(all_|reduce_scatter|collective_)|(all-reduce|all-gather|all-to-all|reduce-scatter|collective-permute)"
+)
 compile, lowered = jax.stages.Lowered.compile, []
 own = chunk_program.Program.__init__
 
@@ -247,7 +249,8 @@ def for_tpus(self, member, layout):
             texts.append(self.compiled.as_text())
         except jax.errors.JaxRuntimeError as error:
             assert "async-update" in str(error), error
-        assert not any(map(collectives.search, texts)), mesh
+        found = [match for text in texts for match in collectives.finditer(text)]
+        assert not found, (mesh, [match.string[match.start() - 80 : match.end() + 80] for match in found[:3]])
         print("compiled for", len(devices), mesh, len(texts))
     raise Compiled
 
