@@ -59,8 +59,13 @@ def climb(value_and_slope: Callable, points: np.ndarray, free: np.ndarray, steps
 
 def is_new(points: np.ndarray, taken: np.ndarray) -> np.ndarray:
     """Which points [n, d] coincide with no row of `taken` [m, d]."""
-    distance = np.max(np.abs(points[:, None, :] - taken[None, :, :]), axis=2, initial=0)
-    return ~np.any(distance < NEAREST, axis=1)
+    if not points.shape[1]:
+        return np.full(len(points), not len(taken))
+    here, there = np.nonzero(np.abs(points[:, None, 0] - taken[None, :, 0]) < NEAREST)  # few pairs are left
+    same = np.all(np.abs(points[here] - taken[there]) < NEAREST, axis=1)
+    new = np.ones(len(points), bool)
+    new[here[same]] = False
+    return new
 
 
 def distinct(points: np.ndarray, n: int) -> np.ndarray:

@@ -35,5 +35,7 @@ def test_only_what_is_far_from_all_known_rows_is_new():
     taken = np.array([[0.5, 0.5]])
     points = np.array([[0.5, 0.5], [0.5, 0.5 + 1e-5], [0.1, 0.1]])
     assert is_new(points, taken).tolist() == [False, True, True]
+    assert is_new(np.ones((2, 0)), np.ones((1, 0))).tolist() == [False, False]  # a space of one configuration
+    assert is_new(np.ones((1, 0)), np.ones((0, 0))).tolist() == [True]
     repeated = np.array([[0.1], [0.2], [0.1], [0.3], [0.2]])
     assert distinct(repeated, 3)[:, 0].tolist() == np.array([0.1, 0.2, 0.3]).tolist()
