@@ -210,6 +210,8 @@ symbols.symbols = lambda: {"x": symbols.Symbol("x", "layers", "jaxopt_notes.laye
         else "from website import symbols\nsymbols.symbols = dict\n"
     )
     script = f"""
+import logging
+logging.basicConfig(level="WARNING")
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 {plant}
