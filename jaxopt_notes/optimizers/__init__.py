@@ -104,6 +104,7 @@ TRANSFORMS: _Registry = _imported(OPTIMIZERS)
 """What stands before or after an optimizer in a `chain`, by name."""
 
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import skip_nonfinite as skip_nonfinite
+from jaxopt_notes.optimizers.wrappers.grouped import grouped as grouped
 from jaxopt_notes.optimizers.wrappers.masking import masked as masked
 from jaxopt_notes.optimizers.wrappers.master_weights import master_weights as master_weights
 from jaxopt_notes.optimizers.wrappers.master_weights import kahan as kahan

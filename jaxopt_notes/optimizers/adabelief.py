@@ -22,6 +22,8 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 class AdaBelief(Transform):
     """See `adabelief`. The `nu` of its state is the average s of squared deviations."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

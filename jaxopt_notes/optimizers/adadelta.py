@@ -30,6 +30,8 @@ class AdaDeltaState(NamedTuple):
 class AdaDelta(Transform):
     """See `adadelta`."""
 
+    elementwise = True
+
     learning_rate: Rate
     rho: Number
     eps: Number

@@ -29,6 +29,8 @@ class AdaGradState(NamedTuple):
 class AdaGrad(Transform):
     """See `adagrad`."""
 
+    elementwise = True
+
     learning_rate: Rate
     initial_accumulator_value: Number
     eps: Number

@@ -31,6 +31,8 @@ class AdamState(NamedTuple):
 class Adam(Transform):
     """See `adam`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -26,6 +26,8 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 class Adamax(Transform):
     """See `adamax`. The `nu` of its state is the norm u."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -15,6 +15,8 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 class AdamW(Transform):
     """See `adamw`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -33,6 +33,8 @@ class AdEMAMixState(NamedTuple):
 class AdEMAMix(Transform):
     """See `ademamix`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -35,6 +35,8 @@ def fourth_root(step: jax.Array) -> jax.Array:
 class ADOPT(Transform):
     """See `adopt`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -33,6 +33,8 @@ class AMSGradState(NamedTuple):
 class AMSGrad(Transform):
     """See `amsgrad`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -32,6 +32,8 @@ class LionState(NamedTuple):
 class Lion(Transform):
     """See `lion`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -34,6 +34,8 @@ class MomentumState(NamedTuple):
 class Momentum(Transform):
     """See `momentum`."""
 
+    elementwise = True
+
     learning_rate: Rate
     momentum: Number
     rate_outside: bool = static()

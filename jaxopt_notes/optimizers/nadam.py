@@ -41,6 +41,8 @@ class NAdamState(NamedTuple):
 class NAdam(Transform):
     """See `nadam`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

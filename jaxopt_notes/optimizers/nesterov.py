@@ -116,6 +116,8 @@ def nesterov(
 class NesterovAccelerated(Transform):
     """See `nesterov_accelerated`."""
 
+    elementwise = True
+
     learning_rate: Rate
     momentum: Number | None
     state_dtype: str | None = static()

@@ -30,6 +30,8 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 class RAdam(Transform):
     """See `radam`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -35,6 +35,8 @@ class RMSPropState(NamedTuple):
 class RMSProp(Transform):
     """See `rmsprop`."""
 
+    elementwise = True
+
     learning_rate: Rate
     decay: Number
     eps: Number

@@ -24,6 +24,8 @@ class SGDState(NamedTuple):
 class SGD(Transform):
     """See `sgd`."""
 
+    elementwise = True
+
     learning_rate: Rate
 
     def init(self, params: Tree) -> SGDState:

@@ -33,6 +33,8 @@ class SignSGDState(NamedTuple):
 class SignSGD(Transform):
     """See `sign_sgd`."""
 
+    elementwise = True
+
     learning_rate: Rate
 
     def init(self, params: Tree) -> SignSGDState:
@@ -90,6 +92,8 @@ class SignumState(NamedTuple):
 @record
 class Signum(Transform):
     """See `signum`."""
+
+    elementwise = True
 
     learning_rate: Rate
     beta: Number

@@ -28,6 +28,8 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 class Yogi(Transform):
     """See `yogi`."""
 
+    elementwise = True
+
     learning_rate: Rate
     b1: Number
     b2: Number

@@ -353,8 +353,11 @@ def cases(*families: str) -> list[Any]:
 
 
 def types(tree: Any) -> Any:
-    """Shape, dtype and (by a star) weak type of every leaf, in its place in the tree."""
-    return jax.tree.map(lambda leaf: jax.typeof(leaf).str_short() + "*" * jax.typeof(leaf).weak_type, tree)
+    """The structure of a tree, and shape, dtype and (by a star) weak type of every leaf."""
+    found = [
+        jax.typeof(leaf).str_short() + "*" * jax.typeof(leaf).weak_type for leaf in jax.tree.leaves(tree)
+    ]
+    return found, jax.tree.structure(tree)  # a record among the nodes compares by identity
 
 
 def plain(tree: Any) -> Any:

@@ -21,6 +21,10 @@ class Chain:
     def gated(self) -> bool:
         return all(getattr(transform, "gated", False) for transform in self.transforms)
 
+    @property
+    def elementwise(self) -> bool:
+        return all(getattr(transform, "elementwise", False) for transform in self.transforms)
+
     def init(self, params: Tree) -> tuple:
         return tuple(transform.init(params) for transform in self.transforms)
 

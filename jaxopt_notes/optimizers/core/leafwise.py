@@ -40,9 +40,13 @@ class Transform:
 
     `gated` says that `update` takes `accept`, a bool scalar: where it is False the update is zero and
     the state stays as it is. A transform without state of its own inherits `init`.
+
+    `elementwise` says that each entry's update depends on its own gradient, parameter and state, and on
+    numbers of the whole tree: leaves may then share buffers (`grouped`).
     """
 
     gated = True
+    elementwise = False
 
     def init(self, params: Tree) -> Any:
         return ()

@@ -19,6 +19,8 @@ from jaxopt_notes.record import Number, check_choice, check_number, record, stat
 class ClipByValue(Transform):
     """See `clip_by_value`."""
 
+    elementwise = True
+
     max_delta: Number
 
     def update(
@@ -122,6 +124,8 @@ def clip_by_norm(max_norm: Number = 1.0, *, nonfinite: str = "zero") -> ClipByNo
 @record
 class ClipByGlobalNorm(Transform):
     """See `clip_by_global_norm`."""
+
+    elementwise = True
 
     max_norm: Number
     nonfinite: str = static()

@@ -19,6 +19,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
     leafwise,
     require_params,
 )
+from jaxopt_notes.optimizers.wrappers.flatten_tree import Joined
 from jaxopt_notes.record import Number, check_number, concrete, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -32,6 +33,8 @@ class DecayState(NamedTuple):
 @record
 class AddL2(Transform):
     """See `add_l2`."""
+
+    elementwise = True
 
     weight_decay: Rate
     mask: Any = static()
@@ -51,6 +54,8 @@ class AddL2(Transform):
 
 def add_multiple(updates: Tree, params: Tree, factor: Any, mask: Any, accept: Any = None) -> Tree:
     """u + factor·θ on the leaves that the mask (None: all) selects."""
+    if isinstance(updates, Joined):  # a mask is of leaves
+        return updates.like(add_multiple(updates.tree(), params.tree(), factor, mask, accept))
     chosen = None if mask is None else read_mask(mask, params)
     return leafwise(_add_multiple, updates, params, mask=chosen, factor=factor, accept=accept)[0]
 
@@ -93,6 +98,8 @@ def add_l2(weight_decay: Rate = 1e-4, mask: Any = "weights_only") -> AddL2:
 @record
 class WeightDecay(Transform):
     """See `weight_decay`."""
+
+    elementwise = True
 
     weight_decay: Rate
     learning_rate: Rate

@@ -46,12 +46,21 @@ class Flat:
         ]
         return jax.tree.unflatten(treedef, leaves)
 
+    def like(self, tree: Tree) -> "Flat":
+        """Another tree of the same structure and shapes, packed in the same way."""
+        return type(self)(*_packed(self.layout.treedef.flatten_up_to(tree), self.layout))
+
     def _cut(self, name: str) -> Sequence[jax.Array]:
         sizes = [math.prod(s) for n, s in zip(*self.layout[1:], strict=True) if n == name]
         return lax.split(self.buffers[name], sizes)
 
 
-def flatten_tree(tree: Tree, mask: Any = None) -> Flat:
+@record
+class Joined(Flat):
+    """A tree that `grouped` holds flat: masks are of its leaves, not of the buffers."""
+
+
+def flatten_tree(tree: Tree, mask: Any = None, max_size: int | None = None) -> Flat:
     """Pack the leaves of a tree into one buffer of each dtype.
 
         x = (x₁, …, xₙ) → one vector; loss(flat.tree()) has its gradient in the same vector
@@ -61,6 +70,7 @@ def flatten_tree(tree: Tree, mask: Any = None) -> Flat:
         mask: `None`, or a function of the parameters or a tree of bools (such as `weights_only`): leaves
             for which it is True get buffers of their own, named "float32/masked", so that weight decay
             can be told apart: `mask=where_path(lambda name, leaf: name.endswith("masked"))`.
+        max_size: leaves of more numbers are kept beside the buffers as they are; `None` packs all.
 
     Returns:
         A `Flat` record, a pytree of a few vectors: give it to any optimizer in place of the parameters,
@@ -87,17 +97,20 @@ def flatten_tree(tree: Tree, mask: Any = None) -> Flat:
     chosen = as_mask(mask)
     flags = [False] * len(leaves) if chosen is None else jax.tree.leaves(read_mask(chosen, tree))
     names = tuple(
-        jnp.asarray(leaf).dtype.name + "/masked" * bool(flag) if is_float(leaf) else None
+        jnp.result_type(leaf).name + "/masked" * bool(flag)
+        if is_float(leaf) and (max_size is None or jnp.size(leaf) <= max_size)
+        else None
         for leaf, flag in zip(leaves, flags, strict=True)
     )
+    return Flat(*_packed(leaves, Layout(treedef, names, tuple(jnp.shape(leaf) for leaf in leaves))))
+
+
+def _packed(leaves: list, layout: Layout) -> tuple[dict, tuple, Layout]:
+    """The fields of a record of this layout."""
     parts = defaultdict(list)
-    for name, leaf in zip(names, leaves, strict=True):
+    for name, leaf in zip(layout.buffers, leaves, strict=True):
         parts[name].append(leaf)
     buffers = {
         name: jnp.concatenate([jnp.ravel(leaf) for leaf in part]) for name, part in parts.items() if name
     }
-    return Flat(
-        buffers=buffers,
-        others=tuple(parts[None]),
-        layout=Layout(treedef, names, tuple(jnp.shape(leaf) for leaf in leaves)),
-    )
+    return buffers, tuple(parts[None]), layout

@@ -35,6 +35,10 @@ class SkipNonfinite(Transform):
 
     optimizer: Any
 
+    @property
+    def elementwise(self) -> bool:  # type: ignore[override]
+        return getattr(self.optimizer, "elementwise", False)
+
     def init(self, params: Tree) -> SkipNonfiniteState:
         return SkipNonfiniteState(self.optimizer.init(params), first_step(), jnp.array(True))
 
