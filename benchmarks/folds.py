@@ -3,10 +3,10 @@
     python -m benchmarks.folds [--configs 8] [--folds 5] [--seeds 2] [--epochs 10] [--rounds 3]
 
 Both train configurations × seeds × folds of an MLP 64-64-10 on digits, with AdamW, batches of 32, and score
-the fold that is left out after each epoch. The one is `sweep(folds=…)`; the other calls one compiled function of
-a configuration, a key and the arrays of a fold, once for each of them, as a loop over scikit-learn's `KFold`
-does. Both are timed with their programs compiled before. Calls are interleaved, medians are reported; `load`
-is the machine's before and after: with others at work only the ratio says something.
+the fold that is left out after each epoch. The one is `sweep(folds=…)`; the other calls one compiled function
+of a configuration, a key and the arrays of a fold, once for each of them, as a loop over scikit-learn's
+`KFold` does. Both are timed with their programs compiled before. Calls are interleaved, medians are reported;
+`load` is the machine's before and after: with others at work only the ratio says something.
 """
 
 import argparse
