@@ -59,7 +59,38 @@ def equinox_example():
     print(jax.jit(jax.vmap(train))(jax.vmap(jn.adam)(jnp.array([1e-4, 1e-3, 1e-2]))))  # three rates at once
 
 
-EXAMPLES = {"flax": flax_example, "equinox": equinox_example}
+# fmt: off
+def models_example():
+    import equinox as eqx
+    import jax
+    from flax import linen, nnx
+
+    import jaxopt_notes as jn
+
+    train, validation, _ = jn.split(jax.random.key(0), jn.digits())
+
+    class Net(linen.Module):                        # Flax linen: told `train` or `deterministic`
+        @linen.compact
+        def __call__(self, x, train):
+            x = linen.Dropout(0.2, deterministic=not train)(linen.relu(linen.Dense(64)(x)))
+            return linen.Dense(10)(x)
+
+    def of_nnx(rngs):                               # Flax NNX: a function, so that every seed draws its own
+        return nnx.Sequential(nnx.Linear(64, 64, rngs=rngs), nnx.relu, nnx.Linear(64, 10, rngs=rngs))
+
+    def of_equinox(key):                            # Equinox: of one example, mapped over those of a batch
+        return eqx.nn.MLP(64, 10, width_size=64, depth=1, key=key)
+
+    for model in (Net(), of_nnx, of_equinox):
+        result = jn.sweep(
+            lambda h, model=model: jn.Trainer(model, jn.adam(h["rate"]), jn.softmax_cross_entropy),
+            {"rate": jn.log_uniform(1e-4, 1e-1)}, (train, validation), jn.random_search(4), epochs=3,
+            key=jax.random.key(0), progress=False)
+        print(result.best["valid_loss"])
+# fmt: on
+
+
+EXAMPLES = {"flax": flax_example, "equinox": equinox_example, "models": models_example}
 
 
 def text(example):
@@ -82,10 +113,21 @@ def test_equinox(capsys):
     assert high < 0.5 < middle < low < 2.5
 
 
-@pytest.mark.parametrize("library", EXAMPLES)
-def test_the_readme_shows_what_is_tested(library):
+@pytest.mark.full
+def test_models(capsys):
+    pytest.importorskip("flax")
+    pytest.importorskip("equinox")
+    models_example()
+    losses = [float(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(losses) == 3
+    assert max(losses) < 0.5
+
+
+def test_the_readme_shows_what_is_tested():
     blocks = re.findall(r"```python\n(.*?)\n```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert len([line for line in text(EXAMPLES[library]).splitlines() if line]) <= 20
-    for block in blocks:
-        if re.search(rf"^(import|from) {library}\b", block, re.MULTILINE):
-            assert block == text(EXAMPLES[library])
+    of_peers = [
+        block for block in blocks if re.search(r"^(import|from) (flax|equinox)\b", block, re.MULTILINE)
+    ]
+    assert sorted(of_peers) == sorted(map(text, EXAMPLES.values()))
+    for example in EXAMPLES.values():
+        assert len([line for line in text(example).splitlines() if line]) <= 22
