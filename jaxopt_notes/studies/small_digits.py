@@ -8,9 +8,9 @@ from jaxopt_notes.data import digits
 
 
 def images() -> tuple[jax.Array, jax.Array]:
-    """All 1,797 images [n, 8, 8, 1], values in [0, 1], and labels. Give them to a program as arguments.
+    """All 1,797 images [n, 8, 8, 1], values in [0, 1], and labels.
 
-    Closed over they were constants, which XLA folds, for minutes.
+    Give them to a program as arguments: closed over, they would be constants in it.
     """
     x, y = digits()
     return (x / 16).reshape(-1, 8, 8, 1), y
