@@ -15,16 +15,16 @@ activation_stats, unit_stats                       layers on a batch: pooled, an
 saturation_fraction, dead_unit_fraction            units that pass no gradient
 gradient_norms, bottom_to_top, update_ratios       how gradients and steps are spread over the layers
 same_sign_fraction(grads)                          units whose weights are all pushed the same way
-collector()                                        all of these at every step: Trainer(collect=collector())
+collector()                                        all of these at every step: Trainer(collect=…)
 
-landscape_smoothness(loss, params, rates, *args)   loss range, change of the gradient, β along the gradient
+landscape_smoothness(loss, params, rates, *args)   loss range, change of the gradient, β on its line
 gradient_noise(loss, params, *data)                variance by batch size, noise scale
 distribution_shift(before, after)                  of features, or of what comes into a layer
 internal_covariate_shift(loss, before, after, …)   how gradients change since the layers below have moved
 gradient_check(loss, params, key, *args)           against central differences
 parameter_report, count_params, layer_norms        how many, how many small, and their norms
 
-sanity_checks(trainer, key, train_data)            before a run: first loss, penalty, a few learned by heart
+sanity_checks(trainer, key, train_data)            before a run: first loss, penalty, a few by heart
 diagnose_loss_curve(losses)                        which learning rate has a curve like this
 suggest_epochs, falls_monotonically                other readings of a curve
 sharpness_in_training(trainer, key, train_data)    the edge of stability

@@ -1,4 +1,15 @@
-"""Layers: records with `init` and `apply`, both pure; `layer` holds the protocol, `serial` composes."""
+"""Layers: records with `init` and `apply`, both pure.
+
+    model = serial(dense(64), jax.nn.relu, dropout(0.2), dense(10))
+    params, state = model.init(key, x)                            # x: a batch, or its shape and dtype
+    y, state = model.apply(params, state, x, key=key, train=True)
+    y, _ = model.apply(params, state, x)                          # evaluation
+
+Numbers of a layer (rates, ε, momentum) are leaves; shapes and names are structure. Parameters have Flax's
+names. Beneath each record is its formula as a plain function (`affine`, `normalize`, …). A function of x
+alone stands where a layer does. `layer` holds the protocol; `serial`, `residual`, `branch`, `parallel` and `repeat`
+compose; `capture` hands over what every layer has put out.
+"""
 
 # ruff: noqa: F403
 

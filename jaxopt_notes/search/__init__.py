@@ -1,10 +1,22 @@
 """Hyperparameter search: spaces, strategies that ask and tell, and sweeps that train populations.
 
-A space names distributions. A strategy draws configurations from it in whole batches, as arrays; each
-is a pure record, `init(key, space) -> state`, `ask(state, key, n) -> (configs, state)`,
-`tell(state, configs, scores) -> state`, and `remaining(state)` says how many it wants next. The engine,
-`population_map`, runs any training function over a population on everything the host has. `sweep` joins
-the three with a `Trainer` and returns `Results`.
+    space = {"rate": log_uniform(1e-4, 1e-1), "width": static_choice([32, 64])}
+    results = sweep(build, space, (train, validation), random_search(64), seeds=4, epochs=20, key=key)
+    print(results)                                   # a short table: which are best, and which are no worse
+    results.best, results.best_config                # numbers, and what build takes
+    results.predict(x)                               # with refit="train+validation"
+    results.plot(); results.report("folder")
+    sweep(..., folder="runs/mine")                   # killed, it goes on; finished, it takes more
+    sweep(..., (x, y), folds=5)                      # cross-validation
+
+`build(h)` makes a `Trainer` of hyperparameters. Spaces are of `uniform`, `log_uniform`, `integers`, `choice`,
+`static_choice` (what changes shapes), `conditional` and others. Strategies are `random_search`,
+`grid_search`, `sobol`, `bayesian`, `cma_es`, `successive_halving`, `hyperband`, `asha`,
+`population_based_training` and others (`interop.optuna_search` for Optuna's samplers); `default_search(space, trainings)` picks one and says why.
+
+A strategy draws configurations in whole batches, as arrays; each is a pure record,
+`init(key, space) -> state`, `ask(state, key, n) -> (configs, state)`,
+`tell(state, configs, scores) -> state`, and `remaining(state)` says how many it wants next. The engine is `population_map`.
 """
 
 # ruff: noqa: F403

@@ -1,4 +1,15 @@
-"""Training: a run as a pure function of a record, early stopping, checkpoints and the host loop."""
+"""Training: a run as a pure function of a record, early stopping, checkpoints and the host loop.
+
+    trainer = Trainer(mlp([64, 10]), adam(1e-3), softmax_cross_entropy, early_stopping=patience(10))
+    result = fit(trainer, key, train, validation, epochs=50)      # progress, Ctrl-C, folder=…, iterators
+    result.predict(x)
+
+    state = trainer.init(key, train)                              # as a pure function: jit and vmap it
+    state, history = trainer.advance(state, train, validation, epochs=50)
+
+`refit_on_all` and `continue_on_all` take the validation set in afterwards; `lr_range_test` suggests a rate;
+`replay` says where other rules would have stopped; `save` and `load` keep any tree.
+"""
 
 # ruff: noqa: F403
 
