@@ -7,8 +7,8 @@
 
 Numbers of a layer (rates, ε, momentum) are leaves; shapes and names are structure. Parameters have Flax's
 names. Beneath each record is its formula as a plain function (`affine`, `normalize`, …). A function of x
-alone stands where a layer does. `layer` holds the protocol; `serial`, `residual`, `branch`, `parallel` and `repeat`
-compose; `capture` hands over what every layer has put out.
+alone stands where a layer does. `layer` holds the protocol; `serial`, `residual`, `branch`, `parallel` and
+`repeat` compose; `capture` hands over what every layer has put out.
 """
 
 # ruff: noqa: F403

@@ -9,14 +9,15 @@
     sweep(..., folder="runs/mine")                   # killed, it goes on; finished, it takes more
     sweep(..., (x, y), folds=5)                      # cross-validation
 
-`build(h)` makes a `Trainer` of hyperparameters. Spaces are of `uniform`, `log_uniform`, `integers`, `choice`,
-`static_choice` (what changes shapes), `conditional` and others. Strategies are `random_search`,
+`build(h)` makes a `Trainer` of hyperparameters. Spaces are of `uniform`, `log_uniform`, `integers`,
+`choice`, `static_choice` (what changes shapes), `conditional` and others. Strategies are `random_search`,
 `grid_search`, `sobol`, `bayesian`, `cma_es`, `successive_halving`, `hyperband`, `asha`,
-`population_based_training` and others (`interop.optuna_search` for Optuna's samplers); `default_search(space, trainings)` picks one and says why.
+`population_based_training` and others (`interop.optuna_search` for Optuna's samplers);
+`default_search(space, trainings)` picks one and says why.
 
-A strategy draws configurations in whole batches, as arrays; each is a pure record,
-`init(key, space) -> state`, `ask(state, key, n) -> (configs, state)`,
-`tell(state, configs, scores) -> state`, and `remaining(state)` says how many it wants next. The engine is `population_map`.
+A strategy draws configurations in whole batches, as arrays; each is a pure record, `init(key, space) ->
+state`, `ask(state, key, n) -> (configs, state)`, `tell(state, configs, scores) -> state`, and
+`remaining(state)` says how many it wants next. The engine is `population_map`.
 """
 
 # ruff: noqa: F403
