@@ -135,7 +135,7 @@ def pbt_step(
         >>> lineage.shape
         (10, 5)
     """
-    n, scores = len(points), diverged_last(scores)
+    n, scores = len(points), jnp.asarray(diverged_last(scores))
     choose, turn, redraw, anew = jax.random.split(key, 4)
     members = jnp.arange(n, dtype=jnp.result_type(int))
     alive = has_score(scores)
