@@ -86,7 +86,6 @@ def test_a_bad_mark_is_an_error_with_its_place(repository, argument, message):
 def test_command(monkeypatch, capsys, repository):
     monkeypatch.setattr(rows, "coverage", lambda found=rows.coverage(repository): found)
     monkeypatch.setattr(rows, "advice", dict)
-    monkeypatch.setattr(rows, "awaited", list)
     assert rows.main([]) == 1  # most rows have no test
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["S0", "2/41"]
@@ -121,10 +120,9 @@ def test_a_row_is_accounted_for_by_a_test_or_by_a_place_that_says_it(monkeypatch
     assert rows.unaccounted(found, said) == ["S0-05"]  # S0-01 has a test
     monkeypatch.setattr(rows, "coverage", lambda: found)
     monkeypatch.setattr(rows, "advice", lambda: said)
-    monkeypatch.setattr(rows, "awaited", list)
     assert rows.main([]) == 1
     assert "S0-05" in capsys.readouterr().out
-    monkeypatch.setattr(rows, "awaited", lambda: ["S0-05"])
+    monkeypatch.setattr(rows, "advice", lambda: said | {"S0-05": ("README.md", "words")})
     assert rows.main([]) == 0
     assert "“words” ([`README.md`](../README.md))" in rows.page(found, said)
 
@@ -148,8 +146,8 @@ def test_the_place_of_advice_says_it(repository, line, message):
             rows.advice(repository)
 
 
-def test_the_table_of_advice_is_right_and_none_of_it_is_awaited():
-    assert not set(rows.advice()) & set(rows.awaited())
+def test_every_row_is_accounted_for():
+    assert rows.unaccounted(rows.coverage(), rows.advice()) == []
 
 
 def test_an_unknown_row_fails_the_command(monkeypatch, capsys, repository):

@@ -20,6 +20,7 @@ from jaxopt_notes.studies.bagging_digits import *
 from jaxopt_notes.studies.conditioning import *
 from jaxopt_notes.studies.contour_race import *
 from jaxopt_notes.studies.correlated_features import *
+from jaxopt_notes.studies.curve_race import *
 from jaxopt_notes.studies.differentiable_training import *
 from jaxopt_notes.studies.digits_sweep import *
 from jaxopt_notes.studies.feature_scaling import *

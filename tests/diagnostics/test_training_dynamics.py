@@ -10,6 +10,7 @@ import pytest
 from jaxopt_notes.diagnostics import (
     coadaptation,
     diagnose_loss_curve,
+    distribution_shift,
     falls_monotonically,
     filter_normalized_direction,
     float_range,
@@ -22,7 +23,7 @@ from jaxopt_notes.diagnostics import (
     sharpness_in_training,
     suggest_epochs,
 )
-from jaxopt_notes.layers import mlp
+from jaxopt_notes.layers import capture, mlp
 from jaxopt_notes.losses import mean_squared_error, softmax_cross_entropy
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.penalties import l2
@@ -198,3 +199,25 @@ def test_sharpness_rises_to_the_edge_of_stability_and_stays():
     np.testing.assert_allclose(ends, 1, atol=0.1)
     assert (path.losses[..., -1] < 0.2 * path.losses[..., 0]).all()
     np.testing.assert_array_equal(path.epochs[0, 0], 100 * np.arange(15))
+
+
+@pytest.mark.full
+@pytest.mark.notes("S1-32")
+def test_what_one_large_step_shifts_it_shifts_more_in_deeper_layers():
+    """Each layer's outputs move by its own step and by those of all layers below it."""
+    depth = 8
+    model = mlp([32] * depth + [1], "tanh")
+    x = jax.random.normal(jax.random.key(0), (256, 16))
+    y = jnp.sin(x[:, :1])
+
+    def shifts(key):
+        params, _ = model.init(key, x)
+        slopes = jax.grad(lambda p: jnp.mean((model.apply(p, (), x)[0] - y) ** 2))(params)
+        moved = jax.tree.map(lambda p, g: p - 0.3 * g, params, slopes)
+        before, after = (capture(model, p, (), x)[2] for p in (params, moved))
+        names = [f"layers_{2 * i + 1}" for i in range(depth)]  # behind each tanh
+        return jnp.stack([jnp.mean(distribution_shift(before[n], after[n]).ks) for n in names])
+
+    by_layer = np.median(jax.jit(jax.vmap(shifts))(jax.random.split(jax.random.key(1), 16)), axis=0)
+    assert by_layer[-1] > 2 * by_layer[0]
+    assert np.corrcoef(np.arange(depth), by_layer)[0, 1] > 0.8

@@ -211,3 +211,50 @@ def test_which_combinations_learn(activation, init, widths, low, high):
     (of 25, on two kinds of processor), and so the median of eleven is once in ten thousand times.
     """
     assert low <= unexplained(activation, init, widths) <= high
+
+
+@pytest.mark.full
+@pytest.mark.notes("S0-34")
+def test_fewer_rates_serve_where_the_first_weights_are_too_large_or_too_small():
+    """ReLU networks of six layers: large weights have large gradients, which enlarge them; small ones none.
+
+    A rate serves if 200 steps of gradient descent halve the loss and nothing overflows.
+    """
+    rates = jnp.logspace(-4, 1, 16)
+    x = jax.random.normal(jax.random.key(0), (64, 16))
+    y = jnp.sin(2 * x[:, :1])
+
+    def serves(init, rate, key):
+        shapes = [(16, 32), *[(32, 32)] * 4, (32, 1)]
+        start = [init(jax.random.fold_in(key, i), shape) for i, shape in enumerate(shapes)]
+
+        def loss(kernels):
+            h = x
+            for kernel in kernels[:-1]:
+                h = jax.nn.relu(h @ kernel)
+            return jnp.mean((h @ kernels[-1] - y) ** 2)
+
+        def step(kernels, _):
+            return jax.tree.map(lambda w, g: w - rate * g, kernels, jax.grad(loss)(kernels)), None
+
+        last = loss(jax.lax.scan(step, start, length=200)[0])
+        return (last < 0.5 * jnp.mean(y**2)) & jnp.isfinite(last), ~jnp.isfinite(last)
+
+    keys = jax.random.split(jax.random.key(1), 5)
+    inits = {"large": normal(0.4), "He": he_normal(), "small": normal(0.1)}  # He: 0.25
+
+    @jax.jit
+    def found(keys, rates):
+        def over_seeds_and_rates(init):
+            over_rates = jax.vmap(lambda rate, key: serves(init, rate, key), (0, None))
+            return jax.vmap(over_rates, (None, 0))(rates, keys)
+
+        return {name: over_seeds_and_rates(init) for name, init in inits.items()}
+
+    found = found(keys, rates)
+    usable = {name: np.median(np.sum(good, axis=1)) for name, (good, _) in found.items()}
+    assert usable["He"] > 1.5 * max(usable["large"], usable["small"])
+    overflows = {name: np.asarray(bad).mean(axis=0) > 0.5 for name, (_, bad) in found.items()}
+    first = {name: int(np.argmax(bad)) for name, bad in overflows.items()}  # the least rate that overflows
+    assert first["large"] < first["He"]
+    assert overflows["He"][first["He"] :].mean() > 0.7

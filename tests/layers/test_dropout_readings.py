@@ -48,7 +48,7 @@ def test_what_dropout_makes_of_hidden_units_some_input_makes_too(key):
 
 
 @pytest.mark.full
-@pytest.mark.notes("S0-27")
+@pytest.mark.notes("S0-27", "S4-49")
 def test_units_trained_with_dropout_do_without_each_other():
     """Any half of them may go: networks trained without it then err more than twice as often."""
     x, y = jn.digits()

@@ -112,7 +112,7 @@ def test_gaussian_noise_and_dropout(x64):
     np.testing.assert_array_equal(slopes(x), [1.0, 1.0])
 
 
-@pytest.mark.notes("S0-26")
+@pytest.mark.notes("S0-26", "S4-47")
 def test_monte_carlo_draws_in_dropout_and_nowhere_else(key, x64):
     """In a linear model predictions have the mean of evaluation and the variance of the masks."""
     x = jax.random.normal(key, (3, 5)) + 2
@@ -129,7 +129,7 @@ def test_monte_carlo_draws_in_dropout_and_nowhere_else(key, x64):
     assert_moments(y, evaluated, variance)
 
 
-@pytest.mark.notes("S0-26")
+@pytest.mark.notes("S0-26", "S4-47")
 def test_the_geometric_mean_over_all_masks_is_the_pass_with_scaled_weights(x64):
     """Softmax regression, exactly; a network with a hidden layer after the dropout only nearly."""
     rng = np.random.default_rng(0)
@@ -181,3 +181,25 @@ def test_errors():
         drop_connect(serial(conv(2), conv(2))).init(jax.random.key(0), jnp.ones((1, 4, 4, 1)))
     with pytest.raises(ValueError, match=r"drop_path\(per\)"):
         drop_path(per="row")
+
+
+@pytest.mark.notes("S4-50")
+def test_thinned_networks_share_their_parameters_and_none_is_met_twice(key):
+    """Unlike bagging's members: a step of one moves the others, and none is trained for more than a step."""
+    model = serial(dense(64), dropout(0.5), dense(1))
+
+    @jax.jit
+    def step_of_one_seen_by_another(params, one, other, x):
+        def outputs(params, key):
+            return apply(model, params, (), x, key=key, train=True)[0]
+
+        slopes = jax.grad(lambda params: jnp.sum(outputs(params, one) ** 2))(params)
+        moved = jax.tree.map(lambda p, g: p - 0.01 * g, params, slopes)
+        masks = jax.vmap(lambda key: apply(dropout(0.5), {}, (), jnp.ones(64), key=key, train=True)[0])
+        return outputs(params, other), outputs(moved, other), masks(jax.random.split(one, 500))
+
+    x = jax.random.normal(key, (4, 3))
+    params, _ = init(model, key, x)
+    before, after, masks = step_of_one_seen_by_another(params, jax.random.key(1), jax.random.key(2), x)
+    assert (np.abs(after - before) > 1e-3).all()
+    assert len(np.unique(masks, axis=0)) == 500

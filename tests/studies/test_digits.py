@@ -1,8 +1,10 @@
 """Few digits: overfitting and its remedies, and the vote of networks on bootstrap samples."""
 
+import jax
 import numpy as np
 import pytest
 
+import jaxopt_notes as jn
 from jaxopt_notes.studies import bagging_digits, overfit_digits
 
 
@@ -46,3 +48,29 @@ def test_the_vote_of_nine_beats_the_best_of_them(key):
     np.testing.assert_allclose(found.missed, (1 - 1 / 300) ** 300, atol=0.02)
     assert len(found.table().splitlines()) == 7
     found.plot()
+
+
+@pytest.mark.full
+@pytest.mark.notes("S4-10")
+def test_the_best_epoch_of_the_validation_set_is_hardly_worse_than_the_tests_own(key):
+    """Another epoch would have been best for the test set in half of the cases, and by very little."""
+    pytest.importorskip("sklearn")
+    x, y = jn.digits()
+    trainer = jn.Trainer(
+        jn.mlp([64, 10]), jn.adam(0.01), jn.softmax_cross_entropy, metric=None, batch_size=50
+    )
+
+    def losses(key, data):
+        of_order, of_run = jax.random.split(key)
+        order = jax.random.permutation(of_order, len(y))
+        train, *others = (
+            tuple(part[order[a:b]] for part in data) for a, b in ((0, 300), (300, 900), (900, 1797))
+        )
+        state = trainer.init(of_run, train)
+        return [trainer.advance(state, train, part, 40)[1]["valid_loss"] for part in others]
+
+    program = jax.jit(jax.vmap(losses, (0, None)))
+    valid, test = map(np.asarray, program(jax.random.split(key, 12), (x / 16, y)))
+    chosen = test[np.arange(12), valid.argmin(axis=1)] / test.min(axis=1)
+    assert np.median(chosen) < 1.02
+    assert np.mean(valid.argmin(axis=1) != test.argmin(axis=1)) >= 0.4

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxopt_notes.studies import activation_race, linear_race
+from jaxopt_notes.studies import activation_race, curve_race, linear_race
 
 
 @pytest.mark.full
@@ -17,6 +17,17 @@ def test_who_comes_first_on_a_straight_line(key):
     floor = dict(zip(found.runners, np.median(found.excess[:, :, -60:], axis=(1, 2)), strict=True))
     assert min(floor["adam"], floor["rmsprop"]) > 1.5 * floor["sgd"] > 1.5 * floor["nesterov"]
     assert floor["sgd"] < 0.005
+
+
+@pytest.mark.full
+@pytest.mark.notes("X-04")
+def test_who_comes_first_on_a_curve(key):
+    """Momentum at 0.1 is in the long run a step of 0.1/(1 − 0.9) = 1, beside gradient descent's 0.3."""
+    found = curve_race(key, seeds=5, epochs=160, goal=0.0085)
+    epochs = dict(zip(found.runners, np.median(found.epochs, axis=1), strict=True))
+    assert epochs["momentum"] < 0.6 * epochs["sgd"]
+    assert epochs["nesterov"] < 0.6 * epochs["sgd"]
+    assert 0.75 < epochs["nesterov"] / epochs["momentum"] < 1.25
 
 
 @pytest.mark.full

@@ -118,3 +118,30 @@ def test_images_dtypes_and_trees():
         standardizer.apply(x[0])
     with pytest.raises(ValueError, match=r"has shape \(0, 3\), expected .* n ≥ 1"):
         fit_standardizer(jnp.zeros((0, 3)))
+
+
+@pytest.mark.notes("S4-79")
+def test_small_features_beside_large_ones_are_not_swallowed():
+    """In float32, 10⁸ + 1 is 10⁸: a unit that sums both never sees the small one, unless they are scaled."""
+    x = np.array([[1e8, 1.0], [1e8, 3.0], [1.2e8, 1.0], [1.2e8, 3.0]], np.float32)
+    assert x[0].sum() == x[1].sum()
+    z = np.asarray(fit_standardizer(x).apply(x))
+    np.testing.assert_allclose(z, [[-1, -1], [-1, 1], [1, -1], [1, 1]], rtol=1e-6)
+
+
+@pytest.mark.notes("S1-25")
+def test_centred_inputs_make_the_loss_less_sensitive_to_the_weights():
+    """Small changes of the weights, not of the data: a line that separates two classes is turned by 3°."""
+    turn = np.deg2rad(3.0)
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    wrong = {"as they are": [], "centred": []}
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        y = rng.choice([-1.0, 1.0], size=400)
+        x = rng.normal(size=(400, 2)) + np.outer(y, [3.0, 0.0]) + [40.0, 40.0]
+        for name, inputs in (("as they are", x), ("centred", np.asarray(fit_standardizer(x).apply(x)))):
+            design = np.column_stack([inputs, np.ones(400)])
+            *w, bias = np.linalg.lstsq(design, y, rcond=None)[0]
+            wrong[name].append(np.mean(np.sign(inputs @ rotation @ w + bias) != y))
+    assert np.median(wrong["centred"]) < 0.01
+    assert np.median(wrong["as they are"]) > 5 * np.median(wrong["centred"]) + 0.02
