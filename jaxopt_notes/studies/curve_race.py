@@ -121,7 +121,8 @@ def curve_race(
         losses, fits = (jnp.stack(parts) for parts in zip(*found, strict=True))
         return losses, fits, jnp.concatenate([x, y], axis=1)
 
-    losses, fits, drawn = jax.device_get(jax.jit(jax.vmap(run))(jax.random.split(key, seeds)))
+    found = jax.jit(jax.vmap(run))(jax.random.split(key, seeds))
+    losses, fits, drawn = map(np.asarray, found)
     losses = losses.swapaxes(0, 1)
     arrived = losses <= goal
     needed = np.where(arrived.any(axis=-1), arrived.argmax(axis=-1) + 1, epochs)
