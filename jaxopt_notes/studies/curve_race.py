@@ -122,8 +122,8 @@ def curve_race(
         return losses, fits, jnp.concatenate([x, y], axis=1)
 
     found = jax.jit(jax.vmap(run))(jax.random.split(key, seeds))
-    losses, fits, drawn = map(np.asarray, found)
-    losses = losses.swapaxes(0, 1)
+    by_seed, fits, drawn = map(np.asarray, found)
+    losses = by_seed.swapaxes(0, 1)
     arrived = losses <= goal
     needed = np.where(arrived.any(axis=-1), arrived.argmax(axis=-1) + 1, epochs)
     return CurveRace(tuple(chosen), needed, losses, fits[0], drawn[0])
