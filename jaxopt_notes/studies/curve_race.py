@@ -116,8 +116,9 @@ def curve_race(
                 return carry, loss(carry[0], *test)
 
             keys = jax.random.split(of_order, epochs)
-            (last, _), losses = lax.scan(epoch, (params, optimizer.init(params)), keys)
-            found.append((losses, model.apply(last, (), jnp.linspace(0, 1, 201)[:, None])[0][:, 0]))
+            ended: Any = lax.scan(epoch, (params, optimizer.init(params)), keys)
+            fit = model.apply(ended[0][0], (), jnp.linspace(0, 1, 201)[:, None])[0][:, 0]
+            found.append((ended[1], fit))
         losses, fits = (jnp.stack(parts) for parts in zip(*found, strict=True))
         return losses, fits, jnp.concatenate([x, y], axis=1)
 
