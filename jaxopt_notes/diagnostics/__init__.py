@@ -32,6 +32,9 @@ loss_slice, loss_surface                           the loss along a line, over a
 lipschitz_bound, local_lipschitz                   how much a network stretches, from above and from below
 coadaptation(outputs)                              how far units are correlated
 float_range(tree, "float16")                       what a narrower dtype would lose
+
+Those of parameters, gradients and activations are pure functions of arrays, for `jit`, `vmap` and a training
+step; those that train take a `Trainer` and a key.
 """
 
 # ruff: noqa: F403
