@@ -19,10 +19,12 @@ def notebooks(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def page(path: pathlib.Path) -> tuple[str, dict[str, bytes]]:
-    """A notebook as Markdown, and its pictures by name."""
+    """A notebook as Markdown, but for the cell that installs, and its pictures by name."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     parts, pictures = list[str](), dict[str, bytes]()
     for cell in notebook["cells"]:
+        if "install" in cell["metadata"].get("tags", ()):
+            continue  # for Colab
         text = "".join(cell["source"]).strip()
         if cell["cell_type"] == "markdown":
             parts.append(text)

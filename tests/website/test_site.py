@@ -109,8 +109,9 @@ def test_a_notebook_becomes_a_page(tmp_path):
     stream = {"output_type": "stream", "text": ["\x1b[31mred\x1b[0m\n"]}
     picture = {"output_type": "display_data", "data": {"image/png": "UE5H", "text/plain": "<Figure>"}}
     cells = [
-        {"cell_type": "markdown", "source": ["# Title\n", "Text."]},
-        {"cell_type": "code", "source": "1 + 1", "outputs": [stream, picture]},
+        {"cell_type": "markdown", "metadata": {}, "source": ["# Title\n", "Text."]},
+        {"cell_type": "code", "metadata": {"tags": ["install"]}, "source": "pip()", "outputs": [stream]},
+        {"cell_type": "code", "metadata": {}, "source": "1 + 1", "outputs": [stream, picture]},
     ]
     path = tmp_path / "01_one.ipynb"
     path.write_text(json.dumps({"cells": cells}))
