@@ -20,18 +20,18 @@ SCRIPT = """
     found = {}
     for make in (jn.batch_norm, jn.batch_renorm):
         own, shared = make(), make(axis_name="data")
-        params, state = init(own, jax.random.key(0), x)
+        params, state = own.init(jax.random.key(0), x)
         params = {"scale": jnp.array([2.0, 1.0, 0.5]), "bias": jnp.ones(3)}
 
         def part(layer, params, state, x, weights):
-            y, after = apply(layer, params, state, x, train=True)
+            y, after = layer.apply(params, state, x, train=True)
             return jnp.sum(weights * y), (y, after)
 
         def synchronized(params, state, x, weights):
             def loss(params, x):
                 value, rest = part(shared, params, state, x, weights)
                 return jax.lax.psum(value, "data"), rest
-            (_, rest), grads = value_and_grad(loss, (0, 1), has_aux=True)(params, x)
+            (_, rest), grads = jax.value_and_grad(loss, (0, 1), has_aux=True)(params, x)
             return *rest, grads
 
         cut = jax.shard_map(
@@ -39,7 +39,7 @@ SCRIPT = """
             out_specs=(P("data"), P(), (P(), P("data"))),
         )
         def whole(params, state, x, weights):
-            (_, rest), grads = value_and_grad(
+            (_, rest), grads = jax.value_and_grad(
                 lambda params, x: part(own, params, state, x, weights), (0, 1), has_aux=True
             )(params, x)
             return *rest, grads

@@ -184,6 +184,7 @@ def _on_host(function: Callable, shapes: Any, *arguments: Any) -> Any:
         return function(*jax.tree.map(np.asarray, arguments))
 
     if is_traced(arguments):
+        arguments = jax.lax.stop_gradient(arguments)  # a callback has no derivative
         return jax.pure_callback(call, shapes, *arguments, vmap_method="sequential")
     return call(*arguments)
 

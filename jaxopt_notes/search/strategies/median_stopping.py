@@ -43,7 +43,7 @@ class MedianStopping:
         check_batch("median_stopping", n, wanted)
         parent = queue[:n]
         looks = len(self._epochs())
-        look = jnp.where(parent < 0, 0, state.rung[parent] + 1)
+        look = jnp.where(parent < 0, 0, jnp.asarray(state.rung)[parent] + 1)
         return ask_trials(state, key, parent, jnp.asarray(self._epochs())[jnp.minimum(look, looks - 1)], look)
 
     def tell(self, state: Trials, configs: Configs, scores: jax.Array) -> Trials:
@@ -73,13 +73,14 @@ class MedianStopping:
     def curves(self, state: Trials) -> jax.Array:
         """The scores of the run that each trial belongs to, until that trial [capacity, looks]."""
         looks = len(self._epochs())
-        number = jnp.arange(len(state.rung), dtype=state.rung.dtype)
-        curves, at = jnp.zeros((len(number), looks), state.scores.dtype), number
+        rung, scores, parent = map(jnp.asarray, (state.rung, state.scores, state.parent))
+        number = jnp.arange(len(rung), dtype=rung.dtype)
+        curves, at = jnp.zeros((len(number), looks), scores.dtype), number
         for _ in range(looks):
             there = at >= 0
-            column = jnp.where(there, state.rung[at], looks)
-            curves = curves.at[number, column].set(state.scores[at], mode="drop", wrap_negative_indices=False)
-            at = jnp.where(there, state.parent[at], -1)
+            column = jnp.where(there, rung[at], looks)
+            curves = curves.at[number, column].set(scores[at], mode="drop", wrap_negative_indices=False)
+            at = jnp.where(there, parent[at], -1)
         return curves
 
     def _epochs(self) -> list[int]:
