@@ -80,9 +80,9 @@ def curve_race(
         ValueError: a number below 1, a goal that is not positive. TypeError: an argument is not a number.
 
     Source: chapter 15 of Microsoft's ai-edu, which reports, of one run each, 5,000 epochs for gradient
-    descent at 0.3, 2,000 for momentum and 1,400 for Nesterov's at 0.1. Of four seeds, gradient descent arrives
-    within 6,000 once (4,361), momentum in 2,277 to 2,669 and Nesterov's in 1,693 to 2,398, but for one seed of
-    each, which never does. The rates explain the order: a momentum of 0.9 makes ten times the step.
+    descent at 0.3, 2,000 for momentum and 1,400 for Nesterov's at 0.1. Of four seeds, gradient descent
+    arrives within 6,000 once (4,361), momentum in 2,277 to 2,669, Nesterov's in 1,693 to 2,398, but for one
+    seed of each, which never does. The rates explain the order: a momentum of 0.9 makes ten times the step.
     """
     check_count("curve_race(seeds)", seeds, 1)
     check_count("curve_race(epochs)", epochs, 1)
