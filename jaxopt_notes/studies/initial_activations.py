@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.activations import ACTIVATIONS
+from jaxopt_notes.diagnostics.activation_stats import activation_stats
 from jaxopt_notes.initializers import he_normal, normal, xavier_uniform
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.studies.result import StudyResult, rows_of
@@ -109,13 +110,10 @@ def initial_activations(
         def layer(a: jax.Array, key: jax.Array) -> tuple:
             a = ACTIVATIONS[activation](a @ init(key, (width, width)))
             low = -1.0 if activation == "tanh" else 0.0
-            near_end = jnp.abs(a) > 0.99 if activation == "tanh" else (a < 0.1) | (a > 0.9)
+            stats = activation_stats(a, bounds=(-0.99, 0.99) if activation == "tanh" else (0.1, 0.9))
             slopes = {"sigmoid": a * (1 - a), "tanh": 1 - a**2, "relu": (a > 0).astype(a.dtype)}
             counts, _ = jnp.histogram(a, BINS, (low, 1.0))
-            numbers = (
-                jnp.std(a), jnp.mean(jnp.std(a, axis=0)), jnp.mean(near_end), jnp.mean(a == 0),
-                jnp.mean(slopes[activation]),
-            )  # fmt: skip
+            numbers = stats.std, stats.unit_std, stats.saturated, stats.zeros, jnp.mean(slopes[activation])
             return a, (numbers, counts / a.size)
 
         return jax.lax.scan(layer, a, jax.random.split(jax.random.fold_in(key, 1), layers))[1]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.diagnostics.parameter_report import layer_norms
 from jaxopt_notes.initializers import xavier_uniform
 from jaxopt_notes.layers import activation, dense, dropout, serial
 from jaxopt_notes.losses import half_mean_squared_error
@@ -19,6 +20,7 @@ from jaxopt_notes.metrics import r2
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.penalties import add_penalties, l1, l2
 from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.sparsity import count_small
 from jaxopt_notes.studies.result import StudyResult, median, rows_of
 from jaxopt_notes.training import Trainer
 from jaxopt_notes.training.early_stopping import patience
@@ -142,15 +144,12 @@ def overfit_sine(key: jax.Array, *, seeds: int = 12, epochs: int = 20_000) -> Ov
         state, history = trainer.advance(trainer.init(key, train), train, valid, epochs)
         early = jnp.isfinite(remedy[-1])
         params = jax.tree.map(lambda a, b: jnp.where(early, a, b), state.best_params, state.params)
-        kernels = [leaf["kernel"] for leaf in params.values() if "kernel" in leaf]
-        sizes = jnp.concatenate([jnp.abs(kernel).ravel() for kernel in kernels])
+        norms = {order: layer_norms(params, order) for order in ("l1", "spectral", "frobenius")}
         fit = trainer.model.apply(params, state.best_model_state, valid[0])[0]
         return (
             r2(fit, valid[1]), history["valid_r2"][stride - 1 :: stride], state.epoch,
-            jnp.sum(sizes <= 1e-2), jnp.sum(sizes <= 1e-4),
-            jnp.stack([jnp.sum(jnp.abs(kernel)) for kernel in kernels]),
-            jnp.stack([jnp.linalg.norm(kernel, 2) for kernel in kernels]),
-            jnp.stack([jnp.linalg.norm(kernel) for kernel in kernels]), fit[:, 0],
+            count_small(params, 1e-2), count_small(params, 1e-4),
+            *(jnp.stack(list(of_layers.values())) for of_layers in norms.values()), fit[:, 0],
         )  # fmt: skip
 
     program = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))

@@ -5,28 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.optimizers import (
-    adadelta,
-    adagrad,
-    adam,
-    evaluation_params,
-    momentum,
-    nesterov,
-    rmsprop,
-    sgd,
-)
+from jaxopt_notes.optimizers import evaluation_params
 from jaxopt_notes.problems import elliptic_bowl
+from jaxopt_notes.studies.contour_race import runners
 from tests.optimizers.runs import descend
 
-RUNNERS = {
-    "sgd": sgd(0.95),
-    "momentum": momentum(0.1, 0.9),
-    "nesterov": nesterov(0.1, 0.9),
-    "adagrad": adagrad(0.5),
-    "adadelta": adadelta(),
-    "rmsprop": rmsprop(0.5),
-    "adam": adam(0.5),
-}
+RUNNERS = runners()
 slope = jax.grad(elliptic_bowl())
 
 

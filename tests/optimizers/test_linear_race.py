@@ -12,28 +12,11 @@ import pytest
 from jax import lax
 
 from jaxopt_notes.data import epoch_batches
-from jaxopt_notes.optimizers import (
-    adadelta,
-    adagrad,
-    adam,
-    apply_updates,
-    evaluation_params,
-    momentum,
-    nesterov,
-    rmsprop,
-    sgd,
-)
+from jaxopt_notes.optimizers import apply_updates, evaluation_params
+from jaxopt_notes.studies.linear_race import runners
 from tests.optimizers.runs import descend
 
-RUNNERS = {
-    "sgd": sgd(0.5),
-    "momentum": momentum(0.05, 0.9),
-    "nesterov": nesterov(0.05, 0.9),
-    "adagrad": adagrad(1.0),
-    "adadelta": adadelta(),
-    "rmsprop": rmsprop(0.1),
-    "adam": adam(0.5),
-}
+RUNNERS = runners()
 POINTS, BATCH, EPOCHS, SEEDS = 100, 5, 100, 201
 
 
