@@ -16,15 +16,13 @@ import jax
 import numpy as np
 
 from jaxopt_notes.cli.own_table import Encoder, Table, fit_encoder
-from jaxopt_notes.data import SealedTestSet, fit_standardizer, split
+from jaxopt_notes.data import fit_standardizer, split
 from jaxopt_notes.layers import cnn, flatten, mlp, serial
 from jaxopt_notes.losses import mean_squared_error, softmax_cross_entropy
 from jaxopt_notes.metrics import accuracy, r2, rmse
 from jaxopt_notes.record import replace
-from jaxopt_notes.search import random_search, sweep
-from jaxopt_notes.studies.digits_sweep import Outcome, builder
-from jaxopt_notes.training import predict
-from jaxopt_notes.training.evaluation import score
+from jaxopt_notes.search import random_search
+from jaxopt_notes.studies.digits_sweep import Outcome, Task, builder
 
 MODELS = ("mlp", "cnn")
 LEAST = 20  # rows
@@ -55,31 +53,19 @@ class OwnTask:
         split_key, search_key, final_key = jax.random.split(key, 3)
         rows, target = np.arange(len(self.table)), self.table.target
         strata = np.asarray(target if self.table.classes else rows, np.int32)
-        parts = [np.asarray(part[0]) for part in
-                 split(split_key, (rows, strata), stratify=bool(self.table.classes))]  # fmt: skip
-        prepared = self._prepare(parts[0])
-        train, validation = (prepared.of(rows) for rows in parts[:2])
-        batch_size = min(batch_size, len(parts[0]))
-        steps = -(-len(parts[0]) // batch_size)
-        results = sweep(
-            self._builder(optimizer, steps * epochs, batch_size, prepared.unit), space, (train, validation),
-            random_search(configs) if strategy is None else strategy,
-            seeds=seeds, epochs=epochs, key=search_key, monitor=f"valid_{self.metric}",
-            mode="max" if self.table.classes else "min", at="last",
-            folder=folder, progress=progress, on_chunk=on_chunk,
+        parts = split(split_key, (rows, strata), stratify=bool(self.table.classes))
+        batch_size = min(batch_size, len(parts.train[0]))
+        task = Task(
+            parts=tuple(rows for rows, _ in parts),
+            prepare=lambda rows: self._prepare(np.asarray(rows)),
+            apply=lambda prepared, rows: prepared.of(np.asarray(rows)),
+            builder=lambda prepared, steps: self._builder(optimizer, steps, batch_size, prepared.unit),
+            metric=self.metric, mode="max" if self.table.classes else "min", batch_size=batch_size,
         )  # fmt: skip
-        both = np.concatenate(parts[:2])
-        prepared = self._prepare(both)
-        final, sealed = prepared.of(both), SealedTestSet(prepared.of(parts[2]))
-        steps_final = -(-len(both) // batch_size)
-        build = self._builder(optimizer, steps_final * epochs, batch_size, prepared.unit)
-        trainer = build(results.best_config)
-        state, _ = trainer.advance(trainer.init(final_key, final), final, epochs=epochs)
-        x, y = sealed.open()
-        outputs = predict(trainer.model, state.best_params, state.best_model_state, x)
-        tested = float(score(trainer.metric[self.metric], outputs, y))
-        curves = {name: values[results.order[0]] for name, values in results.history.items()}
-        return Outcome(results, curves, state.best_params, prepared, tested, steps)
+        return task.run(
+            search_key, final_key, space, random_search(configs) if strategy is None else strategy,
+            seeds=seeds, epochs=epochs, folder=folder, progress=progress, on_chunk=on_chunk,
+        )  # fmt: skip
 
     def check(self, optimizer: str, space: dict[str, Any]) -> None:
         """Refuse, before anything is trained, a model that does not fit the table."""

@@ -8,7 +8,7 @@ is special: it is `sweep`, a `Trainer` and a `SealedTestSet`, as a user would pu
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ from jaxopt_notes.search import dimensions, log_uniform, random_search, sweep, u
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.studies.result import StudyResult
 from jaxopt_notes.training import Trainer, predict
+from jaxopt_notes.training.evaluation import metrics_of, score
 
 __all__ = ["Outcome", "digits_sweep"]
 
@@ -61,6 +62,58 @@ class Outcome(StudyResult):
         from jaxopt_notes.plots import plot_curves
 
         return plot_curves(self.curves, "the winner")
+
+
+class Task(NamedTuple):
+    """What the main job is done on.
+
+    Arguments:
+        parts: training, validation and test set, trees of arrays with the examples along the first axis.
+        prepare: what is fitted to a part (a standardizer).
+        apply: from that and a part to (x, y).
+        builder: from that and a number of steps to the function from hyperparameters to a `Trainer`.
+        metric, mode: by which the winner is chosen and scored.
+        batch_size: examples per step.
+    """
+
+    parts: tuple
+    prepare: Callable[[Any], Any]
+    apply: Callable[[Any, Any], tuple]
+    builder: Callable[[Any, int], Callable[[dict[str, Any]], Trainer]]
+    metric: str
+    mode: str
+    batch_size: int
+
+    def run(
+        self, search_key: jax.Array, final_key: jax.Array, space: dict[str, Any], strategy: Any, *,
+        epochs: int, **options: Any,
+    ) -> Outcome:  # fmt: skip
+        """Search, retrain the winner on all but the test set, score it once; options are those of `sweep`."""
+        train, validation, test = self.parts
+        sealed = SealedTestSet(test)
+        fitted = self.prepare(train)
+        prepared = tuple(self.apply(fitted, part) for part in (train, validation))
+        steps = self._steps(prepared[0])
+        results = sweep(
+            self.builder(fitted, steps * epochs), space, prepared, strategy, epochs=epochs, key=search_key,
+            monitor=f"valid_{self.metric}", mode=self.mode, at="last", **options,
+        )  # fmt: skip
+
+        # Statistics and parameters of the final model come from training and validation set together.
+        both = jax.tree.map(lambda *parts: jnp.concatenate(parts), train, validation)
+        fitted = self.prepare(both)
+        final = self.apply(fitted, both)
+        trainer = self.builder(fitted, self._steps(final) * epochs)(results.best_config)
+        state, _ = trainer.advance(trainer.init(final_key, final), final, epochs=epochs)
+        x, y = self.apply(fitted, sealed.open())
+        outputs = predict(trainer.model, state.best_params, state.best_model_state, x)
+        tested = float(score(metrics_of(trainer)[self.metric], outputs, y))
+        curves = {name: values[results.order[0]] for name, values in results.history.items()}
+        return Outcome(results, curves, state.best_params, fitted, tested, steps)
+
+    def _steps(self, data: tuple) -> int:
+        """In an epoch."""
+        return -(-len(data[1]) // self.batch_size)
 
 
 def default_space(optimizer: str = "adamw") -> dict[str, Any]:
@@ -180,29 +233,15 @@ def digits_sweep(
     Source: Bergstra & Bengio 2012 for random search; the notes for a test set that is opened once.
     """
     split_key, search_key, final_key = jax.random.split(key, 3)
-    space = default_space(optimizer) if space is None else space
-    train, validation, test = split(split_key, digits())
-    sealed = SealedTestSet(test)
-
-    standardizer = fit_standardizer(train[0])
-    prepared = [(standardizer.apply(x), y) for x, y in (train, validation)]
-    steps = -(-len(train[1]) // batch_size)
-    results = sweep(
-        builder(optimizer, steps * epochs, batch_size),
-        space, tuple(prepared), random_search(configs) if strategy is None else strategy,
-        seeds=seeds, epochs=epochs, key=search_key, monitor="valid_accuracy", mode="max", at="last",
-        folder=folder, progress=progress, on_chunk=on_chunk,
+    task = Task(
+        parts=split(split_key, digits()),
+        prepare=lambda part: fit_standardizer(part[0]),
+        apply=lambda standardizer, part: (standardizer.apply(part[0]), part[1]),
+        builder=lambda _, steps: builder(optimizer, steps, batch_size),
+        metric="accuracy", mode="max", batch_size=batch_size,
     )  # fmt: skip
-
-    # Statistics and parameters of the final model come from training and validation set together.
-    both = jax.tree.map(lambda *parts: jnp.concatenate(parts), train, validation)
-    standardizer = fit_standardizer(both[0])
-    final = (standardizer.apply(both[0]), both[1])
-    steps_final = -(-len(both[1]) // batch_size)
-    trainer = builder(optimizer, steps_final * epochs, batch_size)(results.best_config)
-    state, _ = trainer.advance(trainer.init(final_key, final), final, epochs=epochs)
-    x, y = sealed.open()
-    outputs = predict(trainer.model, state.best_params, state.best_model_state, standardizer.apply(x))
-    score = float(jnp.mean(accuracy(outputs, y)))
-    curves = {name: values[results.order[0]] for name, values in results.history.items()}
-    return Outcome(results, curves, state.best_params, standardizer, score, steps)
+    space = default_space(optimizer) if space is None else space
+    return task.run(
+        search_key, final_key, space, random_search(configs) if strategy is None else strategy,
+        seeds=seeds, epochs=epochs, folder=folder, progress=progress, on_chunk=on_chunk,
+    )  # fmt: skip

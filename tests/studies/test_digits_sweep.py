@@ -4,7 +4,6 @@ import importlib
 
 import jax
 import numpy as np
-import pytest
 
 import jaxopt_notes as jn
 from jaxopt_notes.search import Results
@@ -12,7 +11,6 @@ from jaxopt_notes.search import Results
 module = importlib.import_module("jaxopt_notes.studies.digits_sweep")
 
 
-@pytest.mark.full
 def test_the_final_model_has_all_but_the_test_set(key, monkeypatch):
     """The search is replaced by its result: two configurations, of which the second is better."""
     built, searched = [], []
