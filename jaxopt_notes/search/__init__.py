@@ -29,6 +29,7 @@ from jaxopt_notes.registry import public_names, returning
 from jaxopt_notes.search.cross_validation import nested_cross_validation
 from jaxopt_notes.search.importance import edge_warnings, importance, pair_importance
 from jaxopt_notes.search.loggers import csv_logger
+from jaxopt_notes.search.pareto import crowding_distance, hypervolume, non_dominated_fronts
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice, choice, static_choice
 from jaxopt_notes.search.spaces.conditional import Conditional, conditional
@@ -63,6 +64,7 @@ from jaxopt_notes.search.strategies.asha import *
 from jaxopt_notes.search.strategies.median_stopping import *
 from jaxopt_notes.search.strategies.population_based_training import *
 from jaxopt_notes.search.strategies.cma_es import *
+from jaxopt_notes.search.strategies.nsga2 import *
 from jaxopt_notes.search.strategies.hypergradient_search import *
 from jaxopt_notes.search.strategies.default_search import *
 # isort: on
@@ -72,8 +74,9 @@ STRATEGIES = returning(globals(), "ask", "tell")
 
 __all__ = [
     "STRATEGIES", "Choice", "Conditional", "Distribution", "Integers", "LogUniform", "Normal", "Programs",
-    "Report", "Results", "StaticChoice", "Uniform", "as_space", "choice", "conditional", "csv_logger",
-    "dimensions", "edge_warnings", "fill", "importance", "integers", "log_uniform", "nested_cross_validation",
-    "normal", "pair_importance", "population_map", "static_choice", "sweep", "uniform",
+    "Report", "Results", "StaticChoice", "Uniform", "as_space", "choice", "conditional", "crowding_distance",
+    "csv_logger", "dimensions", "edge_warnings", "fill", "hypervolume", "importance", "integers",
+    "log_uniform", "nested_cross_validation", "non_dominated_fronts", "normal", "pair_importance",
+    "population_map", "static_choice", "sweep", "uniform",
     *public_names(f"{__name__}.strategies", globals()),
 ]  # fmt: skip

@@ -267,6 +267,7 @@ EXAMPLES: dict[str, dict[str, Call]] = {
         "population_based_training-tournament": call(6, 2, selection="tournament"),
         "cma_es": call(6, 6),
         "cma_es-restart": call(6, 6, restart=True),
+        "nsga2": call(6, 6),
     },
 }
 DEFAULTS = {"wrappers": call(adam(0.1))}

@@ -81,6 +81,7 @@ SMALL = {
     "median_stopping": jn.median_stopping(8, 3, wave=4),
     "population_based_training": jn.population_based_training(6, 3),
     "cma_es": jn.cma_es(12, 6),
+    "nsga2": jn.nsga2(12, 4),
     "grid_search": jn.grid_search(3),
     "random_search": jn.random_search(6),
     "sobol": jn.sobol(6),

@@ -24,6 +24,11 @@ class Choice(Distribution):
     def from_unit(self, u: jax.Array) -> jax.Array:
         return self.values[Integers(0, len(self.values)).from_unit(u)]
 
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        values, x = np.asarray(self.values, float), np.asarray(x, float)
+        same = np.isclose(x[..., None], values, rtol=1e-6, atol=0)
+        return np.where(same.any(axis=-1), (same.argmax(axis=-1) + 0.5) / len(values), np.nan)
+
     def grid(self, points: int) -> jax.Array:
         """All values, whatever `points`."""
         return self.values
@@ -73,6 +78,9 @@ class StaticChoice(Distribution):
 
     def from_unit(self, u: jax.Array) -> jax.Array:
         return Integers(0, len(self.values)).from_unit(u)
+
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        return Integers(0, len(self.values)).to_unit(x)
 
     def grid(self, points: int) -> jax.Array:
         """The positions of all values, whatever `points`."""

@@ -26,6 +26,9 @@ class Conditional(Distribution):
     def from_unit(self, u: jax.Array) -> jax.Array:
         return self.distribution.from_unit(u)
 
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        return self.distribution.to_unit(x)
+
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         return self.distribution.sample(key, n)
 

@@ -1,10 +1,12 @@
 """Distributions of one hyperparameter, each the image of [0, 1] under its quantile function.
 
-A distribution is a record with three faces. `sample` draws a batch at random; `from_unit` maps points
-of [0, 1], wherever they come from (a low-discrepancy sequence, a surrogate model); `grid` lists evenly
-spread values. So every search strategy works on the unit cube and no strategy knows a distribution.
+A distribution is a record with four faces. `sample` draws a batch at random; `from_unit` maps points of
+[0, 1], wherever they come from (a low-discrepancy sequence, a surrogate model), and `to_unit` maps values
+back to them; `grid` lists evenly spread values. So every search strategy works on the unit cube and no
+strategy knows a distribution.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -21,6 +23,10 @@ class Distribution:
 
     def from_unit(self, u: jax.Array) -> jax.Array:
         """The quantile function: points `u` in [0, 1], of any shape, to values of that shape."""
+        raise NotImplementedError
+
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        """The points of [0, 1] that `from_unit` maps to values `x`; NaN for what is none of its values."""
         raise NotImplementedError
 
     def sample(self, key: jax.Array, n: int) -> jax.Array:
@@ -42,6 +48,9 @@ class Uniform(Distribution):
     def from_unit(self, u: jax.Array) -> jax.Array:
         low, high = as_hyperparameter(self.low), as_hyperparameter(self.high)
         return (1 - u) * low + u * high
+
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        return _between(x, float(self.low), float(self.high))
 
 
 def uniform(low: Number, high: Number) -> Uniform:
@@ -79,6 +88,10 @@ class LogUniform(Distribution):
     def from_unit(self, u: jax.Array) -> jax.Array:
         low, high = as_hyperparameter(self.low), as_hyperparameter(self.high)
         return jnp.clip(jnp.exp((1 - u) * jnp.log(low) + u * jnp.log(high)), low, high)
+
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        logarithm = np.log(np.where(np.asarray(x, float) > 0, x, np.nan))
+        return _between(logarithm, *np.log([float(self.low), float(self.high)]))
 
 
 def log_uniform(low: Number, high: Number) -> LogUniform:
@@ -120,6 +133,10 @@ class Normal(Distribution):
         eps = jnp.finfo(u.dtype).epsneg  # the ends are infinite: stop at the last number below 1
         z = ndtri(jnp.clip(u, eps, 1 - eps))
         return as_hyperparameter(self.mean) + as_hyperparameter(self.stddev) * z
+
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        z = (np.asarray(x, float) - float(self.mean)) / (float(self.stddev) or 1.0)
+        return np.vectorize(lambda z: math.erfc(-z / math.sqrt(2)) / 2, otypes=[float])(z)
 
     def grid(self, points: int) -> jax.Array:
         """The medians of `points` equally probable parts."""
@@ -173,6 +190,10 @@ class Integers(Distribution):
         steps = jnp.floor(u * (high - low).astype(u.dtype)).astype(low.dtype)
         return low + jnp.minimum(steps, high - low - 1)
 
+    def to_unit(self, x: np.ndarray) -> np.ndarray:
+        low, high, x = int(self.low), int(self.high), np.asarray(x, float)
+        return np.where((x == np.round(x)) & (low <= x) & (x < high), (x - low + 0.5) / (high - low), np.nan)
+
     def sample(self, key: jax.Array, n: int) -> jax.Array:
         """`n` independent draws [n], exact also for ranges that a float does not resolve."""
         return jax.random.randint(key, (n,), self.low, self.high, jnp.result_type(int))
@@ -218,6 +239,14 @@ def integers(low: Number, high: Number) -> Integers:
             f"so integers({low}, {low} + 1) holds {low} alone."
         )
     return Integers(low, high)
+
+
+def _between(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Where x lies from low to high, as a number in [0, 1]; NaN if it does not, but for rounding."""
+    if low == high:
+        return np.where(np.isclose(x, low, rtol=1e-6, atol=0), 0.5, np.nan)
+    u = (np.asarray(x, float) - low) / (high - low)
+    return np.where((u >= -1e-6) & (u <= 1 + 1e-6), np.clip(u, 0, 1), np.nan)
 
 
 def _known(*ends: Any) -> tuple | None:

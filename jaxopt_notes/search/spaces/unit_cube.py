@@ -6,6 +6,7 @@ Every distribution maps [0, 1] to its values, so steps of one size are equally b
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs
@@ -14,6 +15,19 @@ from jaxopt_notes.search.spaces.space import Configs
 def as_configs(axes: dict[str, Distribution], points: jax.Array) -> Configs:
     """Points of the unit cube [n, dimensions] as columns of values, in the order of the names."""
     return {name: axis.from_unit(points[:, i]) for i, (name, axis) in enumerate(axes.items())}
+
+
+def as_points(axes: dict[str, Distribution], configs: Configs) -> np.ndarray:
+    """Columns of values as points of the unit cube [n, dimensions]: what `as_configs` makes them of.
+
+    Example:
+        >>> from jaxopt_notes.search import choice, log_uniform
+        >>> axes = {"rate": log_uniform(1e-4, 1.0), "width": choice([32, 64])}
+        >>> as_points(axes, {"rate": np.array([0.01, 1.0]), "width": np.array([64, 32])}).tolist()
+        [[0.5, 0.75], [1.0, 0.25]]
+    """
+    columns = [axis.to_unit(np.asarray(configs[name])) for name, axis in axes.items()]
+    return np.stack(columns, axis=1) if columns else np.zeros((1, 0))
 
 
 def reflect(x: jax.Array) -> jax.Array:

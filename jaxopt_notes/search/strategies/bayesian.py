@@ -12,7 +12,7 @@ milliseconds. Inside somebody's `jit` or `vmap` it is a callback.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -24,12 +24,12 @@ from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.bayesian_batch import Known, propose
+from jaxopt_notes.search.strategies.on_host import on_host
 from jaxopt_notes.search.strategies.proposals import distinct
 from jaxopt_notes.search.strategies.trials import (
     check_batch,
     diverged_last,
     has_score,
-    is_traced,
     no_scores,
     put_rows,
 )
@@ -88,7 +88,7 @@ class Bayesian:
             return distinct(canonical(axes, np.concatenate([spread, more])), initial).astype(kind)
 
         shape = jax.ShapeDtypeStruct((initial, len(axes)), kind)
-        design = _on_host(scattered, shape, jax.random.key_data(key))
+        design = on_host(scattered, shape, jax.random.key_data(key))
         return BayesianState(
             axes, np.zeros((n, len(axes)), kind), no_scores(n), design, every,
             jax.tree.map(lambda leaf: leaf.astype(kind), self.prior(axes)),
@@ -120,7 +120,7 @@ class Bayesian:
         def host(strategy: Bayesian, state: BayesianState, seed: np.ndarray) -> tuple:
             return jax.tree.map(lambda leaf: np.asarray(leaf, kind), strategy.batch_of(state, seed, n))
 
-        points, process, improvement = _on_host(host, shapes, self, state, jax.random.key_data(key))
+        points, process, improvement = on_host(host, shapes, self, state, jax.random.key_data(key))
         with on_cpu():
             configs = as_configs(state.dimensions, jax.device_put(points))
         return configs, state._replace(
@@ -175,18 +175,6 @@ def on_cpu() -> Iterator[None]:
         host = None
     with jax.default_device(host):
         yield
-
-
-def _on_host(function: Callable, shapes: Any, *arguments: Any) -> Any:
-    """What the function makes of the arguments as NumPy arrays; inside a transformation by a callback."""
-
-    def call(*arguments: Any) -> Any:
-        return function(*jax.tree.map(np.asarray, arguments))
-
-    if is_traced(arguments):
-        arguments = jax.lax.stop_gradient(arguments)  # a callback has no derivative
-        return jax.pure_callback(call, shapes, *arguments, vmap_method="sequential")
-    return call(*arguments)
 
 
 def bayesian(
