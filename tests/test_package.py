@@ -21,7 +21,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # A module imports only from layers below its own, or from its own subpackage.
 IMPORT_LAYERS = (
-    {"record", "registry", "dtypes", "numerics", "control_flow", "serialization"},
+    {"record", "registry", "dtypes", "numerics", "control_flow", "draws", "serialization"},
     {"masks", "norms"},
     {
         "initializers",

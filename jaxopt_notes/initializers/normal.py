@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
@@ -21,9 +22,8 @@ class Normal:
 
     def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
-        return (as_hyperparameter(self.stddev).astype(kind) * jax.random.normal(key, shape, kind)).astype(
-            dtype
-        )
+        draws = as_vector(lambda shape: jax.random.normal(key, shape, kind), shape)
+        return (as_hyperparameter(self.stddev).astype(kind) * draws).astype(dtype)
 
 
 def normal(stddev: Number = 1.0) -> Normal:

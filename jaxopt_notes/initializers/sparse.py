@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.initializers.initializer import check_initializer
 from jaxopt_notes.initializers.normal import normal
 from jaxopt_notes.record import check_count, record, static
@@ -32,7 +33,8 @@ class Sparse:
             )
         value_key, place_key = jax.random.split(key)
         values = self.init(value_key, tuple(shape), dtype)
-        places = jax.random.uniform(place_key, (math.prod(shape[:-1]), shape[-1]))
+        by_output = (math.prod(shape[:-1]), shape[-1])
+        places = as_vector(lambda shape: jax.random.uniform(place_key, shape), by_output)
         rank = jnp.argsort(jnp.argsort(places, axis=0), axis=0)
         kept = (rank < self.connections).reshape(values.shape)
         return jnp.where(kept, values, jnp.zeros_like(values))

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
@@ -25,7 +26,8 @@ class TruncatedNormal:
     def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         width = as_hyperparameter(self.stddev).astype(kind) / STDDEV_WITHIN_TWO
-        return (width * jax.random.truncated_normal(key, -2.0, 2.0, shape, kind)).astype(dtype)
+        draws = as_vector(lambda shape: jax.random.truncated_normal(key, -2.0, 2.0, shape, kind), shape)
+        return (width * draws).astype(dtype)
 
 
 def truncated_normal(stddev: Number = 1.0) -> TruncatedNormal:

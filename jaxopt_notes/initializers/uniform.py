@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, concrete, record
 
@@ -23,7 +24,8 @@ class Uniform:
     def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         low, high = (as_hyperparameter(end).astype(kind) for end in (self.low, self.high))
-        return (low + (high - low) * jax.random.uniform(key, shape, kind)).astype(dtype)
+        draws = as_vector(lambda shape: jax.random.uniform(key, shape, kind), shape)
+        return (low + (high - low) * draws).astype(dtype)
 
 
 def uniform(low: Number = -0.05, high: Number = 0.05) -> Uniform:

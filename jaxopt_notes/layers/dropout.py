@@ -11,6 +11,7 @@ What is drawn may be shared: `spatial_dropout` drops whole channels, `drop_path`
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, floating
 from jaxopt_notes.layers.noise import Noise, check_key
@@ -52,7 +53,7 @@ def dropout_mask(key: jax.Array, rate: Number, shape: tuple[int, ...]) -> jax.Ar
         Array([False, False, False], dtype=bool)
     """
     keep = (1 - as_hyperparameter(rate)).astype(jnp.float32)  # the same draws under x64
-    return jax.random.bernoulli(key, keep, shape)
+    return as_vector(lambda shape: jax.random.bernoulli(key, keep, shape), shape)
 
 
 def inverse_keep(rate: Number) -> jax.Array:

@@ -7,6 +7,7 @@ to them. Multiplied (Gaussian dropout) it has the mean and the variance of dropo
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.layers.layer import WithoutParameters, floating
 from jaxopt_notes.layers.noise import Noise, check_key
@@ -52,7 +53,8 @@ class GaussianDropout(WithoutParameters, Noise):
 
 def draws(key: jax.Array, like: jax.Array) -> jax.Array:
     """Standard normal numbers, the same in every precision."""
-    return jax.random.normal(key, like.shape, jnp.float32).astype(like.dtype)
+    drawn = as_vector(lambda shape: jax.random.normal(key, shape, jnp.float32), like.shape)
+    return drawn.astype(like.dtype)
 
 
 def gaussian_noise(stddev: Number = 0.1) -> GaussianNoise:

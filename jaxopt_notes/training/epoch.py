@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.data.batches import epoch_batches, take
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
@@ -115,7 +116,8 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     order, noise = jax.random.split(jax.random.fold_in(state.key, state.epoch))
     indices, weights = epoch_batches(order, n, min(trainer.batch_size, n))
     steps = len(indices)
-    keys = jax.random.split(noise, (2, steps))  # here and not in the step: one vectorized hash
+    # Here and not in the step: one vectorized hash.
+    keys = as_vector(lambda shape: jax.random.split(noise, shape), (2, steps))
 
     def step(carry: tuple, batch: tuple) -> tuple:
         learner, total = carry

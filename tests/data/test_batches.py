@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_notes.data import epoch_batches, shuffled_indices, take
+from jaxopt_notes.data import batches, epoch_batches, shuffled_indices, take
 from jaxopt_notes.losses import half_mean_squared_error, mean_squared_error, weighted_mean
 from tests.compiled import compiled, grad
 
@@ -142,6 +142,20 @@ def test_an_order_is_a_permutation_whatever_is_traced(n):
     assert orders.dtype == jnp.int32
     np.testing.assert_array_equal(np.sort(orders, axis=1), np.tile(np.arange(n), (2, 1)))
     np.testing.assert_array_equal(orders[1], shuffled_indices(keys[1], n))
+
+
+@pytest.mark.parametrize("n", [5, 1000])
+def test_an_unstable_sort_of_words_is_the_stable_sort_by_their_bits(key, n):
+    """The position is a part of the word, so no two are equal: an order by hand, ties kept, is the same."""
+    width = (n - 1).bit_length()
+    rounds = {5: 1, 1000: 2}[n]
+    order = np.arange(n)
+    for bits in np.asarray(jax.random.bits(key, (rounds, n), jnp.uint32)):
+        order = order[np.argsort(bits >> width, kind="stable")]
+    np.testing.assert_array_equal(shuffled_indices(key, n), order)
+    sorting = jax.jit(lambda key: batches.shuffled_indices(key, n)).lower(key).as_text()
+    assert "stablehlo.sort" in sorting
+    assert "is_stable = false" in sorting
 
 
 @pytest.mark.parametrize(("n", "error"), [(0, ValueError), (-1, ValueError), (2.5, TypeError)])

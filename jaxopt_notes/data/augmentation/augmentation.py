@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype, is_float
 from jaxopt_notes.record import Number, check_number
 
@@ -76,13 +77,14 @@ def symmetric(key: jax.Array, strength: Number, n: int) -> jax.Array:
 def between(key: jax.Array, bounds: tuple[Number, Number], shape: tuple[int, ...]) -> jax.Array:
     """Numbers from one bound to the other; exactly the bound where both are equal."""
     low, high = map(as_hyperparameter, bounds)
-    draws = jax.random.uniform(key, shape, jnp.float32)
+    draws = as_vector(lambda shape: jax.random.uniform(key, shape, jnp.float32), shape)
     return low + (high - low) * draws.astype(low.dtype)
 
 
 def chosen(key: jax.Array, rate: Number, shape: tuple[int, ...]) -> jax.Array:
     """Bools, each true with probability `rate`: never at 0, always at 1."""
-    return jax.random.uniform(key, shape, jnp.float32) < as_hyperparameter(rate).astype(jnp.float32)
+    draws = as_vector(lambda shape: jax.random.uniform(key, shape, jnp.float32), shape)
+    return draws < as_hyperparameter(rate).astype(jnp.float32)
 
 
 def check_rate(where: str, value: Any) -> Any:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, images
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_choice, check_count, check_number, record, static
 
@@ -142,7 +143,8 @@ class RandomCrop(Augmentation):
         padding = jnp.round(as_hyperparameter(self.padding))
         left_over = jnp.array([x.shape[1] - height, x.shape[2] - width], jnp.float32)
         choices = left_over[:, None].astype(padding.dtype) + 2 * padding + 1
-        draws = jax.random.uniform(key, (2, len(x)), jnp.float32).astype(padding.dtype)
+        draws = as_vector(lambda shape: jax.random.uniform(key, shape, jnp.float32), (2, len(x)))
+        draws = draws.astype(padding.dtype)
         top, left = (jnp.floor(draws * choices) - padding).astype(jnp.int32)
         return crop(x, top, left, (height, width), self.mode, self.fill)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, images
 from jaxopt_notes.data.augmentation.boxes import Box, inside
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
@@ -21,7 +22,8 @@ class Cutout(Augmentation):
     def inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
         x = images("cutout", x)
         side = jnp.round(as_hyperparameter(self.size))
-        middle = jax.random.uniform(key, (2, len(x)), jnp.float32).astype(side.dtype)
+        middle = as_vector(lambda shape: jax.random.uniform(key, shape, jnp.float32), (2, len(x)))
+        middle = middle.astype(side.dtype)
         middle = jnp.floor(middle * jnp.array(x.shape[1:3], side.dtype)[:, None])
         top, left = middle - jnp.floor(side / 2)
         sides = jnp.broadcast_to(side, top.shape)

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, check_rate, chosen, in_floats
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
@@ -22,7 +23,7 @@ class RandomNoise(Augmentation):
     stddev: Number
 
     def inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
-        draws = jax.random.normal(key, x.shape, jnp.float32)
+        draws = as_vector(lambda shape: jax.random.normal(key, shape, jnp.float32), x.shape)
         stddev = as_hyperparameter(self.stddev)
         return in_floats(lambda x: x + stddev.astype(x.dtype) * draws.astype(x.dtype), x)
 

@@ -15,6 +15,7 @@ from jaxopt_notes.data.augmentation.augmentation import (
     in_floats,
 )
 from jaxopt_notes.data.augmentation.boxes import inside, random_boxes
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
 
@@ -41,7 +42,8 @@ class RandomErasing(Augmentation):
 
         def overwritten(x: jax.Array) -> jax.Array:
             value, noise = (as_hyperparameter(number).astype(x.dtype) for number in (self.value, self.noise))
-            draws = jax.random.normal(of_noise, x.shape, jnp.float32).astype(x.dtype)
+            draws = as_vector(lambda shape: jax.random.normal(of_noise, shape, jnp.float32), x.shape)
+            draws = draws.astype(x.dtype)
             return jnp.where(erased, value + noise * draws, x)
 
         return in_floats(overwritten, x)

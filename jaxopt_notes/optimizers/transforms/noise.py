@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.numerics import safe_sqrt
@@ -52,7 +53,8 @@ def draws(state: NoiseState, tree: Tree) -> Tree:
         if not is_float(leaf):
             return leaf
         own = jax.random.fold_in(key, zlib.crc32(path_name(path).encode()))
-        return jax.random.normal(own, jnp.shape(leaf), compute_dtype(leaf))
+        kind = compute_dtype(leaf)
+        return as_vector(lambda shape: jax.random.normal(own, shape, kind), jnp.shape(leaf))
 
     return jax.tree.map_with_path(draw, tree)
 

@@ -1,0 +1,55 @@
+"""Draws made as one vector."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_notes import draws
+from jaxopt_notes.draws import as_vector
+from jaxopt_notes.initializers import he_normal
+
+DRAWS = {
+    "normal": jax.random.normal,
+    "bits": lambda key, shape: jax.random.bits(key, shape, jnp.uint8),
+    "half": lambda key, shape: jax.random.uniform(key, shape, jnp.float16),
+    "keys": lambda key, shape: jax.random.key_data(jax.random.split(key, shape)),
+}
+SHAPES = [(2, 3), (5,), (), (2, 1, 3), (0, 4)]
+
+
+@pytest.mark.parametrize("partitionable", [True, False])
+def test_threefry_draws_the_same_numbers(partitionable):
+    @jax.jit
+    @jax.vmap
+    def both(key):
+        plain = {name: [draw(key, shape) for shape in SHAPES] for name, draw in DRAWS.items()}
+        vector = {
+            name: [
+                as_vector(lambda own: jax.random.split(key, own), shape)
+                if name == "keys"
+                else as_vector(lambda own: draw(key, own), shape)  # noqa: B023
+                for shape in SHAPES
+            ]
+            for name, draw in DRAWS.items()
+        }
+        return plain, vector | {"keys": list(map(jax.random.key_data, vector["keys"]))}
+
+    with jax.threefry_partitionable(partitionable):
+        plain, vector = both(jax.random.split(jax.random.key(3), 2))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6, atol=0), plain, vector)
+
+
+def test_large_arrays_keep_their_shape(monkeypatch):
+    monkeypatch.setattr(draws, "MOST", 6)
+    seen = []
+    for shape in [(2, 3), (7, 1), (9,)]:
+        as_vector(lambda own: seen.append(own) or np.zeros(own), shape)
+    assert seen == [(6,), (7, 1), (9,)]
+
+
+def test_no_narrow_loop_is_compiled_for_a_kernel():
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 8))
+    text = jax.jit(jax.vmap(lambda key: he_normal()(key, (64, 10)))).lower(keys).compile().as_text()
+    assert "u32[8,640]" in text
+    assert "u32[8,64,10]" not in text
