@@ -8,6 +8,7 @@ know what comes after it: `time_ordered_split`. `leakage_report` looks for sampl
 `split` runs under `jit` and `vmap`, over keys: sizes are known before the key is.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -73,13 +74,7 @@ def split(
     n = common_length("split(data)", data)
     sizes = _sizes("split", n, fractions)
     labels = check_labels("split(data)", data[1], n) if stratify else None
-    row = shuffled_row(jax.random.fold_in(key, 0), n, labels)
-    free = np.arange(n)
-    test = spread(free, sizes[2])
-    free = np.setdiff1d(free, test)
-    validation = spread(free, sizes[1])
-    train = np.setdiff1d(free, validation)
-    return _shuffled_parts(key, data, [row[places] for places in (train, validation, test)])
+    return _dealt(key, data, labels, tuple(sizes.tolist()))
 
 
 def grouped_split(
@@ -160,6 +155,19 @@ def time_ordered_split(
     return Split(*parts)
 
 
+@functools.partial(jax.jit, static_argnames="sizes")
+def _dealt(key: jax.Array, data: Tree, labels: jax.Array | None, sizes: tuple[int, int, int]) -> Split:
+    """The parts of these sizes, in one program: each of its operations would compile one by itself."""
+    row = shuffled_row(jax.random.fold_in(key, 0), sum(sizes), labels)
+    free = np.arange(sum(sizes))
+    test = spread(free, sizes[2])
+    free = np.setdiff1d(free, test)
+    validation = spread(free, sizes[1])
+    train = np.setdiff1d(free, validation)
+    return _shuffled_parts(key, data, [row[places] for places in (train, validation, test)])
+
+
+@jax.jit
 def _shuffled_parts(key: jax.Array, data: Tree, rows: list) -> Split:
     return Split(
         *(

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree
@@ -117,7 +116,7 @@ def train_members(
         if not len(active):
             break
         more = min(length, epochs - done)
-        counts = [jnp.asarray(count, jnp.int32) for count in (more, 1)]  # of epochs; one is enough to measure
+        counts = [np.asarray(count, np.int32) for count in (more, 1)]  # of epochs; one is enough to measure
         population = Population(
             runs.function(task.machine.programs, state is not None, keeps),
             Rows.of(members.to_train(active, state, latest), members.keys[active]),

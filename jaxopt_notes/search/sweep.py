@@ -8,6 +8,7 @@ asked again, and may continue runs that it has seen (`rounds.py`).
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -201,7 +202,7 @@ def sweep(
         stack.callback(watcher.close)
         machine = machine_for("sweep", **{"programs": kept_for(build), **engine})
         builder = Build(build)
-        strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
+        strategy_key, ask_key, later_key, keys = _keys(key, seeds, rule.folds)
         store = None
         if folder is not None:
             settings = _settings(
@@ -216,7 +217,6 @@ def sweep(
             hosts.meet("sweep")
         task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
         winners = None if kept == 0 else Winners(kept, runs, store)
-        keys = jax.random.split(seed_key, seeds)[np.repeat(np.arange(seeds), rule.folds)]
         rounds = Rounds(
             builder, space, strategy, task, keys, epochs, rule, watcher, winners, keep_states, limits
         )
@@ -232,6 +232,14 @@ def sweep(
     if refit is None:
         return results
     return dataclasses.replace(results, refitted=results.refit(refit, progress=False))
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _keys(key: jax.Array, seeds: int, folds: int) -> tuple[jax.Array, ...]:
+    """For the strategy, its first batch and later ones, and of every run of a configuration."""
+    strategy_key, ask_key, seed_key, later_key = jax.random.split(key, 4)
+    runs = jax.random.split(seed_key, seeds)[np.repeat(np.arange(seeds), folds)]
+    return strategy_key, ask_key, later_key, runs
 
 
 def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:

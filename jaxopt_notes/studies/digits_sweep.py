@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.data import SealedTestSet, digits, fit_standardizer, split
@@ -100,16 +99,20 @@ class Task(NamedTuple):
         )  # fmt: skip
 
         # Statistics and parameters of the final model come from training and validation set together.
-        both = jax.tree.map(lambda *parts: jnp.concatenate(parts), train, validation)
+        both = jax.tree.map(lambda *parts: np.concatenate(parts), train, validation)
         fitted = self.prepare(both)
         final = self.apply(fitted, both)
         trainer = self.builder(fitted, self._steps(final) * epochs)(results.best_config)
-        state, _ = trainer.advance(trainer.init(final_key, final), final, epochs=epochs)
-        x, y = self.apply(fitted, sealed.open())
-        outputs = predict(trainer.model, state.best_params, state.best_model_state, x)
-        tested = float(score(metrics_of(trainer)[self.metric], outputs, y))
+
+        @jax.jit  # one program for all that is left
+        def finish(trainer: Trainer, key: jax.Array, data: tuple, test: tuple) -> tuple[Tree, jax.Array]:
+            state, _ = trainer.advance(trainer.init(key, data), data, epochs=epochs)
+            outputs = predict(trainer.model, state.best_params, state.best_model_state, test[0])
+            return state.best_params, score(metrics_of(trainer)[self.metric], outputs, test[1])
+
+        params, tested = finish(trainer, final_key, final, self.apply(fitted, sealed.open()))
         curves = {name: values[results.order[0]] for name, values in results.history.items()}
-        return Outcome(results, curves, state.best_params, fitted, tested, steps)
+        return Outcome(results, curves, params, fitted, float(tested), steps)
 
     def _steps(self, data: tuple) -> int:
         """In an epoch."""
@@ -187,7 +190,8 @@ def check_space(optimizer: str, space: dict[str, Any]) -> None:
         ValueError: dropout(rate) is 2.0, expected a number in [0, 1]: …
     """
     build = builder(optimizer, 1, 1)
-    ends = {name: axis.grid(2).tolist() for name, axis in dimensions(space).items()}
+    ends = jax.jit(lambda: {name: axis.grid(2) for name, axis in dimensions(space).items()})()
+    ends = {name: grid.tolist() for name, grid in ends.items()}
     start = {**space, **{name: values[0] for name, values in ends.items()}}
     build(start)
     for name, values in ends.items():

@@ -5,10 +5,12 @@ training set, and the record that it returns is applied to every other set. Stan
 scales a distribution; it does not make it normal. Of images often the mean alone is subtracted.
 """
 
+import functools
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.data.preprocessing.weighting import (
     extremes,
@@ -29,11 +31,11 @@ class Standardizer:
 
     def apply(self, x: Any) -> jax.Array:
         """(x − mean) / scale, for x [B, …] of any set."""
-        return in_dtype_of(x, lambda x, mean, scale: (x - mean) / scale, *self._beside(x))
+        return _standardized(_array(x), *self._beside(x))
 
     def inverse(self, z: Any) -> jax.Array:
         """z·scale + mean: undoes `apply`."""
-        return in_dtype_of(z, lambda z, mean, scale: z * scale + mean, *self._beside(z))
+        return _restored(_array(z), *self._beside(z))
 
     def _beside(self, x: Any) -> tuple[jax.Array, jax.Array]:
         """The statistics with leading axes of 1, so that they are those of the last axes of x."""
@@ -45,6 +47,20 @@ class Standardizer:
             )
         wide = (1,) * (len(shape) - len(own)) + own
         return self.mean.reshape(wide), self.scale.reshape(wide)
+
+
+def _array(x: Any) -> Any:
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+@jax.jit  # one program, where every operation by itself would be one
+def _standardized(x: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:
+    return in_dtype_of(x, lambda x, mean, scale: (x - mean) / scale, mean, scale)
+
+
+@jax.jit
+def _restored(z: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:
+    return in_dtype_of(z, lambda z, mean, scale: z * scale + mean, mean, scale)
 
 
 def fit_standardizer(
@@ -83,6 +99,12 @@ def fit_standardizer(
     Elsewhere: scikit-learn's `StandardScaler` and `RobustScaler`.
     """
     check_choice("fit_standardizer(robust)", robust, (False, True))
+    check_choice("fit_standardizer(per)", per, ("feature", "channel"))
+    return _fitted(_array(x), weights, bool(robust), per)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _fitted(x: jax.Array, weights: Any, robust: bool, per: str) -> Standardizer:
     x, weights = _columns("fit_standardizer", x, weights, per)
     low_end, high_end = extremes(x, weights)
     if robust:

@@ -1,9 +1,11 @@
 """Random search: independent configurations, each dimension drawn from its distribution."""
 
+import functools
 import zlib
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.spaces.distributions import Distribution
@@ -35,15 +37,26 @@ class RandomSearch:
         return state
 
     def ask(self, state: RandomState, key: jax.Array, n: int) -> tuple[Configs, RandomState]:
-        configs = {
-            # a key from the name: another dimension in the space leaves the draws of this one alone
-            name: axis.sample(jax.random.fold_in(key, zlib.crc32(name.encode())), n)
-            for name, axis in state.dimensions.items()
-        }
-        return configs, state._replace(asked=state.asked + n)
+        return _sample(state.dimensions, key, n), state._replace(asked=state.asked + n)
 
     def tell(self, state: RandomState, configs: Configs, scores: jax.Array) -> RandomState:
         return state
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _sample(dimensions: dict[str, Distribution], key: jax.Array, n: int) -> Configs:
+    """`n` draws of each dimension, in one program, where those of the unit interval are drawn at once."""
+    # a key from the name: another dimension in the space leaves the draws of this one alone
+    own = {name: jax.random.fold_in(key, zlib.crc32(name.encode())) for name in dimensions}
+    plain = [name for name, axis in dimensions.items() if type(axis).sample is Distribution.sample]
+    points: dict[str, jax.Array] = {}
+    if plain:
+        draw = jax.vmap(lambda key: jax.random.uniform(key, (n,), jnp.result_type(float)))
+        points = dict(zip(plain, draw(jnp.stack([own[name] for name in plain])), strict=True))
+    return {
+        name: axis.from_unit(points[name]) if name in points else axis.sample(own[name], n)
+        for name, axis in dimensions.items()
+    }
 
 
 def random_search(n: int) -> RandomSearch:
