@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import jaxopt_notes
-from jaxopt_notes.cli.study import add_study
+from jaxopt_notes.cli.study import NO_CACHE, add_study
 
 EXAMPLES = """examples:
   jaxopt-notes                                         the main job: 64 configurations x 4 seeds on digits
@@ -123,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where the results go (default runs/sweep)")  # fmt: skip
     add("--overwrite", action="store_true", help="replace the results of an earlier job in the folder")
     add("--quiet", action="store_true", help="no progress bar, no table")
+    add("--no-cache", action="store_true", help=NO_CACHE)
     add("--debug", action="store_true", help="a traceback instead of one line")
     sweep.set_defaults(run=_sweep)
 
@@ -162,12 +163,14 @@ def _sweep(options: argparse.Namespace) -> int:
         raise ValueError(f"--seed is {options.seed}, expected a whole number in [0, 2**32).")
     # Imported here, so that --help and a wrong flag answer at once.
     from jaxopt_notes.cli.job import run_job
+    from jaxopt_notes.cli.kept_programs import keep_programs
     from jaxopt_notes.cli.notation import read_axis, read_strategy
     from jaxopt_notes.optimizers import OPTIMIZERS
     from jaxopt_notes.record import check_choice
     from jaxopt_notes.studies.digits_sweep import default_space
 
     check_choice("--optimizer", options.optimizer, tuple(OPTIMIZERS))
+    keep_programs(not options.no_cache)  # before the first of them is compiled
     own = _own_task(options)
     space = default_space(options.optimizer)
     for entry in options.space:

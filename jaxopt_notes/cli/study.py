@@ -10,6 +10,8 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+NO_CACHE = "compile everything anew, keep nothing (programs are kept in XDG_CACHE_HOME or JAX's own folder)"
+
 
 def add_study(commands: Any) -> None:
     """Put the command into a parser's subcommands."""
@@ -26,6 +28,7 @@ def add_study(commands: Any) -> None:
     add("--seed", type=int, default=0, metavar="N", help="the study is a function of it (default 0)")
     add("--output", type=pathlib.Path, default=pathlib.Path("runs/studies"), metavar="FOLDER",
         help="where NAME.png and NAME.csv go (default runs/studies)")  # fmt: skip
+    add("--no-cache", action="store_true", help=NO_CACHE)
     add("--debug", action="store_true", help="a traceback instead of one line")
     parser.set_defaults(run=run_study)
 
@@ -56,10 +59,12 @@ def run_study(options: argparse.Namespace) -> int:
 
     import jax
 
+    from jaxopt_notes.cli.kept_programs import keep_programs
     from jaxopt_notes.plots.figure import figure
     from jaxopt_notes.search.export import write_csv
 
     figure(1, 1)  # a missing matplotlib is said now, not after the run
+    keep_programs(not options.no_cache)
     options.output.mkdir(parents=True, exist_ok=True)
     keys = (jax.random.key(options.seed),) if "key" in inspect.signature(study).parameters else ()
     found: Any = study(*keys, **settings)
