@@ -1,13 +1,8 @@
 """The convolution layer, in one, two or three dimensions.
 
 `conv` makes the layer, whose dimension is the length of its kernel size; `depthwise_conv` gives every
-channel kernels of its own. `convolution` is the formula, for arrays; `conv_primitive` holds the two forms of
-it, one matrix product and XLA's own operation, and which of them is compiled where.
-
-Of the CPU's two forms, products took 0.03 to 0.07 of the native form's time in a scan, forward and gradient
-(0.2 to 0.3 for a single input channel). Outside a scan they took 0.4 to 1.7 of it forward and backward, and
-forward alone up to 5 times as long: whoever only evaluates large images on a CPU is better served by
-`conv2d_native`. (Two cores, float32, two runs, neither on an idle machine: orders of magnitude.)
+channel kernels of its own. `convolution` is the formula, for arrays; `conv_forms` holds the forms of it, one
+matrix product and XLA's own operation, and `conv_primitive` which of them is compiled where.
 """
 
 from collections.abc import Sequence
@@ -18,7 +13,8 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
-from jaxopt_notes.layers.conv_primitive import MAX_PATCH_BYTES, Geometry, convolve, im2col, native
+from jaxopt_notes.layers.conv_forms import Geometry, im2col, native
+from jaxopt_notes.layers.conv_primitive import MAX_PATCH_BYTES, convolve
 from jaxopt_notes.layers.layer import (
     Shaped,
     add_bias,

@@ -14,8 +14,8 @@ How to compute it is decided when a program is lowered, when the platform is kno
 between members:
 
 - TPU, and whatever is not named here: `native`, XLA's own convolution.
-- CPU: `im2col`, one matrix product. Inside `lax.scan`, where a training loop lives, XLA's CPU backend
-  computes convolutions by a naive loop, 14 to 30 times as long as outside; products have no such cliff.
+- CPU: `native_on_cpu`, member by member, or `im2col`, one matrix product, whichever is faster for the sizes;
+  neither is slower inside `lax.scan`.
 - GPU: `native`, but `im2col` if kernels are mapped. XLA makes a grouped convolution of those, which on an
   H100 took 2.8 to 6 times as long as products; of a single kernel it took between 0.9 and 2.4 times as long.
 
@@ -24,10 +24,9 @@ The patches of a 3×3 kernel are 9 times the image: where those of all members w
 """
 
 import functools
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,86 +34,14 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jaxopt_notes.dtypes import compute_dtype
+from jaxopt_notes.layers.conv_forms import Geometry, im2col, native, native_on_cpu, products_on_cpu
 
-Pads = Sequence[tuple[int, int]]
-Form = Callable[[jax.Array, jax.Array, "Geometry"], jax.Array]
+__all__: list[str] = []
+
+Form = Callable[[jax.Array, jax.Array, Geometry], jax.Array]
 
 MAX_PATCH_BYTES = 2**32
 PLATFORMS = ("cpu", "cuda", "rocm")  # all others have the native form
-
-
-class Geometry(NamedTuple):
-    """The sizes of a convolution, in pixels, one for each dimension of space."""
-
-    size: tuple[int, ...]  # of the image
-    window: tuple[int, ...]  # of the kernel
-    strides: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]  # before and after; below 0 they cut
-    dilation: tuple[int, ...]
-    groups: int = 1
-
-    @property
-    def out(self) -> tuple[int, ...]:
-        """The size of the output."""
-        return tuple(
-            (size + sum(pads) - (k - 1) * d - 1) // stride + 1
-            for size, k, stride, pads, d in zip(*self[:5], strict=True)
-        )
-
-
-# The forms: x [B, *size, I] and kernel [*window, I/groups, O] to y [B, *out, O]
-
-
-def native(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """XLA's own operation; accelerators sum it in float32 whatever the dtype."""
-    space = "DHW"[-len(geometry.size) :]
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        geometry.strides,
-        geometry.pads,
-        rhs_dilation=geometry.dilation,
-        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
-        feature_group_count=geometry.groups,
-    )
-
-
-def im2col(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The shifted images that a kernel sees, times the kernel as a matrix, summed in at least float32."""
-    groups, inputs, outputs = geometry.groups, *kernel.shape[-2:]
-    shifted, wide = shifts(x, geometry), compute_dtype(x)
-    if groups == 1:
-        matrix = jnp.concatenate(shifted, axis=-1).reshape(-1, math.prod(kernel.shape[:-1]))
-        y = jnp.matmul(matrix, kernel.reshape(-1, outputs), preferred_element_type=wide)
-    elif inputs == 1:  # depthwise: products of vectors, not of matrices
-        taps = kernel.astype(wide).reshape(-1, groups, outputs // groups)
-        y = sum(
-            s.reshape(-1, groups, 1).astype(wide) * tap[None] for s, tap in zip(shifted, taps, strict=True)
-        )
-    else:
-        matrix = jnp.concatenate([s.reshape(-1, groups, inputs) for s in shifted], axis=-1)
-        kernel = kernel.reshape(-1, groups, outputs // groups)
-        y = jnp.einsum("bgi,igo->bgo", matrix, kernel, preferred_element_type=wide)
-    return y.reshape(x.shape[0], *geometry.out, outputs).astype(x.dtype)
-
-
-def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
-    """For each place in the kernel, in row-major order, the pixels that stand there: [B, *out, I]."""
-    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*pads, 0) for pads in geometry.pads), (0, 0, 0)])
-    spans = [(out - 1) * stride + 1 for out, stride in zip(geometry.out, geometry.strides, strict=True)]
-    places = itertools.product(
-        *(range(0, k * d, d) for k, d in zip(geometry.window, geometry.dilation, strict=True))
-    )
-    return [
-        lax.slice(
-            x,
-            (0, *place, 0),
-            (x.shape[0], *(p + span for p, span in zip(place, spans, strict=True)), x.shape[-1]),
-            (1, *geometry.strides, 1),
-        )
-        for place in places
-    ]
 
 
 # The primitive. Its arrays have an axis M of members and one of groups, each of length 1 if there is no such
@@ -225,6 +152,22 @@ def _evaluate(form: Form, of: str, geometry: Geometry, a: jax.Array, b: jax.Arra
     return member(a[0], b[0])[None] if a.shape[0] == 1 else jax.vmap(member)(a, b)
 
 
+def _on_cpu(of: str, geometry: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
+    shape = _shape(of, geometry, a.shape, b.shape)
+    shapes = dict(zip(_others(of), (a.shape, b.shape), strict=True)) | {of: shape}
+    x, y = ((*shapes[name][1:-2], math.prod(shapes[name][-2:])) for name in "xy")
+    wide = a.dtype in (jnp.float32, jnp.float64)  # the native form sums in the dtype itself
+    if not wide or products_on_cpu(of, x, y, geometry):
+        return _evaluate(im2col, of, geometry, a, b)
+
+    def member(ab: tuple[jax.Array, jax.Array]) -> jax.Array:
+        a, b = (array.reshape(*array.shape[:-2], -1) for array in ab)
+        return native_on_cpu(of, a, b, geometry)
+
+    found = member((a[0], b[0])) if a.shape[0] == 1 else lax.map(member, (a, b))
+    return found.reshape(shape)
+
+
 def _on_gpu(of: str, geometry: Geometry, a: jax.Array, b: jax.Array, mapped: bool, limit: int) -> jax.Array:
     x = a.shape if of != "x" else _shape("x", geometry, a.shape, b.shape)
     patches = x[1] * math.prod((*geometry.out, *geometry.window, *x[-2:])) * a.dtype.itemsize
@@ -242,7 +185,9 @@ def _lower(platform: str | None, a: jax.Array, b: jax.Array, *, precision: Any, 
     with jax.default_matmul_precision(precision):
         if platform in ("cuda", "rocm"):
             return _on_gpu(of, geometry, a, b, mapped, limit)
-        return _evaluate(im2col if platform == "cpu" else native, of, geometry, a, b)
+        if platform == "cpu":
+            return _on_cpu(of, geometry, a, b)
+        return _evaluate(native, of, geometry, a, b)
 
 
 @functools.partial(jax.jit, static_argnames=("of", "geometry", "mapped", "limit", "precision"))

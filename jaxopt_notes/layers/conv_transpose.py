@@ -17,7 +17,8 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.conv import PADDINGS, Padding, circle, geometry_of, spans
-from jaxopt_notes.layers.conv_primitive import MAX_PATCH_BYTES, Pads, convolve_transpose
+from jaxopt_notes.layers.conv_forms import Pads
+from jaxopt_notes.layers.conv_primitive import MAX_PATCH_BYTES, convolve_transpose
 from jaxopt_notes.layers.layer import (
     Shaped,
     add_bias,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.conv import PADDINGS, Padding, placed
-from jaxopt_notes.layers.conv_primitive import shifts
+from jaxopt_notes.layers.conv_forms import shifts
 from jaxopt_notes.layers.layer import (
     Shaped,
     add_bias,

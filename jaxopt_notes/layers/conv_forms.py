@@ -1,0 +1,169 @@
+"""The forms of a convolution, and which of them is best where.
+
+`native` is XLA's own operation; `im2col` one matrix product, of the patches that a kernel sees. Both are of
+x and the kernel, and JAX derives their gradients. On CPUs that has a cliff: XLA's fast routine takes images
+NHWC and kernels HWIO, and gradients are convolutions of other axes. Outside a loop XLA moves the axes;
+inside `lax.scan`, where a training loop lives, it does not, and computes gradients by a naive loop, 14 to 200
+times as long. `native_on_cpu` gives all three in that one layout, which is as fast inside a loop as outside.
+
+`products_on_cpu` says where products are faster still, from sizes alone. (Two busy cores, CPU seconds,
+float32, 3×3, batches of 16 and 32: products took twice the time of `native_on_cpu` at 16 channels of 32×32
+pixels, half of it for one to six channels, a tenth at 256 channels of 2×2.)
+"""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxopt_notes.dtypes import compute_dtype
+
+__all__: list[str] = []
+
+Pads = Sequence[tuple[int, int]]
+
+SHORT_PATCH = 64  # numbers in a patch, which few outputs share: it is soon written
+FEW_OUTPUTS = 16
+LARGE_COTANGENT = 2**20  # numbers; the native gradient by the kernel packs them all, beyond the cache
+
+
+class Geometry(NamedTuple):
+    """The sizes of a convolution, in pixels, one for each dimension of space."""
+
+    size: tuple[int, ...]  # of the image
+    window: tuple[int, ...]  # of the kernel
+    strides: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]  # before and after; below 0 they cut
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    @property
+    def out(self) -> tuple[int, ...]:
+        """The size of the output."""
+        return tuple(
+            (size + sum(pads) - (k - 1) * d - 1) // stride + 1
+            for size, k, stride, pads, d in zip(*self[:5], strict=True)
+        )
+
+
+# The forms: x [B, *size, I] and kernel [*window, I/groups, O] to y [B, *out, O]
+
+
+def native(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """XLA's own operation; accelerators sum it in float32 whatever the dtype."""
+    strides, pads, dilation, groups = geometry[2:]
+    return _convolve(x, kernel, strides, pads, (1,) * len(strides), dilation, groups)
+
+
+def im2col(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
+    """The shifted images that a kernel sees, times the kernel as a matrix, summed in at least float32."""
+    groups, inputs, outputs = geometry.groups, *kernel.shape[-2:]
+    shifted, wide = shifts(x, geometry), compute_dtype(x)
+    if groups == 1:
+        matrix = jnp.concatenate(shifted, axis=-1).reshape(-1, math.prod(kernel.shape[:-1]))
+        y = jnp.matmul(matrix, kernel.reshape(-1, outputs), preferred_element_type=wide)
+    elif inputs == 1:  # depthwise: products of vectors, not of matrices
+        taps = kernel.astype(wide).reshape(-1, groups, outputs // groups)
+        y = sum(
+            s.reshape(-1, groups, 1).astype(wide) * tap[None] for s, tap in zip(shifted, taps, strict=True)
+        )
+    else:
+        matrix = jnp.concatenate([s.reshape(-1, groups, inputs) for s in shifted], axis=-1)
+        kernel = kernel.reshape(-1, groups, outputs // groups)
+        y = jnp.einsum("bgi,igo->bgo", matrix, kernel, preferred_element_type=wide)
+    return y.reshape(x.shape[0], *geometry.out, outputs).astype(x.dtype)
+
+
+def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
+    """For each place in the kernel, in row-major order, the pixels that stand there: [B, *out, I]."""
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*pads, 0) for pads in geometry.pads), (0, 0, 0)])
+    spans = [(out - 1) * stride + 1 for out, stride in zip(geometry.out, geometry.strides, strict=True)]
+    places = itertools.product(
+        *(range(0, k * d, d) for k, d in zip(geometry.window, geometry.dilation, strict=True))
+    )
+    return [
+        lax.slice(
+            x,
+            (0, *place, 0),
+            (x.shape[0], *(p + span for p, span in zip(place, spans, strict=True)), x.shape[-1]),
+            (1, *geometry.strides, 1),
+        )
+        for place in places
+    ]
+
+
+def native_on_cpu(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> jax.Array:
+    """The array `of` x [B, *size, I], k [*window, I, O] and y [B, *out, O], from the other two in this order.
+
+        y = x ∗ k        x = y dilated by the strides ∗ k turned around        k = xᵀ ∗ yᵀ dilated
+
+    One group only.
+    """
+    space = range(1, len(geometry.size) + 1)
+    if of == "y":
+        return native(a, b, geometry)
+    if of == "x":
+        turned = jnp.flip(a, tuple(i - 1 for i in space)).swapaxes(-1, -2)
+        pads = [
+            (reach - before, n + before - 1 - (out - 1) * stride)
+            for n, out, stride, (before, _), reach in _sizes(geometry)
+        ]
+        return _convolve(b, turned, (1,) * len(space), pads, geometry.strides, geometry.dilation)
+    pads = [
+        (before, reach + (out - 1) * stride + 1 - n - before)
+        for n, out, stride, (before, _), reach in _sizes(geometry)
+    ]
+    x, y = a.transpose(-1, *space, 0), b.transpose(*space, 0, -1)
+    k = _convolve(x, y, geometry.dilation, pads, (1,) * len(space), geometry.strides)
+    return k.transpose(*space, 0, -1)
+
+
+def products_on_cpu(of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: Geometry) -> bool:
+    """Whether `im2col`, or its gradient by what is sought, beats `native_on_cpu`.
+
+    Arguments:
+        of: what is sought: "y", "x" or "k".
+        x, y: the shapes of both, [B, *size, I] and [B, *out, O].
+    """
+    window, inputs, outputs = math.prod(geometry.window), x[-1], y[-1]
+    if window == 1 or geometry.groups > 1 or len(geometry.size) != 2:
+        return True
+    if window * inputs * outputs >= 4 * math.prod(x):  # the native form packs the kernel, for few pixels
+        return True
+    if of == "k":
+        return math.prod(y) >= LARGE_COTANGENT
+    if of == "x" and max(geometry.strides) > 1:  # dilated, most of y would be zeros
+        return True
+    return window * inputs <= SHORT_PATCH and (of == "x" or outputs <= FEW_OUTPUTS)
+
+
+def _sizes(geometry: Geometry) -> Iterator[tuple]:
+    """For each dimension: pixels of x and of y, the stride, the padding, and how far the window reaches."""
+    reaches = [(k - 1) * d for k, d in zip(geometry.window, geometry.dilation, strict=True)]
+    return zip(geometry.size, geometry.out, geometry.strides, geometry.pads, reaches, strict=True)
+
+
+def _convolve(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, ...],
+    pads: Pads,
+    spread: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int = 1,
+) -> jax.Array:
+    space = "DHW"[-len(strides) :]
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        strides,
+        pads,
+        lhs_dilation=spread,
+        rhs_dilation=dilation,
+        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
+        feature_group_count=groups,
+    )
