@@ -7,6 +7,7 @@ left out is no parameter at all, and `scale_init=zeros()` on the last normalizat
 (zero-γ) makes a deep network start as the identity.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,9 +32,22 @@ def moments(x: jax.Array, axes: Sequence[int]) -> tuple[jax.Array, jax.Array]:
         >>> print(*moments(jnp.array([[1.0], [3.0]]), (0,)))
         [[2.]] [[1.]]
     """
-    axes = tuple(axes)
+    return _moments(x, tuple(axes))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
     mean = jnp.mean(x, axes, keepdims=True)
     return mean, jnp.mean(jnp.square(x - mean), axes, keepdims=True)
+
+
+@_moments.defjvp
+def _moments_tangent(axes: tuple[int, ...], primals: tuple, tangents: tuple) -> tuple[tuple, tuple]:
+    """The variance does not move with the mean, whose centred values sum to 0: a pass less over x."""
+    (x,), (dx,) = primals, tangents
+    mean, var = _moments(x, axes)
+    dvar = 2 * jnp.mean((x - mean) * dx, axes, keepdims=True)
+    return (mean, var), (jnp.mean(dx, axes, keepdims=True), dvar)
 
 
 def normalize(
@@ -60,8 +74,10 @@ def normalize(
         >>> normalize(x, *moments(x, (0,)), 0.0, jnp.array([2.0]), jnp.array([0.5])).ravel()
         Array([-1.5,  2.5], dtype=float32)
     """
-    y = (x if mean is None else x - mean) * lax.rsqrt(var + as_hyperparameter(eps).astype(x.dtype))
-    return scale_and_shift(y, scale, bias, axis)
+    factor = lax.rsqrt(var + as_hyperparameter(eps).astype(x.dtype))
+    if scale is not None and along(scale, x, axis).shape == factor.shape:
+        factor, scale = factor * along(scale, x, axis), None  # of features, before all values take it
+    return scale_and_shift((x if mean is None else x - mean) * factor, scale, bias, axis)
 
 
 def scale_and_shift(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.initializers import zeros
-from jaxopt_notes.layers import batch_norm, conv, dense, fold_batch_norm, mlp, serial
+from jaxopt_notes.layers import batch_norm, conv, dense, fold_batch_norm, mlp, moments, serial
 from tests.compiled import apply, grad, init
 
 
@@ -314,3 +314,10 @@ def test_axes_that_cannot_be_are_refused():
         ValueError, match=r"has shape \(2, 1\), its mean was made for \(3,\) features on axis -1"
     ):
         apply(layer, params, state, jnp.ones((2, 1)))
+
+
+def test_second_derivatives_of_the_variance(x64):
+    """2(I − 11ᵀ/m)/m, the centring matrix: the mean moves with every value."""
+    values = np.array([0.3, -1.0, 2.0])
+    hessian = jax.jit(jax.hessian(lambda x: moments(x, (0,))[1][0]))(values)
+    np.testing.assert_allclose(hessian, 2 / 3 * (np.eye(3) - 1 / 3), atol=1e-12)
