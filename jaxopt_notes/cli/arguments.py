@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     sweep = commands.add_parser(
         "sweep",
-        help="random search on scikit-learn's digits (the main job)",
+        help="hyperparameter search on scikit-learn's digits (the main job)",
         description="Train configurations x seeds in one compiled program on every core, rank them, retrain "
         "the winner on training and validation set, and score it once on the sealed test set. A job that was "
         "stopped goes on when it is started again with the same flags.",
@@ -95,13 +95,14 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=formatter,
     )
     add = sweep.add_argument
-    add("--configs", type=int, default=64, metavar="N", help="configurations drawn at random (default 64)")
+    add("--configs", type=int, default=64, metavar="N", help="configurations in all (default 64)")
     add("--seeds", type=int, default=4, metavar="N", help="members per configuration (default 4)")
     add("--epochs", type=int, default=30, metavar="N", help="epochs per member (default 30)")
     add("--batch-size", type=int, default=32, metavar="N", help="examples per step (default 32)")
     add("--optimizer", default="adamw", metavar="NAME", help="see `jaxopt-notes optimizers` (default adamw)")
     add("--strategy", default="", metavar="NAME(ARGUMENTS)",
-        help="in place of random search, as \"successive_halving(27, max_epochs=9)\"; then --configs says "
+        help="in place of the one that fits space and --configs, as \"random_search(64)\" or "
+             "\"successive_halving(27, max_epochs=9)\"; then --configs says "
              "nothing, and --epochs is how long rates take to fall to zero")  # fmt: skip
     add("--space", action="append", default=[], metavar="NAME=DISTRIBUTION",
         help="replace a dimension: uniform(low, high), log_uniform(low, high), normal(mean, stddev), "

@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxopt_notes.cli.notation import read_strategy, write_axis
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.search import default_search
 from jaxopt_notes.search.names import own_names
 from jaxopt_notes.studies.digits_sweep import Outcome, check_space, digits_sweep
 from jaxopt_notes.training import save_params
@@ -40,7 +41,7 @@ def run_job(
     Arguments:
         space: the search space.
         settings: `optimizer`, `configs`, `seeds`, `epochs`, `batch_size`, `seed`, and `strategy`, text, empty
-            for random search.
+            for what `default_search` picks by space and number of configurations.
         folder: made if it does not exist; an unfinished job of the same settings is finished there.
         version: of this library, for the record.
         quiet: no progress bar, no table.
@@ -70,8 +71,12 @@ def run_job(
         "versions": {"jaxopt_notes": version, "jax": jax.__version__, "numpy": np.__version__},
     }
     say = (lambda *_, **__: None) if quiet else print
-    strategy = read_strategy(settings["strategy"]) if settings["strategy"] else None
-    number = settings["strategy"] or f"{settings['configs']} configurations"
+    if settings["strategy"]:
+        strategy, number, why = read_strategy(settings["strategy"]), settings["strategy"], None
+    else:
+        trainings = settings["configs"] * settings["seeds"]
+        strategy, _, why = default_search(space, trainings, seeds=settings["seeds"])
+        number = f"{getattr(strategy, 'n', settings['configs'])} configurations"
     unfinished = folder / "unfinished"
     for sentence in own.table.said if own is not None else ():
         say(sentence)
@@ -81,6 +86,8 @@ def run_job(
         + (", which has an unfinished job: it goes on" if unfinished.exists() else ""),
         flush=True,
     )
+    if why is not None:
+        say(f"strategy: {why}; --strategy takes another", flush=True)
     names = ("optimizer", "configs", "seeds", "epochs", "batch_size")
     arguments = {name: settings[name] for name in names}
     members = Members(folder, config)

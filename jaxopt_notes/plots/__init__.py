@@ -13,6 +13,7 @@ from jaxopt_notes.plots.lineages import plot_lineages, plot_rungs
 from jaxopt_notes.plots.lines import plot_lines
 from jaxopt_notes.plots.lr_range import plot_lr_range
 from jaxopt_notes.plots.parallel import plot_parallel
+from jaxopt_notes.plots.pareto import plot_pareto
 from jaxopt_notes.plots.reliability import plot_reliability
 from jaxopt_notes.plots.report import write_report
 from jaxopt_notes.plots.schedules import plot_schedules
@@ -32,6 +33,7 @@ __all__ = [
     "plot_lines",
     "plot_lr_range",
     "plot_parallel",
+    "plot_pareto",
     "plot_reliability",
     "plot_rungs",
     "plot_schedules",

@@ -14,9 +14,10 @@ from jaxopt_notes.plots.curves import plot_curves
 from jaxopt_notes.plots.importance import plot_importance
 from jaxopt_notes.plots.lineages import plot_lineages, plot_rungs
 from jaxopt_notes.plots.parallel import plot_parallel
+from jaxopt_notes.plots.pareto import plot_pareto
 from jaxopt_notes.plots.sweep import plot_sweep
 from jaxopt_notes.plots.trials import plot_trials
-from jaxopt_notes.search.export import show
+from jaxopt_notes.search.export import infeasible, show
 from jaxopt_notes.search.names import hyperparameters, reserved_columns
 
 STYLE = """
@@ -94,6 +95,10 @@ def _sentences(results: Any) -> list[str]:
         f"{n} configurations, {runs} runs each, {results.diverged} of all runs diverged.",
         f"Best: {best}.",
     ]
+    if (sentence := infeasible(results)) is not None:
+        lines.append(sentence)
+    if results.others:
+        lines.append(f"On the Pareto front: trials {', '.join(map(str, results.pareto_front()))}.")
     if equal := results.within_error():
         lines.append(f"Within its error, paired over runs: trials {', '.join(map(str, equal))}.")
     return lines + results.edge_warnings()
@@ -106,6 +111,8 @@ def _pictures(results: Any) -> list[tuple[str, Any]]:
         ("Scores by hyperparameter", plot_sweep(results, by_importance=many)),
         ("Scores by trial", plot_trials(results)),
     ]
+    if results.others:
+        found.insert(0, ("Compromises", plot_pareto(results)))
     if many:
         found.append(("Importance", plot_importance(results, pairs=3 if len(results) >= 30 else 0)))
     if searched:

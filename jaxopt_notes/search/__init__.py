@@ -8,11 +8,13 @@
     results.plot(); results.report("folder")
     sweep(..., folder="runs/mine")                   # killed, it goes on; finished, it takes more
     sweep(..., (x, y), folds=5)                      # cross-validation
+    sweep(..., nsga2(96), monitor=("valid_loss", "parameters")).pareto_front()
+    sweep(..., constraints={"parameters": 5000}, enqueue=[{"rate": 0.01}], learn_from=results)
 
 `build(h)` makes a `Trainer` of hyperparameters. Spaces are of `uniform`, `log_uniform`, `integers`,
 `choice`, `static_choice` (what changes shapes), `conditional` and others. Strategies are `random_search`,
-`grid_search`, `sobol`, `bayesian`, `cma_es`, `successive_halving`, `hyperband`, `asha`,
-`population_based_training` and others (`interop.optuna_search` for Optuna's samplers);
+`grid_search`, `sobol`, `bayesian`, `cma_es`, `nsga2` (several objectives), `successive_halving`,
+`hyperband`, `asha`, `population_based_training` and others (`interop.optuna_search` for Optuna's samplers);
 `default_search(space, trainings)` picks one and says why.
 
 A strategy draws configurations in whole batches, as arrays; each is a pure record, `init(key, space) ->

@@ -1,5 +1,6 @@
 """What a search is given, checked before anything is trained: hours later it would be too late."""
 
+import dataclasses
 import difflib
 import inspect
 import os
@@ -48,6 +49,27 @@ def check_strategy(where: str, strategy: Any) -> Any:
     hint = f"call it: {strategy.__name__}(...)" if inspect.isroutine(strategy) else "as random_search(64)"
     raise TypeError(
         f"{where} is {strategy!r}, expected a search strategy, an object with {', '.join(methods)}: {hint}."
+    )
+
+
+def for_objectives(where: str, strategy: Any, count: int) -> Any:
+    """The strategy, told how many objectives there are.
+
+    One that takes as many as there are has a field `objectives`; one that does not learn has it as `None`.
+
+    Raises:
+        TypeError: it learns from one, and there are several.
+    """
+    takes = getattr(strategy, "objectives", 1)
+    if takes is None or takes == count:
+        return strategy
+    if dataclasses.is_dataclass(strategy) and "objectives" in {f.name for f in dataclasses.fields(strategy)}:
+        return dataclasses.replace(strategy, objectives=count)  # type: ignore[type-var]
+    name = (inspect.getdoc(strategy) or "").split("`")[1:2] or [type(strategy).__name__]
+    raise TypeError(
+        f"{where}(monitor) has {count} names, and {name[0]} learns from one score: nsga2(64) learns from "
+        "several, random_search, sobol and other strategies that do not learn take any number; or keep one "
+        'monitor and bound the others, constraints={"parameters": 5000}.'
     )
 
 

@@ -12,8 +12,9 @@ def within_error(results: Any, level: float = 0.95) -> list[int]:
 
         d_s = score[i, s] − score[best, s];   |mean d| ≤ t·std(d)/√seeds
 
-    Seeds are shared by all configurations, so they are compared in pairs; trials with diverged seeds are left
-    out, and with one seed nothing is known of the error.
+    Seeds are shared by all configurations, so they are compared in pairs; trials with diverged seeds, and
+    infeasible ones, are left out, and with one seed nothing is known of the error. With several monitors
+    there is no one best trial, and nothing is within its error.
 
     Arguments:
         results: a `Results`.
@@ -35,8 +36,8 @@ def within_error(results: Any, level: float = 0.95) -> list[int]:
     from scipy.stats import t  # jax needs scipy, too; it is dear to import
 
     seeds = results.scores.shape[1]
-    compared = [i for i in results.ranked() if results.finite[i].all()]
-    if seeds < 2 or len(compared) < 2:
+    compared = [i for i in results.ranked() if results.finite[i].all() and results.feasible[i]]
+    if seeds < 2 or len(compared) < 2 or results.others:
         return []
     best, *others = compared
     d = results.scores[others] - results.scores[best]

@@ -37,9 +37,7 @@ def check_run(runs: Runs, config: Configs, data: tuple) -> None:
         if (explained := explain(runs, config, data)) is not None:
             raise explained from error
         raise
-    if runs.monitor not in history:
-        known = ", ".join(sorted(history))
-        raise ValueError(f"sweep(monitor) is {runs.monitor!r}, expected one of {known}.")
+    runs.check_names(history)
 
 
 def explain(runs: Runs, config: Configs, data: tuple) -> Exception | None:
@@ -80,7 +78,7 @@ def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, da
     def run(config: Configs, key: jax.Array, data: tuple) -> Tree:
         trainer = runs.build(fill(space, {**config, **known, **runs.static}))
         train, valid = runs.data_of(config, *data)
-        return trainer.advance(trainer.init(key, train), train, valid, 1)[1]
+        return runs.counted(*trainer.advance(trainer.init(key, train), train, valid, 1))
 
     return jax.eval_shape(run, config, jax.random.key(0), data)
 

@@ -17,29 +17,80 @@ def headline(results: Any) -> str:
     n, runs = results.scores.shape
     folds = f" × {results.folds} folds" if results.folds > 1 else ""
     best = f", best {results.monitor} {score(results, results.order[0])}" if n else ""
+    if n and not results.feasible.any():
+        best = ", none of them feasible"
+    elif results.others:
+        names = " and ".join(results.monitors)
+        best = f", {len(results.pareto_front())} of them on the Pareto front of {names}"
     return f"Results({n} configurations × {runs // results.folds} seeds{folds}{best})"
 
 
 def summary(results: Any) -> str:
-    """The headline, the five best as a table, and which others are as good."""
-    lines = [headline(results), *([results.table(5)] if len(results) else [])]
+    """The headline, the best as a table, and which others are as good."""
+    best = min(max(5, len(results.pareto_front())), 12) if results.others else 5
+    lines = [headline(results), *([results.table(best)] if len(results) else [])]
     if equal := results.within_error():
         lines.append(
             f"within the error of the best, paired over runs: trial {', '.join(map(str, equal[:10]))}"
             + (f" and {len(equal) - 10} more" if len(equal) > 10 else "")
         )
+    if results.others and results.feasible.any():
+        lines.append(
+            f"hypervolume {results.hypervolume():.4g}, up to the worst value of each that is feasible"
+        )
     return "\n".join(lines)
 
 
+def infeasible(results: Any) -> str | None:
+    """That no configuration keeps all bounds, and which comes nearest; `None` if one does."""
+    if not len(results) or results.feasible.any():
+        return None
+    nearest = int(results.order[0])
+    found = [f"{name} {show(float(results.means[name][nearest]))}" for name in results.constraints]
+    wanted = [bound_in_words(name, bound) for name, bound in results.constraints.items()]
+    return (
+        f"none of {len(results)} configurations keeps {' and '.join(wanted)}: the nearest, trial {nearest}, "
+        f"has {' and '.join(found)}. Loosen the bounds, widen the space, or train more configurations."
+    )
+
+
+def bound_in_words(name: str, bound: tuple[float | None, float | None]) -> str:
+    """A bound as people write it.
+
+    Example:
+        >>> bound_in_words("parameters", (None, 5000.0)), bound_in_words("accuracy", (0.9, None))
+        ('parameters ≤ 5000', 'accuracy ≥ 0.9')
+    """
+    low, high = bound
+    if low is None or high is None:
+        return f"{name} ≤ {high:g}" if low is None else f"{name} ≥ {low:g}"
+    return f"{low:g} ≤ {name} ≤ {high:g}"
+
+
 def table(results: Any, k: int) -> str:
-    """The k best as aligned text."""
-    own = own_names(results.columns, "sweep", ["rank", "trial"])
-    name = results.score_name() + (" ± s.e." if results.folds > 1 else "")
-    lines = [[*own.values(), *results.columns, name]]
+    """The k best as aligned text, and a sentence if none is feasible."""
+    names = results.score_names()
+    own = own_names([*results.columns, *names.values()], "sweep", ["rank", "trial", *_judgements(results)])
+    first = names.pop(results.monitor) + (" ± s.e." if results.folds > 1 else "")
+    head = {name: own.pop(name) for name in ("rank", "trial")}
+    lines = [[*head.values(), *results.columns, first, *names.values(), *own.values()]]
+    judged, means = {name: _judgements(results)[name] for name in own}, results.means
     for rank, i in enumerate(results.ranked()[:k]):
-        lines.append([str(rank + 1), str(i), *map(show, results.config(i).values()), score(results, i)])
+        line = [str(rank + 1), str(i), *map(show, results.config(i).values()), score(results, i)]
+        line += [show(as_written(means[name][i])) for name in names]
+        lines.append(line + [str(column[i]) for column in judged.values()])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+    text = "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
+    sentence = infeasible(results)
+    return text if sentence is None else f"{text}\n{sentence}"
+
+
+def _judgements(results: Any) -> dict[str, list]:
+    """What else is said of every trial: its front, counted from 1, and whether it keeps all bounds."""
+    found: dict[str, list] = {"front": (results.fronts + 1).tolist()} if results.others else {}
+    if results.constraints:
+        found["feasible"] = ["yes" if fine else "no" for fine in results.feasible]
+    return found
 
 
 def score(results: Any, i: int) -> str:
@@ -55,12 +106,16 @@ def rows(results: Any) -> Rows:
     runs = [f"score_{run}" for run in range(results.scores.shape[1])]
     error = ["score_error"] if results.folds > 1 else []
     names = ["rank", "trial", "score_mean", "score_std", *error, "diverged", *runs]
-    own = own_names(results.columns, "sweep", names)
+    judged, means = _judgements(results), results.means
+    measured = {name: there for name, there in results.score_names().items() if name in results.measured}
+    own = own_names([*results.columns, *measured.values()], "sweep", [*names, *judged])
     return [
         {
             own["rank"]: rank + 1, own["trial"]: int(i), **results.config(i),
             own["score_mean"]: float(results.score_mean[i]), own["score_std"]: float(results.score_std[i]),
             **{own[name]: float(results.score_error[i]) for name in error},
+            **{there: float(means[name][i]) for name, there in measured.items()},
+            **{own[name]: column[i] for name, column in judged.items()},
             own["diverged"]: int((~results.finite[i]).sum()),
             **{own[run]: float(value) for run, value in zip(runs, results.scores[i], strict=True)},
         }

@@ -5,6 +5,7 @@ batches, so a strategy that would ask for everything at once is then asked for `
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -49,21 +50,27 @@ class Limits(NamedTuple):
         return None
 
 
-def check_limits(where: str, target: Any, seconds: Any, patience: Any, mode: str) -> Limits:
+def check_limits(where: str, target: Any, seconds: Any, patience: Any, modes: Sequence[str]) -> Limits:
     """The limits of a search that begins now.
 
     Raises:
-        ValueError, TypeError: seconds ≤ 0, patience < 1, or what is no number.
+        ValueError, TypeError: seconds ≤ 0, patience < 1, what is no number, or a target of several monitors.
 
     Example:
-        >>> limits = check_limits("sweep", 0.9, None, 3, "max")
+        >>> limits = check_limits("sweep", 0.9, None, 3, ["max"])
         >>> limits.reached([-0.5, -0.6, -0.4]), limits.reached([-0.5, -0.6, -0.92])
         (None, 'trial 2 has met the target')
         >>> limits.reached([-0.5, -0.4, -0.4, -0.3])
         'the last 3 trials were no better than trial 0'
     """
+    for name, value in (("target", target), ("patience", patience)):
+        if value is not None and len(modes) > 1:
+            raise ValueError(
+                f"{where}({name}) is {value!r}, but there are {len(modes)} monitors, and none alone "
+                "says what is enough: give seconds, or one monitor with constraints for the others."
+            )
     if target is not None:
-        target = float(check_number(f"{where}(target)", target)) * (-1 if mode == "max" else 1)
+        target = float(check_number(f"{where}(target)", target)) * (-1 if modes[0] == "max" else 1)
     if seconds is not None:
         seconds = float(check_number(f"{where}(seconds)", seconds, "(0, inf)", "None for no limit"))
         if jax.process_count() > 1:

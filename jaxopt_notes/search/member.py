@@ -6,8 +6,9 @@ diverged: it stays as it is from then on and its last entries are repeated, as t
 stopped early.
 """
 
+import functools
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import fingerprint
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.search.cross_validation import FOLD
+from jaxopt_notes.search.rule import PARAMETERS
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, fill
@@ -58,17 +60,19 @@ class Runs(NamedTuple):
         build: from a configuration in the shape of the space to a `Trainer`; a `Build`, or a function.
         space: the search space.
         static: the positions of its static choices.
-        monitor: the score, a name of the history.
+        monitors: the scores, names of the history; a run with one that is not finite has diverged.
         capacity: epochs in one call, at most: the length of the history that comes back.
         folded: whether the data are all of it and its `FoldData`, and each configuration says its fold.
+        bounded: further names that the history has to have.
     """
 
     build: Callable[[Any], Any]
     space: Space
     static: dict[str, int]
-    monitor: str
+    monitors: tuple[str, ...]
     capacity: int
     folded: bool = False
+    bounded: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -119,12 +123,38 @@ class Runs(NamedTuple):
     def signature(self) -> Hashable:
         """Equal for runs that are the same program; a new one where that cannot be known."""
         leaves, treedef = jax.tree.flatten(self.space, is_leaf=_is_leaf)
-        key = (self.build, treedef, tuple(map(_constant, leaves)), tuple(self.static.items()), self.monitor)
+        key = (self.build, treedef, tuple(map(_constant, leaves)), tuple(self.static.items()), self.monitors)
         try:
             hash(key)
         except TypeError:
             return object()
-        return *key, self.capacity, self.folded
+        return *key, self.capacity, self.folded, self.bounded
+
+    def is_finite(self, latest: Mapping[str, Any]) -> Any:
+        """Whether a run with these latest entries has not diverged."""
+        xp: Any = jnp if isinstance(latest[self.monitors[0]], jax.Array) else np
+        return functools.reduce(xp.logical_and, (xp.isfinite(latest[name]) for name in self.monitors))
+
+    def counted(self, state: Tree, entries: dict[str, Any]) -> dict[str, Any]:
+        """The entries of an epoch, and how many numbers the network has, if that is asked for."""
+        if PARAMETERS in entries or PARAMETERS not in (*self.monitors, *self.bounded):
+            return entries
+        networks = getattr(state, "best_params", getattr(state, "params", None))
+        if networks is None:
+            raise TypeError(
+                f"sweep counts {PARAMETERS!r} in a state with `params`, as a Trainer's, and build makes runs "
+                f"whose state is a {type(state).__name__}: return {PARAMETERS!r} in its history."
+            )
+        return {**entries, PARAMETERS: jnp.asarray(sum(x.size for x in jax.tree.leaves(networks)), jnp.int32)}
+
+    def check_names(self, entries: Collection[str]) -> None:
+        """Refuse a history that lacks what is watched."""
+        for argument, names in (("monitor", self.monitors), ("constraints", self.bounded)):
+            for name in names:
+                if name not in entries:
+                    verb = "is" if argument == "monitor" and len(names) == 1 else "has"
+                    known = ", ".join(sorted({*entries, *([] if verb == "is" else [PARAMETERS])}))
+                    raise ValueError(f"sweep({argument}) {verb} {name!r}, expected one of {known}.")
 
     def trainer(self, config: Configs) -> Any:
         """The `Trainer` of one configuration."""
@@ -135,12 +165,10 @@ class Runs(NamedTuple):
     ) -> Tree:
         def epoch(state: Tree) -> tuple[Tree, Entries]:
             state, history = trainer.advance(state, *data, 1)
-            return state, {name: curve[0] for name, curve in history.items()}
+            return state, self.counted(state, {name: curve[0] for name, curve in history.items()})
 
         entries = jax.eval_shape(epoch, state)[1]
-        if self.monitor not in entries:
-            known = ", ".join(sorted(entries))
-            raise ValueError(f"sweep(monitor) is {self.monitor!r}, expected one of {known}.")
+        self.check_names(entries)
         if latest is None:
             latest = {name: jnp.zeros(entry.shape, entry.dtype) for name, entry in entries.items()}
         history = {
@@ -149,7 +177,7 @@ class Runs(NamedTuple):
 
         def step(i: jax.Array, carry: tuple) -> tuple:
             state, latest, history = carry
-            alive = jnp.isfinite(latest[self.monitor])
+            alive = self.is_finite(latest)
             state, latest = apply_if(alive, lambda run: epoch(run[0]), (state, latest))
             history = {
                 name: lax.dynamic_update_index_in_dim(curve, latest[name], i, 0)
@@ -158,7 +186,7 @@ class Runs(NamedTuple):
             return state, latest, history
 
         state, latest, history = lax.fori_loop(0, epochs, step, (state, latest, history))
-        stopped = jnp.asarray(getattr(state, "stopped", False)) | ~jnp.isfinite(latest[self.monitor])
+        stopped = jnp.asarray(getattr(state, "stopped", False)) | ~self.is_finite(latest)
         out = {"history": history, "stopped": stopped}
         return out | {"state": state} if keep else out
 

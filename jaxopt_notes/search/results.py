@@ -2,7 +2,8 @@
 
 Scores keep their seeds: [n, seeds]. A seed whose score is not finite has diverged. Configurations are
 ranked by how many of their seeds diverged and then by the mean of the others, so that a diverged run
-never wins and none is lost from the count; ties go to the one that was tried first.
+never wins and none is lost from the count; ties go to the one that was tried first (`ranking.py`, also for
+several monitors and for constraints).
 """
 
 import dataclasses
@@ -20,14 +21,16 @@ from jaxopt_notes.search import export
 from jaxopt_notes.search.comparison import one_standard_error, within_error
 from jaxopt_notes.search.importance import edge_warnings, importance
 from jaxopt_notes.search.models import TrainedGroup, predict_all
-from jaxopt_notes.search.names import hyperparameters, own_names, reserved_columns
+from jaxopt_notes.search.names import reserved_columns
+from jaxopt_notes.search.ranking import Ranking
+from jaxopt_notes.search.rule import Bounds
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.winner import Origin, epochs_to_best, trained_again
 from jaxopt_notes.training.fit import FitResult, outputs_of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Results:
+class Results(Ranking):
     """What a search found.
 
         order = sort by (seeds diverged, ± score_mean, trial)
@@ -48,6 +51,12 @@ class Results:
         sizes: how much each of them counts in the mean, or `None` for all alike.
         models: the trained networks by structure, of a sweep with `keep_params`.
         refitted: the winner trained again, of a sweep with `refit`.
+        measured: further values of all runs, name → [n, seeds]: those of further monitors, and those with
+            bounds.
+        others: further monitors, name → "min" or "max". `fronts`, `pareto_front()` and `hypervolume()` are of
+            all of them, and within a front the first monitor, the score, ranks.
+        constraints: bounds of mean values, name → (at least, at most), `None` for no bound. What keeps all of
+            them is `feasible` and ranks first.
 
     Example:
         >>> columns = {"dropout": np.array([0.3, 0.35]), "batch": np.array([4, 4])}
@@ -77,6 +86,9 @@ class Results:
     folds: int = 1
     sizes: np.ndarray | None = None
     refitted: FitResult | None = None
+    measured: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    others: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    constraints: Bounds = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choice("Results(mode)", self.mode, ("min", "max"))
@@ -102,9 +114,6 @@ class Results:
         # Functions, data and devices stay where they are.
         return {**self.__dict__, "origin": None, "reports": ()}
 
-    def __len__(self) -> int:
-        return len(self.scores)
-
     def __repr__(self) -> str:
         return export.headline(self)
 
@@ -113,71 +122,22 @@ class Results:
         return export.summary(self)
 
     @property
-    def finite(self) -> np.ndarray:
-        """Which seeds did not diverge [n, seeds]."""
-        return np.isfinite(self.scores)
-
-    @property
-    def diverged(self) -> int:
-        """How many members diverged."""
-        return int((~self.finite).sum())
-
-    @property
-    def score_mean(self) -> np.ndarray:
-        """The mean over the seeds that did not diverge [n], folds by size; NaN where all did."""
-        weights = self.finite * (1.0 if self.sizes is None else self.sizes)
-        count, total = weights.sum(axis=1), (weights * np.where(self.finite, self.scores, 0.0)).sum(axis=1)
-        return np.where(count > 0, total / np.where(count > 0, count, 1), np.nan)
-
-    @property
-    def score_std(self) -> np.ndarray:
-        """The standard deviation over the seeds that did not diverge (n − 1); 0 for fewer than two [n]."""
-        count = self.finite.sum(axis=1)
-        errors = np.where(self.finite, self.scores, 0.0) - np.nan_to_num(self.score_mean)[:, None]
-        squares = np.where(self.finite, errors**2, 0.0).sum(axis=1)
-        return np.sqrt(squares / np.maximum(count - 1, 1))
-
-    @property
-    def score_error(self) -> np.ndarray:
-        """The standard error of the mean: over folds, each the mean of its seeds, or over seeds [n].
-
-        NaN where there is only one, or where some diverged.
-        """
-        each = self.scores.reshape(len(self), -1, self.folds)
-        each = each.mean(axis=1) if self.folds > 1 else each[:, :, 0]
-        k = each.shape[1]
-        return each.std(axis=1, ddof=1) / np.sqrt(k) if k > 1 else np.full(len(self), np.nan)
-
-    @property
-    def order(self) -> np.ndarray:
-        """The configurations from the best to the worst [n]."""
-        mean = -self.score_mean if self.mode == "max" else self.score_mean
-        return np.lexsort((np.arange(len(self)), mean, (~self.finite).sum(axis=1)))
-
-    def ranked(self) -> list[int]:
-        """`order` with each run once: trials of one line with equal hyperparameters are one run."""
-        if "parent" not in reserved_columns(self):
-            return self.order.tolist()
-        columns, seen, ranked = list(hyperparameters(self).values()), set(), []
-        for i in self.order.tolist():
-            run = (self.lineage(i)[0], *(str(column[i]) for column in columns))
-            if run not in seen:
-                seen.add(run)
-                ranked.append(i)
-        return ranked
-
-    @property
     def best(self) -> dict[str, Any]:
         """The best configuration by column, and its mean score under the name of the monitor.
 
-        Beside a hyperparameter that is called like the monitor, the score is "score/<monitor>".
+        Beside a hyperparameter that is called like the monitor, the score is "score/<monitor>". Of several
+        monitors all have their means in it, and it is the best of the Pareto front by the first of them.
         """
         return self.top(1)[0]
 
     @property
     def best_config(self) -> Tree:
         """The best configuration in the shape of the space, constants included: what `build` takes."""
-        row = self.config(self.order[0])
+        return self.config_of(int(self.order[0]))
+
+    def config_of(self, trial: int) -> Tree:
+        """A trial's configuration in the shape of the space, as `best_config`."""
+        row = self.config(trial)
         if self.space is None:
             return row
         return jax.tree.map_with_path(
@@ -195,16 +155,18 @@ class Results:
         self,
         on: str = "train+validation",
         *,
+        trial: int | None = None,
         key: jax.Array | None = None,
         epochs: int | None = None,
         progress: bool | None = None,
     ) -> FitResult:
-        """Train the best configuration once more.
+        """Train the best configuration, or another one, once more.
 
         Arguments:
             on: "train+validation", without early stopping, for as many epochs as its runs took to their best
                 (the mean over seeds, rounded up; all of them where the score is that of the last); or
                 "train", with validation, as in the sweep.
+            trial: which one; by default the best.
             key: a typed random key; by default one made from the sweep's.
             epochs: another number of epochs on all data.
             progress: as in `fit`.
@@ -217,8 +179,9 @@ class Results:
         Elsewhere: scikit-learn's `refit=True` trains on all data, for as long as the estimator says.
         """
         origin = self._known_origin("refit")
-        epochs = epochs_to_best(self) if epochs is None else check_count("refit(epochs)", epochs, 1)
-        return trained_again(self.best_trainer, origin, on, epochs, key, progress)
+        trial = int(self.order[0]) if trial is None else trial
+        epochs = epochs_to_best(self, trial) if epochs is None else check_count("refit(epochs)", epochs, 1)
+        return trained_again(origin.build(self.config_of(trial)), origin, on, epochs, key, progress)
 
     def predict(self, x: Tree) -> Tree:
         """The outputs of the winner: refitted if the sweep did that, else the kept network of its best seed.
@@ -299,13 +262,6 @@ class Results:
         parent = np.asarray(reserved["parent"])
         return total - np.where(parent < 0, 0, total[parent])
 
-    def lineage(self, trial: int) -> list[int]:
-        """The trials whose runs a trial continues, from the first one to itself."""
-        line, parents = [int(trial)], reserved_columns(self).get("parent")
-        while parents is not None and (parent := int(parents[line[0]])) >= 0:
-            line.insert(0, parent)
-        return line
-
     def top(self, k: int) -> list[dict[str, Any]]:
         """The k best (top-k), each as `best`; a run that goes on as another trial counts once."""
         chosen = self.ranked()[: check_count("Results.top(k)", k, 1)]
@@ -379,17 +335,14 @@ class Results:
         return self.origin
 
     def _row(self, i: int) -> dict[str, Any]:
-        return {**self.config(i), self.score_name(): float(self.score_mean[i])}
+        names, means = self.score_names(), self.means
+        return {**self.config(i), **{names[name]: export.as_written(mean[i]) for name, mean in means.items()}}
 
     def report(self, folder: str | os.PathLike, title: str = "Hyperparameter search") -> Any:
         """Write one self-contained HTML page with pictures and all trials; its path."""
         from jaxopt_notes.plots.report import write_report
 
         return write_report(self, folder, title)
-
-    def score_name(self) -> str:
-        """The monitor's name, unless a hyperparameter has it."""
-        return own_names(self.columns, "score", [self.monitor])[self.monitor]
 
     def config(self, i: int) -> dict[str, Any]:
         """A trial's columns, with numbers as people write them."""

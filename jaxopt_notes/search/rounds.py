@@ -4,7 +4,7 @@ A batch is a dict of columns with two reserved ones that a strategy may add: `ep
 epochs until which a trial is trained, and `parent`, the number of the earlier trial whose run it continues
 (−1 for a fresh one; its hyperparameters may be others). Beside a hyperparameter of that name they are called
 `sweep/epochs` and `sweep/parent`. Strategies minimize; scores are told with the sign
-for that, and as NaN where a seed has diverged.
+for that, and as NaN where a seed has diverged or a bound is broken, unless they mind constraints.
 
 With a folder every finished round is a part of it, with the strategy's state; inside a round every finished
 chunk is. What is there is not trained again, and the rest comes out the same: it is a function of the key.
@@ -24,39 +24,18 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.cross_validation import FOLD
 from jaxopt_notes.search.diagnosis import check_run, explain
+from jaxopt_notes.search.known import Observations, Queue
 from jaxopt_notes.search.limits import Limits
 from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.models import TrainedGroup
 from jaxopt_notes.search.names import RESERVED, reserved_names
+from jaxopt_notes.search.rule import Rule, Values
 from jaxopt_notes.search.segments import Curves, Members, Task, take, train_members
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Round, Table, structure
 from jaxopt_notes.search.watcher import Watcher
 from jaxopt_notes.search.winner import Winners
-
-
-class Rule(NamedTuple):
-    """What is a good score; see `sweep`. A trial has seeds × folds runs, which count by their `sizes`."""
-
-    monitor: str
-    mode: str
-    at: str
-    folds: int = 1
-    sizes: Any = 1.0
-
-    def scores(self, curves: Curves) -> np.ndarray:
-        """The scores of members [k] from their histories; NaN for those that have diverged."""
-        curve = curves[self.monitor]
-        best = curve.max(axis=1) if self.mode == "max" else curve.min(axis=1)
-        return np.where(np.isfinite(curve[:, -1]), curve[:, -1] if self.at == "last" else best, np.nan)
-
-    def told(self, scores: np.ndarray) -> jax.Array:
-        """What a strategy, which minimizes, is told of trials [n] with these scores [n, seeds]."""
-        weights = np.broadcast_to(self.sizes, scores.shape[1:])
-        mean = np.average(np.where(np.isfinite(scores), scores, 0), axis=1, weights=weights)
-        mean = np.where(np.isfinite(scores).all(axis=1), mean, np.nan)
-        return jnp.asarray(-mean if self.mode == "max" else mean)
 
 
 class Group(NamedTuple):
@@ -81,16 +60,18 @@ class Rounds:
         winners: whose networks are kept; `None` for nobody's.
         keep_states: whether every run's state is kept, to go on from.
         limits: what ends the search before its strategy does.
+        queue, observed: what is known before it begins.
     """
 
     def __init__(
         self, build: Callable, space: Space, strategy: Any, task: Task, keys: jax.Array, epochs: int,
         rule: Rule, watcher: Watcher, winners: Winners | None = None, keep_states: bool = False,
-        limits: Limits | None = None,
+        limits: Limits | None = None, queue: Queue | None = None, observed: Observations | None = None,
     ):  # fmt: skip
         self.build, self.space, self.strategy, self.task = build, space, strategy, task
         self.keys, self.epochs, self.rule, self.watcher = keys, epochs, rule, watcher
         self.winners, self.keep_states, self.limits = winners, keep_states, limits
+        self.queue, self.observed = queue or Queue(strategy, space, []), observed
         self.axes = dimensions(space)
         self.reserved = reserved_names(self.axes)
         self.table = Table(task.store)
@@ -99,7 +80,11 @@ class Rounds:
 
     def run(self, strategy_key: jax.Array, ask_key: Callable[[int], jax.Array]) -> Table:
         """All rounds, each from the folder if it is there."""
-        state = first = self.strategy.init(strategy_key, self.space)
+        state = self.strategy.init(strategy_key, self.space)
+        self.queue.check("sweep", state)
+        if self.observed is not None:
+            state = self.observed.tell(self.strategy, state, jax.random.fold_in(strategy_key, 1))
+        first = state
         costs = np.zeros(0)
         while n := self.strategy.remaining(state):
             if self.limits is not None:
@@ -118,7 +103,7 @@ class Rounds:
             else:
                 configs, state = self._ask(number, state, ask_key(number), n, first)
                 batch = self._train(number, configs, range(len(self.keys))) if saved is None else saved
-                state = self.strategy.tell(state, configs, self.rule.told(batch.scores))
+                state = self._tell_strategy(state, configs, batch)
             if saved is None or grown:
                 if self.winners is not None:
                     self.winners.save(number, range(batch.first, batch.first + len(batch.epochs)))
@@ -126,8 +111,28 @@ class Rounds:
                 if self.task.store is not None and self.task.store.leader:
                     self.task.store.remove(f"asked-{number:04d}")
             self.table.rounds.append(batch)
-            costs = np.append(costs, np.asarray(self.rule.told(batch.scores)))
+            costs = np.append(costs, np.asarray(self.rule.told(self.measured(batch))))
         return self.table
+
+    def measured(self, batch: Round) -> Values:
+        """The values of all monitors, and of what has bounds, of a round's runs [n, seeds]."""
+        found = {name: np.full(batch.scores.shape, np.nan) for name in self.rule.names}
+        for epochs in np.unique(batch.epochs):
+            rows = batch.epochs == epochs
+            curves = {name: batch.history[name][rows][:, :, :epochs] for name in self.rule.names}
+            curves = {name: curve.reshape(-1, epochs) for name, curve in curves.items()}
+            for name, values in self.rule.measured(curves).items():
+                found[name][rows] = values.reshape(-1, batch.scores.shape[1])
+        return found
+
+    def _tell_strategy(self, state: Tree, configs: Configs, batch: Round) -> Tree:
+        """A search with one objective is told one cost, others all that they can learn from."""
+        values = self.measured(batch)
+        if getattr(self.strategy, "minds_constraints", False):
+            return self.strategy.tell(state, configs, self.rule.costs(values), self.rule.violations(values))
+        if len(self.rule.monitors) > 1:
+            return self.strategy.tell(state, configs, jnp.asarray(self.rule.costs(values)))
+        return self.strategy.tell(state, configs, self.rule.told(values))
 
     def _gone_on(self, state: Tree, first: Tree) -> Tree:
         """A strategy's state from the folder, made fit for one that wants more trials."""
@@ -179,6 +184,8 @@ class Rounds:
             configs = dict(zip(json.loads(str(arrays["names"])), parts[0], strict=True))
             return configs, self._gone_on(jax.tree.unflatten(jax.tree.structure(state), parts[1]), first)
         configs, state = self.strategy.ask(state, key, n)
+        before = sum(int((batch.parent < 0).sum()) for batch in self.table.rounds)
+        configs, state = self.queue.fill(configs, state, before)
         if store is not None and store.leader:
             names = sorted(configs)
             arrays = {f"config/{entry}": a for entry, a in pack([configs[name] for name in names]).items()}
@@ -224,7 +231,8 @@ class Rounds:
             self.checked.add(structure)
 
     def _runs(self, group: Group, capacity: int) -> Runs:
-        return Runs(self.build, self.space, group.static, self.rule.monitor, capacity, self.rule.folds > 1)
+        rule, bounded = self.rule, tuple(self.rule.constraints)
+        return Runs(self.build, self.space, group.static, rule.monitors, capacity, rule.folds > 1, bounded)
 
     def _train_group(
         self, number: int, g: int, group: Group, batch: Round, members: range, keep: bool
@@ -274,7 +282,8 @@ class Rounds:
         elif keep:
             self.table.keep(number, g, state)
         if self.winners is not None:
-            costs = np.asarray(self.rule.told(self.rule.scores(curves).reshape(-1, seeds)))
+            values = {n: value.reshape(-1, seeds) for n, value in self.rule.measured(curves).items()}
+            costs = np.asarray(self.rule.told(values))
             self.winners.offer(batch.first + rows, costs, state)
         return curves
 
@@ -296,7 +305,7 @@ class Rounds:
         rows = [_without(self._config(trial), static) for trial in trials]
         configs = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
         together = jax.tree.map(lambda *leaves: np.concatenate(leaves), *(kept[trial] for trial in trials))
-        runs = Runs(build, self.space, static, self.rule.monitor, 1)
+        runs = Runs(build, self.space, static, self.rule.monitors, 1)
         return TrainedGroup(runs, np.asarray(trials), configs, together.params, together.model_state)
 
     def _config(self, trial: int) -> Configs:
@@ -319,7 +328,7 @@ class Rounds:
             group = Group(np.zeros(1, int), {name: int(config[name]) for name in static}, 0, 1)
             return self._runs(group, 1).state_like(_without(config, static), self.task.data)
 
-        costs = dict(enumerate(np.asarray(self.rule.told(batch.scores)).tolist(), batch.first))
+        costs = dict(enumerate(np.asarray(self.rule.told(self.measured(batch))).tolist(), batch.first))
         return self.winners.restore(number, costs, like)
 
     def _groups(self, columns: Configs, parent: np.ndarray, epochs: np.ndarray) -> list[Group]:

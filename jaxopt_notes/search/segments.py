@@ -96,7 +96,7 @@ def train_members(
     active = np.arange(n)
     if latest is not None:
         stopped = np.asarray(getattr(state, "stopped", np.zeros(n, bool)))
-        running = ~stopped & np.isfinite(latest[runs.monitor])
+        running = ~stopped & runs.is_finite(latest)
         active, idle = np.flatnonzero(running), np.flatnonzero(~running)
         histories.put(idle, 0, {name: entry[idle][:, None] for name, entry in latest.items()})
         if len(idle):

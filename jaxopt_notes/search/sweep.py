@@ -9,7 +9,8 @@ asked again, and may continue runs that it has seen (`rounds.py`).
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -32,14 +33,18 @@ from jaxopt_notes.search.arguments import (
     check_loggers,
     check_names,
     check_strategy,
+    for_objectives,
     names_of,
 )
 from jaxopt_notes.search.cross_validation import fold_data
+from jaxopt_notes.search.export import infeasible
+from jaxopt_notes.search.known import Queue, observations, read_rows, with_room
 from jaxopt_notes.search.limits import check_limits
 from jaxopt_notes.search.member import Build
 from jaxopt_notes.search.names import reserved_names
 from jaxopt_notes.search.results import Results
-from jaxopt_notes.search.rounds import Rounds, Rule, blank, columns_of, values
+from jaxopt_notes.search.rounds import Rounds, blank, columns_of, values
+from jaxopt_notes.search.rule import Rule, check_constraints, check_monitors
 from jaxopt_notes.search.segments import Task
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.elsewhere import as_space
@@ -62,13 +67,16 @@ def sweep(
     preprocess: Callable | None = None,
     epochs: int = 20,
     key: jax.Array,
-    monitor: str = "valid_loss",
-    mode: str = "min",
+    monitor: str | Sequence[str] = "valid_loss",
+    mode: str | Sequence[str] = "min",
+    constraints: Mapping[str, Any] | None = None,
     at: str = "best",
     segment: int | None = None,
     refit: str | None = None,
     keep_params: str | int | None = None,
     keep_states: bool = False,
+    enqueue: Any = None,
+    learn_from: Results | None = None,
     target: float | None = None,
     seconds: float | None = None,
     patience: int | None = None,
@@ -101,10 +109,16 @@ def sweep(
         epochs: epochs per member, where the strategy does not say it.
         key: a typed random key; the results are a function of it.
         monitor: the score, a name of the history: "valid_loss", "valid_accuracy", "loss", … A member
-            whose monitor is not finite after an epoch has diverged and is trained no further.
-        mode: "min" if less is better, "max" if more is.
+            whose monitor is not finite after an epoch has diverged and is trained no further. Or several,
+            ("valid_loss", "parameters"), for a strategy that takes several objectives (`nsga2`), or that
+            does not learn; "parameters" is the number of them, which a sweep counts.
+            `results.pareto_front()` are then the compromises worth having.
+        mode: "min" if less is better, "max" if more is; or one for each monitor.
+        constraints: bounds of mean values: {"parameters": 5000} for at most, {"valid_accuracy": (0.9, None)}
+            for at least. What keeps them ranks first; strategies are told of others as of diverged ones, but
+            `nsga2` of how far they are from keeping them.
         at: the score is taken at the "best" epoch of the whole run, with the epochs of the runs that it
-            continues, or at the "last".
+            continues, or at the "last"; with several monitors all at the epoch that is best in the first.
         segment: train in segments of this many epochs, and leave those that have stopped or diverged out of
             the next: they then cost nothing, and the results stay the same. `None` for one piece, which is
             quicker where few stop.
@@ -115,6 +129,12 @@ def sweep(
             are enough to rank.
         keep_states: keep the whole state of every run in the folder, so that the same sweep with more epochs
             trains only those; without them runs begin anew.
+        enqueue: known configurations, which are tried first, in the places of the first that the strategy
+            draws: a dict, a list of them, a dict of columns, a data frame, or the `Results` of another sweep,
+            whose five best are taken. What they leave out of the space stays as it was drawn.
+        learn_from: the `Results` of another sweep of this space and monitor, of which the strategy is told
+            before it is asked for anything: for `bayesian` and `nsga2`. Nothing of it is trained again, and
+            none of it is in these results.
         target: end after the batch in which a configuration has this score or a better one.
         seconds: begin no further batch after this time; what the folder has already does not count.
         patience: end when this many configurations in a row were no better than the best. With any of
@@ -170,19 +190,21 @@ def sweep(
     space = as_space(space)
     key = members_keys("sweep(key)", check_key("sweep(key)", key))
     check_folder("sweep(folder)", folder)
-    if not isinstance(monitor, str):
-        raise TypeError(f'sweep(monitor) is {monitor!r}, expected a name of the history, as "valid_loss".')
+    monitors, modes = check_monitors("sweep", monitor, mode)
+    bounds = check_constraints("sweep", constraints)
+    strategy = for_objectives("sweep", strategy, len(monitors))
+    rows = read_rows("sweep(enqueue)", enqueue, space)
     if not isinstance(engine.get("programs"), Programs | None):
         raise TypeError(f"sweep(programs) is {engine['programs']!r}, expected jn.search.Programs().")
     check_progress("sweep(progress)", progress)
     loggers = check_loggers("sweep(logger)", logger)
-    rule = Rule(monitor, check_choice("sweep(mode)", mode, ("min", "max")), at)
+    rule = Rule(monitors, modes, at, bounds)
     check_choice("sweep(at)", at, ("best", "last"))
     seeds, epochs = check_count("sweep(seeds)", seeds, 1), check_count("sweep(epochs)", epochs, 1)
     if segment is not None:
         check_count("sweep(segment)", segment, 1, "None trains in one piece")
     kept = check_keep_params(keep_params)
-    limits = check_limits("sweep", target, seconds, patience, mode)
+    limits = check_limits("sweep", target, seconds, patience, modes)
     if refit is not None:
         check_choice("sweep(refit)", refit, PARTS)
     folded = None
@@ -196,7 +218,11 @@ def sweep(
         parts = (pair, folded)
         rule = rule._replace(folds=len(folded.folds.train), sizes=folded.sizes(seeds))
     runs = seeds * rule.folds
-    watcher = Watcher(progress, on_chunk, loggers, runs, monitor, mode)
+    observed = None
+    if learn_from is not None:
+        observed = observations("sweep(learn_from)", learn_from, space, rule)
+        strategy = with_room("sweep(learn_from)", strategy, len(observed))
+    watcher = Watcher(progress, on_chunk, loggers, runs, rule.monitor, rule.mode)
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.transfer_guard("allow"))  # between device and host goes what is meant to
         stack.callback(watcher.close)
@@ -208,6 +234,9 @@ def sweep(
             settings = _settings(
                 builder, space, strategy, parts, key, seeds=seeds, epochs=epochs, monitor=monitor, mode=mode,
                 at=at, segment=segment, batch_size=engine.get("batch_size"),
+                **({"constraints": bounds} if bounds else {}),
+                **({"enqueue": rows} if rows else {}),
+                **({} if observed is None else {"learn_from": observed.words}),
             )  # fmt: skip
             store = stack.enter_context(Store(folder, settings, hosts.is_leader(), MAY_GROW))
             if store.leader:
@@ -218,17 +247,20 @@ def sweep(
         task = Task(machine, machine.place(parts), segment, store, watcher.compiling, {})
         winners = None if kept == 0 else Winners(kept, runs, store)
         rounds = Rounds(
-            builder, space, strategy, task, keys, epochs, rule, watcher, winners, keep_states, limits
-        )
+            builder, space, strategy, task, keys, epochs, rule, watcher, winners, keep_states, limits,
+            Queue(strategy, space, rows), observed,
+        )  # fmt: skip
         table = rounds.run(strategy_key, lambda r: ask_key if r == 0 else jax.random.fold_in(later_key, r))
         models = rounds.models(build)
     results = dataclasses.replace(
-        _results(table, rounds.reports, rule, space),
+        _results(table, rounds, rule, space),
         origin=Origin(build, parts, key, epochs, preprocess),
         folds=rule.folds,
         sizes=None if folded is None else rule.sizes,
         models=models,
     )
+    if (sentence := infeasible(results)) is not None:
+        warnings.warn(f"sweep: {sentence}", stacklevel=2)
     if refit is None:
         return results
     return dataclasses.replace(results, refitted=results.refit(refit, progress=False))
@@ -242,7 +274,7 @@ def _keys(key: jax.Array, seeds: int, folds: int) -> tuple[jax.Array, ...]:
     return strategy_key, ask_key, later_key, runs
 
 
-def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
+def _results(table: Table, rounds: Rounds, rule: Rule, space: Space) -> Results:
     """All rounds as one table."""
     axes = dimensions(space)
     columns: dict[str, list] = {}
@@ -256,10 +288,14 @@ def _results(table: Table, reports: list, rule: Rule, space: Space) -> Results:
             curve = batch.history.get(name, blank((*batch.scores.shape, 0, *like.shape[3:]), like.dtype))
             rest = (*curve.shape[:2], longest - curve.shape[2], *curve.shape[3:])
             curves.setdefault(name, []).append(np.concatenate([curve, blank(rest, curve.dtype)], axis=2))
+    several = len(rule.names) > 1
+    found = [rounds.measured(batch) for batch in table.rounds] if several else []
     return Results(
         {name: np.concatenate(parts) for name, parts in columns.items()},
         np.concatenate([batch.scores for batch in table.rounds]), rule.monitor, rule.mode,
-        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(reports), space,
+        {name: np.concatenate(parts) for name, parts in curves.items()}, tuple(rounds.reports), space,
+        measured={name: np.concatenate([values_of[name] for values_of in found]) for name in rule.names[1:]},
+        others=dict(zip(rule.monitors[1:], rule.modes[1:], strict=True)), constraints=rule.constraints,
     )  # fmt: skip
 
 

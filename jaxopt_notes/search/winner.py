@@ -162,12 +162,11 @@ def trained_again(
     )
 
 
-def epochs_to_best(results: Any) -> int:
-    """After how many epochs the winner's runs were at their best: the mean over seeds, rounded up.
+def epochs_to_best(results: Any, best: int) -> int:
+    """After how many epochs a trial's runs were at their best: the mean over seeds, rounded up.
 
     Where their scores are those of the last epoch, it is all that the runs had.
     """
-    best = results.order[0]
     epochs = reserved_columns(results).get("epochs")
     curve = results.history[results.monitor][best]  # [seeds, epochs]
     curve = curve if epochs is None else curve[:, : int(epochs[best])]

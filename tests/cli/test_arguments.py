@@ -82,6 +82,7 @@ def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
     assert main(["sweep", "--config", str(job / "config.json"), *flags]) == 0
     out, error = capsys.readouterr()
     assert error == ""
+    assert "strategy: 1 configuration of 2 hyperparameters: too few to learn from" in out
     table = out.split("\n\n")[1].splitlines()
     assert table[0].split() == ["rank", "trial", "clip_norm", "learning_rate", "valid_accuracy"]
     assert len(table) == 2

@@ -21,7 +21,7 @@ def arguments(members):
 
 def group(build):
     """The function of a group of members, as a sweep trains it."""
-    runs = Runs(build, {"rate": jn.log_uniform(1e-3, 1e-1)}, {}, "valid_loss", 4)
+    runs = Runs(build, {"rate": jn.log_uniform(1e-3, 1e-1)}, {}, ("valid_loss",), 4)
     return jax.vmap(runs.begin(keep=True), in_axes=(0, 0, None, None, None))
 
 

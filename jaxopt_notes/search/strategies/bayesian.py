@@ -25,7 +25,7 @@ from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.bayesian_batch import Known, propose
 from jaxopt_notes.search.strategies.on_host import on_host
-from jaxopt_notes.search.strategies.proposals import distinct
+from jaxopt_notes.search.strategies.proposals import distinct, put_configs
 from jaxopt_notes.search.strategies.trials import (
     check_batch,
     diverged_last,
@@ -71,6 +71,8 @@ class Bayesian:
     initial: int | None = static()
     acquisition: str = static()
     kernel: str = static()
+
+    takes_observations = True
 
     def init(self, key: jax.Array, space: Space) -> BayesianState:
         axes, kind = dimensions(space), jnp.result_type(float)
@@ -153,6 +155,9 @@ class Bayesian:
         return state._replace(
             scores=put_rows(state.scores, state.told, diverged_last(scores)), told=state.told + len(scores)
         )
+
+    def amend(self, state: BayesianState, configs: Configs, places: np.ndarray) -> BayesianState:
+        return state._replace(points=put_configs(state, configs, places))
 
     def prior(self, axes: dict[str, Distribution]) -> GaussianProcess:
         """Where the fit of the hyperparameters starts."""

@@ -20,7 +20,7 @@ from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
-from jaxopt_notes.search.spaces.unit_cube import as_configs, reflect
+from jaxopt_notes.search.spaces.unit_cube import as_configs, as_points, reflect
 from jaxopt_notes.search.strategies.symmetric_roots import symmetric_roots
 from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, has_score, no_scores
 
@@ -92,6 +92,15 @@ class CMAES:
         state = state._replace(scores=known, told=state.told + len(scores))
         complete = jnp.asarray(state.told, int) % size == 0
         return _choose(complete & jnp.any(has_score(known)), cma_update(state), state)
+
+    def amend(self, state: CMAState, configs: Configs, places: np.ndarray) -> CMAState:
+        """With points from elsewhere, of which no step is longer than √d + 2d/(d + 2): Hansen 2011."""
+        d, points = len(state.mean), as_points(state.dimensions, configs)[places]
+        y = (points - np.asarray(state.mean)) / float(state.sigma)
+        length = np.linalg.norm(y @ np.asarray(symmetric_roots(state.covariance)[1]), axis=1, keepdims=True)
+        y = y * np.minimum(1, (math.sqrt(d) + 2 * d / (d + 2)) / np.maximum(length, 1e-12))
+        rows = (int(state.asked) - len(next(iter(configs.values()))) + places) % len(state.scores)
+        return state._replace(steps=state.steps.at[rows].set(y.astype(state.steps.dtype)))
 
     def converged(self, state: CMAState) -> jax.Array:
         """Whether the widest axis of the distribution is below the tolerance."""

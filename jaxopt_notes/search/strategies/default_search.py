@@ -11,6 +11,7 @@ from jaxopt_notes.record import check_count
 from jaxopt_notes.search.spaces.space import Space, dimensions
 from jaxopt_notes.search.strategies.bayesian import bayesian
 from jaxopt_notes.search.strategies.cma_es import cma_es
+from jaxopt_notes.search.strategies.random_search import random_search
 from jaxopt_notes.search.strategies.sobol import sobol
 from jaxopt_notes.search.surrogates.encoding import enumerate_points
 
@@ -66,8 +67,10 @@ def default_search(space: Space, trainings: int, *, seeds: int = 1) -> SearchPla
     check_count("default_search(seeds)", seeds, 1)
     check_count("default_search(trainings)", trainings, seeds, "at least one configuration")
     axes, n = dimensions(space), trainings // seeds
+    if not axes:
+        return SearchPlan(random_search(1), seeds, "nothing to search over: one configuration")
     d, every = len(axes), enumerate_points(axes, n)
-    some = f"{n} configurations of {d} hyperparameter{'s' * (d != 1)}"
+    some = f"{n} configuration{'s' * (n != 1)} of {d} hyperparameter{'s' * (d != 1)}"
     if every is not None:
         strategy: Any = bayesian(len(every), len(every), initial=len(every))
         why = f"{n} configurations would do, the space has {len(every)}: all of them, once"

@@ -25,6 +25,8 @@ class GridSearch:
 
     points: Any = static()  # an int, or a tuple of (name, int)
 
+    objectives = None  # whatever they are, it does not learn from them
+
     def init(self, key: jax.Array, space: Space) -> GridState:
         found = dimensions(space)
         wanted = dict.fromkeys(found, self.points) if isinstance(self.points, int) else dict(self.points)

@@ -19,11 +19,11 @@ from jaxopt_notes.record import Number, check_count, check_number, record, stati
 from jaxopt_notes.search.pareto import crowding_distance, non_dominated_fronts
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
-from jaxopt_notes.search.spaces.unit_cube import as_configs, as_points
+from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.bayesian import on_cpu
 from jaxopt_notes.search.strategies.genetic_operators import children
 from jaxopt_notes.search.strategies.on_host import on_host
-from jaxopt_notes.search.strategies.proposals import distinct
+from jaxopt_notes.search.strategies.proposals import distinct, put_configs
 from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, has_score, put_rows
 from jaxopt_notes.search.surrogates.encoding import canonical, is_ordered
 
@@ -54,7 +54,7 @@ class NSGA2:
     population: int | None = static()
     objectives: int = static()
 
-    minds_constraints = True
+    minds_constraints, takes_observations = True, True
 
     def init(self, key: jax.Array, space: Space) -> NSGA2State:
         axes, kind = dimensions(space), jnp.result_type(float)
@@ -121,9 +121,8 @@ class NSGA2:
             told=state.told + len(scores),
         )
 
-    def amend(self, state: NSGA2State, configs: Configs) -> NSGA2State:
-        points, n = as_points(state.dimensions, configs), len(next(iter(configs.values())))
-        return state._replace(points=put_rows(state.points, state.asked - n, points))
+    def amend(self, state: NSGA2State, configs: Configs, places: np.ndarray) -> NSGA2State:
+        return state._replace(points=put_configs(state, configs, places))
 
     def _size(self) -> int:
         """Of a generation."""

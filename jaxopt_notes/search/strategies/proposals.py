@@ -6,10 +6,13 @@ every order of magnitude; a quasi-Newton method then climbs from the few that pr
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.search.surrogates.encoding import Axes, is_ordered
+from jaxopt_notes.search.spaces.space import Configs
+from jaxopt_notes.search.spaces.unit_cube import as_points
+from jaxopt_notes.search.surrogates.encoding import Axes, canonical, is_ordered
 
 NEAREST = 1e-6  # of the unit cube: points nearer than that are one configuration
 
@@ -55,6 +58,22 @@ def climb(value_and_slope: Callable, points: np.ndarray, free: np.ndarray, steps
     top = points.copy()
     top[:, free] = np.where(np.isfinite(found.x), found.x, start).reshape(len(points), -1)
     return top
+
+
+def put_configs(state: Any, configs: Configs, places: np.ndarray) -> np.ndarray:
+    """The points of a state with those of a batch just asked for replaced by these configurations.
+
+    Arguments:
+        state: has `dimensions`, `points` [n, d], and `asked`.
+        configs: of the last batch.
+        places: where in it they differ from what was proposed.
+    """
+    points, encoded = (
+        np.array(state.points),
+        canonical(state.dimensions, as_points(state.dimensions, configs)),
+    )
+    points[int(state.asked) - len(encoded) + places] = encoded[places]
+    return points
 
 
 def is_new(points: np.ndarray, taken: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ class RandomSearch:
 
     n: int = static()
 
+    objectives = None  # whatever they are, it does not learn from them
+
     def init(self, key: jax.Array, space: Space) -> RandomState:
         return RandomState(dimensions(space), 0)
 

@@ -28,6 +28,8 @@ class SpaceFillingState(NamedTuple):
 class SpaceFilling:
     """What such strategies share."""
 
+    objectives = None  # whatever they are, it does not learn from them
+
     def points(self, key: jax.Array, d: int) -> jax.Array:
         """All points that the strategy will ever hand out, in [0, 1), [n, d]."""
         raise NotImplementedError

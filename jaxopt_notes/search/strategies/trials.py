@@ -103,6 +103,15 @@ def record_trials(
     return {**configs, **reserved(trials.dimensions, epochs=epochs, parent=parent)}, table
 
 
+def amend_trials(trials: Trials, configs: Configs) -> Trials:
+    """The table as if these configurations had been asked for in the last batch."""
+    n = len(next(iter(configs.values())))
+    known = {
+        name: put_rows(column, trials.asked - n, configs[name]) for name, column in trials.configs.items()
+    }
+    return trials._replace(configs=known)
+
+
 def reserved(axes: dict[str, Distribution], **columns: jax.Array) -> Configs:
     """The reserved columns of a batch, by the names that they have beside these dimensions."""
     names = reserved_names(axes)

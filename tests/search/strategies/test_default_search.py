@@ -51,6 +51,12 @@ def test_a_small_space_is_tried_whole_and_nothing_twice(key):
     assert "the space has 4" in why
 
 
+def test_nothing_to_search_over_is_one_configuration(key):
+    strategy, seeds, why = default_search({"width": 64}, 8, seeds=2)
+    assert (strategy.remaining(strategy.init(key, {})), seeds) == (1, 2)
+    assert why.startswith("nothing to search over")
+
+
 def test_errors_name_everything():
     with pytest.raises(ValueError, match=r"default_search\(trainings\) is 3"):
         default_search(cube(1), 3, seeds=4)
