@@ -20,10 +20,10 @@ def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) 
         study_name: by default Optuna makes one up.
 
     Returns:
-        An `optuna.Study` with a trial for each configuration, in the order of trials. Its value is the mean
-        score; a configuration with a diverged seed is a failed trial. The mean history of the monitor is
-        its intermediate values; seeds' scores, `epochs`, `parent`, and the last mean entry of every other
-        curve ("last/valid_accuracy") are user attributes.
+        An `optuna.Study` with a trial for each configuration, in the order of trials. Its values are the mean
+        scores of all monitors; a configuration with a diverged seed is a failed trial. The mean history of a
+        single monitor is its intermediate values; seeds' scores, `epochs`, `parent`, and the last mean entry
+        of every other curve ("last/valid_accuracy") are user attributes.
 
     Raises:
         ModuleNotFoundError: optuna is missing. optuna's DuplicatedStudyError: the storage has the study.
@@ -38,13 +38,13 @@ def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) 
         import optuna
     except ImportError as error:
         raise ModuleNotFoundError("to_optuna() needs optuna: pip install optuna.") from error
-    study = optuna.create_study(
-        storage=storage, study_name=study_name, direction="maximize" if results.mode == "max" else "minimize"
-    )
+    directions = ["maximize" if mode == "max" else "minimize" for mode in results.monitors.values()]
+    study = optuna.create_study(storage=storage, study_name=study_name, directions=directions)
     axes = {} if results.space is None else dimensions(results.space)
     columns, reserved = hyperparameters(results), reserved_columns(results)
     distributions = {name: _distribution(axes.get(name), column) for name, column in columns.items()}
-    curve = results.history.get(results.monitor)
+    curve = None if results.others else results.history.get(results.monitor)  # Optuna has one or none
+    values = [results.means[name] for name in results.monitors]
     states = optuna.trial.TrialState
     trials = []
     for i, scores in enumerate(results.scores):
@@ -54,7 +54,7 @@ def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) 
         attributes |= _last_entries(results.history, i, results.monitor)
         trials.append(optuna.trial.create_trial(
             state=states.COMPLETE if complete else states.FAIL,
-            value=float(scores.mean()) if complete else None,
+            values=[float(mean[i]) for mean in values] if complete else None,
             params={name: _value(distributions[name], column[i]) for name, column in columns.items()},
             distributions=distributions,
             intermediate_values={e + 1: float(mean) for e, mean in enumerate(means) if np.isfinite(mean)},

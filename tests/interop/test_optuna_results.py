@@ -1,5 +1,7 @@
 """The results of a search as a study of Optuna, in memory and in a file."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -45,3 +47,13 @@ def test_every_trial_is_there(results, where, tmp_path):
     assert study.trials[1].user_attrs["scores"] == [0.9, 0.8]
     assert first.distributions["rate"].log
     assert (first.distributions["depth"].low, first.distributions["depth"].high) == (1, 3)
+
+
+def test_several_monitors_are_several_objectives(results):
+    """Trials 0 and 1 are compromises: less accurate and smaller. Optuna finds the same front."""
+    sizes = {"size": np.array([[10.0, 10.0], [20.0, 20.0], [5.0, 5.0]])}
+    found = dataclasses.replace(results, measured=sizes, others={"size": "min"})
+    study = found.to_optuna()
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.trials[0].values == pytest.approx([0.6, 10.0])
+    assert sorted(trial.number for trial in study.best_trials) == sorted(found.pareto_front()) == [0, 1]

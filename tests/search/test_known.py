@@ -30,6 +30,18 @@ def test_known_configurations_take_the_first_places_and_are_learned_from(tmp_pat
     run(jn.bayesian(4, 4, initial=4), enqueue=KNOWN, folder=tmp_path)
     longer = run(jn.bayesian(8, 4, initial=4), enqueue=KNOWN, folder=tmp_path)
     np.testing.assert_array_equal(longer.scores[:4], known.scores[:4])
+    done = []
+
+    def interrupted(members, configs, out):
+        done.extend(members)
+        if len(done) > 4:  # in the second batch, which was asked for and is not told
+            raise InterruptedError
+
+    broken = {"enqueue": KNOWN, "folder": tmp_path / "broken"}
+    with pytest.raises(InterruptedError):
+        run(jn.bayesian(8, 4, initial=4), on_chunk=interrupted, **broken)
+    again = run(jn.bayesian(8, 4, initial=4), **broken)
+    np.testing.assert_array_equal(again.scores, known.scores)  # bit for bit
     with pytest.raises(ValueError, match="enqueue"):
         run(jn.bayesian(8, 4, initial=4), enqueue=KNOWN[:1], folder=tmp_path)
 
