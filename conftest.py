@@ -28,6 +28,9 @@ MEMORY = 3 * 2**30  # bytes of a process from which on compiled programs are let
 # Tests compile thousands of small programs and run each a few times, so the quick tier takes the cheapest
 # code: next to no optimization, and the code generator before jax 0.10's, which takes half the time (jax 0.11
 # has no switch for it). XLA reads the flags once; other processes generate code as users' do.
+# It also cuts each program into as many as 32 parts, one for each core it might have: for programs as small
+# as these that is a third of the time, and the cores have workers of their own. The parts' code is the same.
+WHOLE = ["--xla_cpu_parallel_codegen_split_count=1"]
 CHEAP_CODE = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
 OLD_GENERATOR = jax.__version_info__ < (0, 11)
 if OLD_GENERATOR:
@@ -63,7 +66,7 @@ def pytest_cmdline_main(config):
 def pytest_configure(config):
     cheap = [] if config.option.full else CHEAP_CODE
     own = os.environ.get("XLA_FLAGS")
-    flags = " ".join([*cheap, own or ""])  # the user's own come last, and win
+    flags = " ".join([*WHOLE, *cheap, own or ""])  # the user's own come last, and win
     os.environ["XLA_FLAGS"] = flags
     jax.devices()
     if own is None:

@@ -2,12 +2,13 @@
 
 `vmap` turns a `lax.cond` whose predicate differs between members into a selection, and first gives every
 member its own copy of all operands, also of those that are the same for all: of a training set that the
-branch only reads. `apply_if` is a `lax.while_loop` of at most one step, which `vmap` leaves a loop: nothing
-but its carry belongs to a member, and where the condition holds for none of them nothing is computed.
+branch only reads. `apply_if` is a `lax.cond` until it is mapped over, and then a `lax.while_loop` of at most
+one step, which `vmap` leaves a loop: nothing but its carry belongs to a member, and where the condition holds
+for none of them nothing is computed. (A loop alone would do, but it copies what it carries.)
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -44,38 +45,90 @@ def apply_if(condition: jax.Array, function: Callable[[X], X], x: X) -> X:
 
     Elsewhere: `lax.cond`, whose operands `vmap` copies for every member.
     """
-    converted, arrays = hoist(function, x)
-    return _apply_if(converted, jnp.asarray(condition), x, arrays)
+    return apply_one(jnp.asarray(condition).astype(jnp.int32), [function], x)
+
+
+def apply_one(which: jax.Array, functions: Sequence[Callable[[X], X]], x: X) -> X:
+    """`functions[which - 1](x)`, or `x` where `which` is 0.
+
+    What is said of `apply_if` holds for each of the functions.
+
+    Arguments:
+        which: a whole number from 0 to the number of functions.
+        functions: each from a pytree to one of the same shapes and dtypes; they may close over traced arrays.
+        x: a pytree of arrays.
+
+    Returns:
+        A pytree like `x`.
+
+    Example:
+        >>> apply_one(jnp.array(2), [jnp.sin, jnp.square], jnp.ones(2) * 3)
+        Array([9., 9.], dtype=float32)
+
+    Elsewhere: `lax.switch`, which in a population computes every branch.
+    """
+    converted, arrays = zip(*(hoist(function, x) for function in functions), strict=True)
+    return _apply_one(converted, which, x, arrays)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _apply_if(function: Callable, condition: jax.Array, x: X, arrays: list[jax.Array]) -> X:
+def _apply_one(functions: Sequence[Callable], which: jax.Array, x: X, arrays: Sequence[list]) -> X:
+    def bound(arrays: Sequence[list]) -> list[Callable[[X], X]]:
+        return [_bind(function, closed) for function, closed in zip(functions, arrays, strict=True)]
+
+    @jax.custom_batching.custom_vmap
+    def alone(which: jax.Array, x: X, arrays: Sequence[list]) -> X:
+        return lax.switch(which, [lambda x: x, *bound(arrays)], x)
+
+    def member(which: jax.Array, x: X, arrays: Sequence[list]) -> X:
+        for number, function in enumerate(bound(arrays), 1):
+            x = _at_most_once(which == number, function, x)
+        return x
+
+    @alone.def_vmap
+    def _(axis_size: int, mapped: list, *arguments: Any) -> tuple[X, Any]:
+        axes = jax.tree.map(lambda is_mapped: 0 if is_mapped else None, tuple(mapped))
+        y = jax.vmap(member, axes, axis_size=axis_size)(*arguments)
+        return y, jax.tree.map(lambda _: True, y)
+
+    return alone(which, x, arrays)
+
+
+def _bind(function: Callable, arrays: list[jax.Array]) -> Callable[[X], X]:
+    return lambda x: function(x, *arrays)
+
+
+def _at_most_once(condition: jax.Array, function: Callable[[X], X], x: X) -> X:
     def once(carry: tuple[jax.Array, X]) -> tuple[jax.Array, X]:
-        return jnp.zeros_like(carry[0]), function(carry[1], *arrays)
+        return jnp.zeros_like(carry[0]), function(carry[1])
 
     return lax.while_loop(lambda carry: carry[0], once, (condition, x))[1]
 
 
-@functools.partial(_apply_if.defjvp, symbolic_zeros=True)
-def _apply_if_jvp(function: Callable, primals: tuple, tangents: tuple) -> tuple:
-    condition, *given = primals
+@functools.partial(_apply_one.defjvp, symbolic_zeros=True)
+def _apply_one_jvp(functions: Sequence[Callable], primals: tuple, tangents: tuple) -> tuple:
+    which, *given = primals
     arguments, treedef = jax.tree.flatten(given)
     _, *directions = jax.tree.leaves(tangents)
     moving = [i for i, dx in enumerate(directions) if not isinstance(dx, SymbolicZero)]
     dx = [directions[i] for i in moving]
-    # Where the condition does not hold no derivative passes through the function, not even 0 · ∞.
-    dx_inside = [jnp.where(condition, d, jnp.zeros_like(d)) for d in dx]
+    is_it = [which == number for number in range(1, len(functions) + 1)]
+    # No derivative passes through a function that is not the one, not even 0 · ∞.
+    dx_inside = [[jnp.where(it, d, jnp.zeros_like(d)) for d in dx] for it in is_it]
 
-    def chosen(inside: list[jax.Array], around: list[jax.Array]) -> Any:
+    def chosen(inside: list[list[jax.Array]], around: list[jax.Array]) -> Any:
         def put(moved: list[jax.Array]) -> Any:
             new = dict(zip(moving, moved, strict=True))
             return jax.tree.unflatten(treedef, [new.get(i, x) for i, x in enumerate(arguments)])
 
-        (x, arrays), (old, _) = put(inside), put(around)
-        return jax.tree.map(lambda new, old: jnp.where(condition, new, old), function(x, *arrays), old)
+        y = put(around)[0]
+        for i, function in enumerate(functions):
+            x, arrays = put(inside[i])
+            y = jax.tree.map(functools.partial(jnp.where, is_it[i]), function(x, *arrays[i]), y)
+        return y
 
     x = [arguments[i] for i in moving]
-    return jax.jvp(chosen, (x, x), (dx_inside, dx))
+    return jax.jvp(chosen, ([x] * len(functions), x), (dx_inside, dx))
 
 
 def hoist(function: Callable, *arguments: Any) -> tuple[Callable, list[jax.Array]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from jaxopt_notes.control_flow import apply_if
+from jaxopt_notes.control_flow import apply_if, apply_one
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
 
 LABELS = jnp.array([0, 2, 1])
@@ -68,6 +68,22 @@ def test_no_derivative_passes_through_a_function_that_was_not_applied():
     keep, x = jnp.array([False, True]), jnp.array([0.0, 4.0])
     assert float(jax.grad(root, 1)(keep[0], x[0])) == 1.0
     np.testing.assert_array_equal(jax.vmap(jax.grad(root, 1))(keep, x), [1.0, 0.25])
+
+
+@pytest.mark.parametrize("derive", [lambda f, argnums: lambda *a: f(*a), jax.grad, jax.jacfwd])
+def test_apply_one_is_one_of_several(derive):
+    """x, x² and sin x; the slope of sin is cos, and that of √ at 0 does not make the others' NaN."""
+
+    def one(which, x):
+        return apply_one(which, [jnp.square, jnp.sin, jnp.sqrt], x)
+
+    which, x = jnp.array([0, 1, 2, 0]), jnp.array([3.0, 3.0, 3.0, 0.0])
+    alone = [float(derive(one, 1)(*pair)) for pair in zip(which, x, strict=True)]
+    values = (
+        [3.0, 9.0, np.sin(3.0), 0.0] if derive not in (jax.grad, jax.jacfwd) else [1.0, 6.0, np.cos(3.0), 1.0]
+    )
+    np.testing.assert_allclose(alone, values, rtol=1e-6)
+    np.testing.assert_allclose(jax.vmap(derive(one, 1))(which, x), values, rtol=1e-6)
 
 
 def test_a_function_runs_only_where_it_is_due():

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from jaxopt_notes.control_flow import apply_one
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.masks import as_mask
 from jaxopt_notes.numerics import abs_squared, precise_matmul, safe_divide, safe_sqrt
@@ -125,7 +125,7 @@ def _renewed(a: jax.Array, basis: jax.Array, first: jax.Array, due: jax.Array) -
     if not basis.size:
         return basis
     which = jnp.where(first > 0, 2, jnp.where(due > 0, 1, 0))
-    return lax.switch(which, (lambda a, q: q, followed, lambda a, q: eigenvectors(a)), a, basis)
+    return apply_one(which, [lambda q: followed(a, q), lambda q: eigenvectors(a)], basis)
 
 
 def soap(

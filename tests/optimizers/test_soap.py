@@ -44,6 +44,25 @@ def adam_path(rates, decay=0.0, b1=0.95, b2=0.95):
     return path
 
 
+def unconditional(jaxpr):
+    """The primitives that run whatever happens: all but those in the body of a loop."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        if equation.primitive.name != "while":
+            for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns")):
+                yield from unconditional(getattr(inner, "jaxpr", inner)) if hasattr(inner, "eqns") else ()
+
+
+def test_a_population_looks_for_bases_only_when_one_is_due():
+    """A `lax.switch` would have become a selection, with every decomposition in every step."""
+    state = jax.vmap(soap(0.1).init)(jnp.ones((2, *SHAPE)))
+    step = jax.make_jaxpr(jax.vmap(soap(0.1).update))(jnp.ones((2, *SHAPE)), state, jnp.ones((2, *SHAPE)))
+    names = list(unconditional(step.jaxpr))
+    assert names.count("while") == 4  # two sides, to make and to follow
+    assert "dot_general" in names
+    assert not {"eigh", "householder_product", "geqrf"} & set(names)
+
+
 @pytest.mark.parametrize(("rate", "rates"), [(0.1, 0.1), (falling_rate, RATES)])
 @pytest.mark.parametrize(
     "arguments", [{}, {"every": 1, "b3": 0.8}, {"every": 3, "decay": 0.2, "b1": 0.8, "b2": 0.9, "b3": 0.9}]
