@@ -19,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.footprint import footprint
 from jaxopt_notes.population.layout import Layout, Slots
+from jaxopt_notes.population.workers import cores
 from jaxopt_notes.serialization.leaf import is_key
 
 
@@ -133,7 +134,7 @@ class Program:
         )  # fmt: skip
         used = jax.ShapeDtypeStruct((len(layout.devices),), np.int32)
         split = self._split(rows.shapes(layout.share * len(layout.devices)))
-        self.compiled = jitted.lower(*split, used, shared).compile()
+        self.compiled = jitted.lower(*split, used, shared).compile(_options(layout))
         stats = self.compiled.memory_analysis()
         self.device_bytes = 0 if stats is None else (
             stats.argument_size_in_bytes + stats.output_size_in_bytes + stats.temp_size_in_bytes
@@ -149,6 +150,18 @@ class Program:
         """Rows whose buffers become results, in the order of the results, and the others."""
         given = [i for i in self.buffers if i is not None]
         return [rows[i] for i in given], [row for i, row in enumerate(rows) if i not in given]
+
+
+def _options(layout: Layout) -> dict[str, Any]:
+    """How a program is compiled: on a CPU for one core, where the other cores have chunks of their own.
+
+    XLA divides a loop or a product among threads, which then have to wait for each other, and for the cores.
+    A share of one member may be all that there is, and is left to all cores.
+    """
+    on_cpu = layout.devices[0].platform == "cpu" and len(layout.devices) == 1
+    if not on_cpu or layout.workers < max(2, cores()) or layout.share == 1:
+        return {}
+    return {"xla_disable_hlo_passes": "cpu-parallel-task-assigner", "xla_cpu_multi_thread_eigen": False}
 
 
 def _reuse(chunk: list, share: int, results: list) -> list[int | None]:

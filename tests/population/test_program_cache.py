@@ -2,12 +2,14 @@
 
 import collections
 import gc
+import re
 import weakref
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
 import jaxopt_notes as jn
 from jaxopt_notes.population import execution as running_module
@@ -16,6 +18,7 @@ from jaxopt_notes.population.layout import Layout, deal, slots
 from jaxopt_notes.population.memory import available, check_memory
 from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.population.program_cache import Programs, kept_for
+from jaxopt_notes.population.workers import cores
 
 KEYS = jax.random.split(jax.random.key(0), 20)
 CONFIGS = np.arange(20, dtype=np.float32)
@@ -130,6 +133,22 @@ def test_states_are_updated_in_place():
     np.testing.assert_array_equal(state["w"], 0)  # the caller's are left alone
     (program,) = programs._kept.values()
     assert program.compiled.memory_analysis().alias_size_in_bytes >= 2 * 4 * 50 * 4
+
+
+@pytest.mark.skipif(cores() < 2, reason="on one core XLA divides nothing")
+def test_where_every_core_has_chunks_no_program_is_divided_among_threads():
+    def train(config, key):
+        return lax.fori_loop(0, 3, lambda i, x: jnp.sin(jnp.exp(x) * config), jnp.zeros((512, 640)))[0, 0]
+
+    def divided(members, workers):
+        programs = Programs()
+        population_map(train, CONFIGS[:members], KEYS[:members], workers=workers, programs=programs)
+        (program,) = programs._kept.values()
+        return len(re.findall(r'outer_dimension_partitions":\["', program.compiled.as_text()))
+
+    assert divided(4, None) == 0
+    assert divided(4, 1) >= 1  # one worker: the other cores are free
+    assert divided(1, None) >= 1  # one member: likewise
 
 
 def test_members_that_are_none_are_not_computed():

@@ -71,8 +71,29 @@ def _all_finite(updates: Tree, optimizer: Any) -> jax.Array:
     leaves = [
         lax.optimization_barrier(jnp.asarray(leaf)) for leaf in jax.tree.leaves(updates) if is_float(leaf)
     ]
-    checks = [jnp.isfinite(jnp.sum(leaf - leaf)) for leaf in leaves]
-    return functools.reduce(jnp.logical_and, checks, jnp.array(True))
+    if not leaves:
+        return jnp.array(True)
+    sums = lax.platform_dependent(leaves, cpu=_sums_by_rows, default=_sums)
+    return functools.reduce(jnp.logical_and, map(jnp.isfinite, sums))
+
+
+def _sums(leaves: list) -> list:
+    return [jnp.sum(leaf - leaf) for leaf in leaves]
+
+
+def _sums_by_rows(leaves: list) -> list:
+    return [_sum_by_rows(leaf - leaf) for leaf in leaves]
+
+
+def _sum_by_rows(leaf: jax.Array) -> jax.Array:
+    """The sum, over the last axis after all others.
+
+    XLA's CPU backend sums some whole matrices in tiles of 32 by 32, at a fifth of this speed: in a step of
+    eight vectorized members 64-64-10 that was 36 µs of 275.
+    """
+    if leaf.ndim < 2:
+        return jnp.sum(leaf)
+    return jnp.sum(lax.optimization_barrier(jnp.sum(leaf, axis=tuple(range(leaf.ndim - 1)))))
 
 
 def skip_nonfinite(optimizer: Any) -> SkipNonfinite:

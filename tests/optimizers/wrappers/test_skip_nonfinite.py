@@ -1,5 +1,6 @@
 """Steps that are not finite are not taken: by any optimizer, of this library or another."""
 
+import re
 from typing import NamedTuple
 
 import jax
@@ -71,6 +72,23 @@ def test_huge_but_finite_gradients_are_taken():
     updates, state = optimizer.update(jnp.array([1e25, -1e30]), optimizer.init(jnp.zeros(2)))
     np.testing.assert_array_equal(updates, jnp.array([-1e25, 1e30]))
     assert int(state.skipped) == 0
+
+
+def test_a_bad_entry_anywhere_in_a_matrix_is_found_and_the_sum_is_a_fast_one():
+    """XLA's CPU backend sums some whole matrices, as these, in tiles of 32 by 32: very slowly."""
+    optimizer = skip_nonfinite(OPTIMIZERS["sgd"](1.0))
+    grads = {"a": np.zeros((4, 64, 64), np.float32), "b": np.zeros((4, 2, 64, 32), np.float32)}
+    grads["a"][1, 63, 0], grads["b"][2, 1, 5, 31], grads["b"][3, 0, 0, 0] = np.nan, np.inf, -np.inf
+
+    def skipped(grads, params, x):
+        found = [grads, jax.grad(lambda p: jnp.sum(jnp.sin(x @ p["a"] @ p["b"])))(params)]
+        return [optimizer.update(g, optimizer.init(g))[1].skipped for g in found]
+
+    params = {"a": grads["a"], "b": np.zeros((4, 64, 64), np.float32)}
+    program = jax.jit(jax.vmap(skipped)).lower(grads, params, np.zeros((4, 32, 64), np.float32)).compile()
+    given, computed = program(grads, params, np.zeros((4, 32, 64), np.float32))
+    np.testing.assert_array_equal((given, computed), ([0, 1, 1, 1], [0, 1, 0, 0]))
+    assert not re.search(r"reduce-window\(.*size=[0-9x]*32x32", program.as_text())
 
 
 @pytest.mark.notes("S3-48")
