@@ -1,12 +1,19 @@
-"""Kernels of an update on a GPU, compiled ahead of time for an H100 on any host, beside optax.
+"""What programs are on an H100 and a TPU v5e, compiled ahead of time on any host, beside optax.
 
-    JAX_PLATFORMS=cpu XLA_FLAGS=--xla_gpu_autotune_level=0 python -m benchmarks.accelerators
+    JAX_PLATFORMS=cpu XLA_FLAGS=--xla_gpu_autotune_level=0 python -m benchmarks.accelerators [PART …]
 
-It needs the packages of the CUDA plugin and no GPU: jax-cuda12-plugin, jax-cuda12-pjrt (of jaxlib's version)
-and nvidia-cuda-nvcc-cu12, installed without what they depend on. A kernel is launched for each fusion of the
-program; `flat` is ours on one vector (`flatten_tree`), `grouped` the wrapper. Seconds are of this process.
+Parts are `gpu` (kernels of updates), `tpu` (fusions and bytes of updates with small leaves grouped), `random`
+(a mask of dropout, and the order of an epoch, on a TPU) and `first` (the programs that a sweep compiles with
+each strategy, here); without a name all of them. The GPU's needs the packages of the CUDA plugin and no GPU:
+jax-cuda12-plugin, jax-cuda12-pjrt (of jaxlib's version) and nvidia-cuda-nvcc-cu12, without what these depend
+on; the TPU's needs libtpu. What is missing is said and left out.
+
+A kernel is launched for each fusion of the program; `flat` is ours on one vector (`flatten_tree`), `grouped`
+the wrapper. Seconds are of processor time.
 """
 
+import argparse
+import collections
 import json
 import re
 import sys
@@ -15,10 +22,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
 from jax.sharding import SingleDeviceSharding
 
 import jaxopt_notes as jn
-from benchmarks.counts import RESULTS, step
+from benchmarks.counts import RESULTS, count, step, tpu_device
 from benchmarks.shapes import resnet50, transformer
 from benchmarks.update import optax_peers, optax_step, ours
 from jaxopt_notes.optimizers import flatten_tree
@@ -45,6 +55,7 @@ class Kernels(NamedTuple):
     leaf_copies: int
     unaliased: int
     temporaries: int
+    trace_seconds: float  # tracing and lowering
     compile_seconds: float
 
 
@@ -72,8 +83,10 @@ def kernels(optimizer: Any, params: Any, function: Callable = step) -> Kernels:
 
     jitted = jax.jit(lambda p, s, g: function(optimizer, p, s, g), donate_argnums=(0, 1))
     began = time.process_time()
-    compiled = jitted.lower(shaped(params), shaped(state), shaped(params)).compile()
-    seconds = time.process_time() - began
+    lowered = jitted.lower(shaped(params), shaped(state), shaped(params))
+    traced = time.process_time()
+    compiled = lowered.compile()
+    done = time.process_time()
     memory, text = compiled.memory_analysis(), compiled.as_text()
     entry = text[text.index("\nENTRY ") :]
     donated = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((params, state)))
@@ -82,15 +95,21 @@ def kernels(optimizer: Any, params: Any, function: Callable = step) -> Kernels:
         len(re.findall(r"= \w+\[\d[\d,]*\]\S* copy\(", entry)),
         max(0, donated - memory.alias_size_in_bytes),
         memory.temp_size_in_bytes,
-        seconds,
+        traced - began,
+        done - traced,
     )
 
 
-def main() -> int:
+TREES = {"ResNet-50": resnet50, "Transformer": transformer}
+
+
+def gpu() -> dict[str, Any]:
+    """Updates on an H100."""
     found: dict[str, Any] = {}
-    for label, tree in {"ResNet-50": resnet50(), "Transformer": transformer()}.items():
+    for label, tree in {name: make() for name, make in TREES.items()}.items():
         print(f"\n{label}, {len(tree)} leaves, H100")
-        print(f"{'':28s}{'':9s}{'kernels':>9s}{'copies':>8s}{'temporaries':>13s}{'compile s':>11s}")
+        names = f"{'kernels':>9s}{'copies':>8s}{'temporaries':>13s}{'trace s':>9s}{'compile s':>11s}"
+        print(f"{'':37s}{names}")
         for recipe in RECIPES:
             optimizer, flat = ours()[recipe], jax.eval_shape(flatten_tree, tree)
             contenders = {
@@ -100,12 +119,123 @@ def main() -> int:
                 "optax": lambda: kernels(optax_peers()[recipe], tree, optax_step),  # noqa: B023
             }
             for who, call in contenders.items():
+                jax.clear_caches()
                 c = call()
                 print(f"{recipe:28s}{who:9s}{c.kernels:9d}{c.leaf_copies:8d}{c.temporaries:13d}"
-                      f"{c.compile_seconds:11.1f}", flush=True)  # fmt: skip
+                      f"{c.trace_seconds:9.1f}{c.compile_seconds:11.1f}", flush=True)  # fmt: skip
                 found.setdefault(label, {}).setdefault(recipe, {})[who] = c._asdict()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "accelerators.json").write_text(json.dumps(found, indent=1) + "\n")
+    return found
+
+
+def tpu() -> dict[str, Any]:
+    """Updates on a v5e, leaves of up to 4,096 numbers grouped."""
+    found: dict[str, Any] = {}
+    device = tpu_device("v5e:2x2")
+    for label, tree in {name: make() for name, make in TREES.items()}.items():
+        print(f"\n{label}, {len(tree)} leaves, TPU v5e")
+        print(f"{'':28s}{'':9s}{'fusions':>9s}{'copies':>8s}{'bytes/param':>13s}")
+        for recipe in RECIPES[:2]:
+            contenders = {
+                "ours": (ours()[recipe], step),
+                "grouped": (jn.grouped(ours()[recipe], 4096), step),
+                "optax": (optax_peers()[recipe], optax_step),
+            }
+            for who, (optimizer, function) in contenders.items():
+                c = count(optimizer, tree, device, function)
+                print(f"{recipe:28s}{who:9s}{c.fusions:9d}{c.leaf_copies:8d}{c.bytes_per_parameter:13.1f}",
+                      flush=True)  # fmt: skip
+                found.setdefault(label, {}).setdefault(recipe, {})[who] = c._asdict()
+    return found
+
+
+def random() -> dict[str, Any]:
+    """A mask of dropout for 256 members, drawn in its shape or as a vector, and sorts of 60,000 words."""
+    device, found = SingleDeviceSharding(tpu_device("v5e:2x2")), {}
+
+    def seen(name: str, function: Callable, *shapes: Any) -> None:
+        placed = [jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=device) for s in shapes]
+        lowered = jax.jit(function).lower(*placed)
+        began = time.process_time()
+        compiled = lowered.compile()
+        seconds, text = time.process_time() - began, compiled.as_text()
+        entry = text[text.index("\nENTRY ") :]
+        found[name] = {
+            "fusions": len(re.findall(r"\bfusion\(", entry)),
+            "bytes": compiled.cost_analysis().get("bytes accessed"),
+            "cycles": sum(map(int, re.findall(r"estimated_cycles\W+(\d+)", entry))),
+            "compile_seconds": seconds,
+        }
+        row = found[name]
+        print(
+            f"{name:44s}{row['fusions']:9d}{row['bytes']:14.4g}{row['cycles']:10d}{seconds:11.1f}", flush=True
+        )
+
+    print(f"\nTPU v5e\n{'':44s}{'fusions':>9s}{'bytes':>14s}{'cycles':>10s}{'compile s':>11s}")
+    for impl in ("threefry2x32", "rbg", "unsafe_rbg"):
+        one = jax.eval_shape(lambda: jax.random.key(0, impl=impl))  # noqa: B023
+        keys = jax.ShapeDtypeStruct((256,), one.dtype)
+        seen(f"mask [256, 32, 64], {impl}, in shape",
+             jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (32, 64))), keys)  # fmt: skip
+        seen(f"mask [256, 32, 64], {impl}, as a vector",
+             jax.vmap(lambda key: jn.layers.dropout_mask(key, 0.5, (32, 64))), keys)  # fmt: skip
+    words = jax.ShapeDtypeStruct((60_000,), np.uint32)
+    for stable in (True, False):
+        seen(f"60,000 words, sorted, stable: {stable}", lambda x: lax.sort(x, is_stable=stable), words)  # noqa: B023
+    return found
+
+
+def first() -> dict[str, Any]:
+    """The programs that a small sweep compiles with each strategy on this machine, in a cleared process."""
+    counted: collections.Counter[str] = collections.Counter()
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **_: counted.update(
+            {"programs": 1} if name.endswith("backend_compile_duration") else {}
+        )
+    )
+    x = jnp.asarray(np.linspace(-1, 1, 64, dtype=np.float32)[:, None])
+    data, space, found = ((x, 2 * x), (x, 2 * x)), {"rate": jn.search.log_uniform(1e-3, 1.0)}, {}
+    strategies = {
+        "random_search(8)": jn.random_search(8),
+        "sobol(8)": jn.search.sobol(8),
+        "cma_es(12)": jn.search.cma_es(12),
+        "bayesian(12)": jn.search.bayesian(12),
+        "successive_halving(9)": jn.search.successive_halving(9),
+        "asha(9)": jn.search.asha(9),
+        "population_based_training(8)": jn.search.population_based_training(8),
+    }
+
+    def build(h: dict) -> Any:
+        return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), jn.mean_squared_error, metric=None)
+
+    print(f"\n{jax.default_backend()}\n{'a sweep with':44s}{'programs':>9s}{'s':>9s}")
+    for name, strategy in strategies.items():
+        jax.clear_caches()
+        counted.clear()
+        began = time.process_time()
+        jn.sweep(build, space, data, strategy, epochs=9, key=jax.random.key(0), progress=False,
+                 programs=jn.search.Programs())  # fmt: skip
+        found[name] = {"programs": counted["programs"], "seconds": time.process_time() - began}
+        print(f"{name:44s}{found[name]['programs']:9d}{found[name]['seconds']:9.1f}", flush=True)
+    return found
+
+
+PARTS = {"gpu": gpu, "tpu": tpu, "random": random, "first": first}
+
+
+def main(args: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    chosen = parser.parse_args(args).parts or list(PARTS)
+    path = RESULTS / "accelerators.json"
+    for name in chosen:
+        try:
+            found = PARTS[name]()
+        except (ImportError, NotImplementedError, RuntimeError) as error:
+            print(f"\n{name} is left out: {error}")
+            continue
+        RESULTS.mkdir(exist_ok=True)
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        path.write_text(json.dumps({**kept, name: found}, indent=1) + "\n")
     return 0
 
 

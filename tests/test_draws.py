@@ -1,5 +1,10 @@
 """Draws made as one vector."""
 
+import importlib.util
+import os
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,3 +58,31 @@ def test_no_narrow_loop_is_compiled_for_a_kernel():
     text = jax.jit(jax.vmap(lambda key: he_normal()(key, (64, 10)))).lower(keys).compile().as_text()
     assert "u32[8,640]" in text
     assert "u32[8,64,10]" not in text
+
+
+@pytest.mark.full
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu")
+def test_a_vector_takes_fewer_fusions_on_a_tpu():
+    """Compiled ahead of time for a v5e, in a process of its own: the mask of dropout of eight members."""
+    code = """
+import re
+import jax
+from jax.sharding import SingleDeviceSharding
+from benchmarks.counts import tpu_device
+from jaxopt_notes.layers import dropout_mask
+
+def counts(mask):
+    keys = jax.eval_shape(lambda: jax.random.split(jax.random.key(0), 8))
+    keys = jax.ShapeDtypeStruct(keys.shape, keys.dtype, sharding=SingleDeviceSharding(tpu_device("v5e:2x2")))
+    compiled = jax.jit(jax.vmap(mask)).lower(keys).compile()
+    text = compiled.as_text()
+    fusions = len(re.findall(r"fusion[(]", text[text.index("ENTRY "):]))
+    return fusions, compiled.cost_analysis()["bytes accessed"]
+
+vector = counts(lambda key: dropout_mask(key, 0.5, (32, 64)))
+shaped = counts(lambda key: jax.random.bernoulli(key, 0.5, (32, 64)))
+assert vector[0] < shaped[0] and vector[1] <= shaped[1], (vector, shaped)
+"""
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "TPU_SKIP_MDS_QUERY": "1", "XLA_FLAGS": ""}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]

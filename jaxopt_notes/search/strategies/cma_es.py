@@ -8,6 +8,7 @@ Points beyond a wall of the cube are reflected into it; the strategy itself does
 formulas stay those of the unbounded method.
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -71,8 +72,16 @@ class CMAES:
         return state
 
     def ask(self, state: CMAState, key: jax.Array, n: int) -> tuple[Configs, CMAState]:
+        check_batch("cma_es", n, len(state.scores) - state.asked % len(state.scores))
+        configs, new = _ask(self, state, key, n)
+        return configs, new._replace(asked=state.asked + n, told=state.told)
+
+    def tell(self, state: CMAState, configs: Configs, scores: jax.Array) -> CMAState:
+        new = _tell(state, scores)
+        return new._replace(asked=state.asked, told=state.told + len(scores))
+
+    def _asked(self, state: CMAState, key: jax.Array, n: int) -> tuple[Configs, CMAState]:
         place = jnp.asarray(state.asked, int) % len(state.scores)
-        check_batch("cma_es", n, len(state.scores) - place)
         sample, anew = jax.random.split(key)
         if self.restart:
             begin = (place == 0) & self.converged(state)
@@ -83,15 +92,7 @@ class CMAES:
         y = jnp.matmul(z, symmetric_roots(state.covariance)[0], precision="highest")
         points = reflect(state.mean[None] + state.sigma * y)
         steps = state.steps.at[place + jnp.arange(n, dtype=place.dtype)].set(y, mode="drop")
-        return as_configs(state.dimensions, points), state._replace(steps=steps, asked=state.asked + n)
-
-    def tell(self, state: CMAState, configs: Configs, scores: jax.Array) -> CMAState:
-        size = len(state.scores)
-        row = jnp.asarray(state.told, int) % size + jnp.arange(len(scores), dtype=jnp.result_type(int))
-        known = state.scores.at[row].set(diverged_last(scores).astype(state.scores.dtype), mode="drop")
-        state = state._replace(scores=known, told=state.told + len(scores))
-        complete = jnp.asarray(state.told, int) % size == 0
-        return _choose(complete & jnp.any(has_score(known)), cma_update(state), state)
+        return as_configs(state.dimensions, points), state._replace(steps=steps)
 
     def amend(self, state: CMAState, configs: Configs, places: np.ndarray) -> CMAState:
         """With points from elsewhere, of which no step is longer than √d + 2d/(d + 2): Hansen 2011."""
@@ -111,6 +112,24 @@ class CMAES:
         covariance, sigma = jnp.eye(len(mean), dtype=mean.dtype), as_hyperparameter(self.sigma)
         paths = (jnp.zeros_like(mean) for _ in range(2))
         return mean, sigma, covariance, *paths, jnp.zeros((), jnp.result_type(int))
+
+
+# One program each: by itself every operation would be one, and there are a hundred.
+
+
+@functools.partial(jax.jit, static_argnums=3)
+def _ask(strategy: CMAES, state: CMAState, key: jax.Array, n: int) -> tuple[Configs, CMAState]:
+    return strategy._asked(state, key, n)
+
+
+@jax.jit
+def _tell(state: CMAState, scores: jax.Array) -> CMAState:
+    size = len(state.scores)
+    row = jnp.asarray(state.told, int) % size + jnp.arange(len(scores), dtype=jnp.result_type(int))
+    known = state.scores.at[row].set(diverged_last(scores).astype(state.scores.dtype), mode="drop")
+    state = state._replace(scores=known)
+    complete = jnp.asarray(state.told + len(scores), int) % size == 0
+    return _choose(complete & jnp.any(has_score(known)), cma_update(state), state)
 
 
 class Constants(NamedTuple):

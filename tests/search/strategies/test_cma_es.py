@@ -301,3 +301,21 @@ def test_errors_name_everything():
         cma_es(10, 1)
     with pytest.raises(ValueError, match=r"cma_es\(sigma\) is 0"):
         cma_es(10, sigma=0.0)
+
+
+@pytest.mark.full
+def test_asking_and_telling_are_a_program_each(key):
+    """On five dimensions, which no other test has: by themselves their operations made 120."""
+    jax.clear_caches()
+    seen = []
+    listener = lambda name, *_, **__: seen.append(name) if "backend_compile" in name else None  # noqa: E731
+    jax.monitoring.register_event_duration_secs_listener(listener)
+    try:
+        strategy = cma_es(16, population=8)
+        state = strategy.init(key, cube(5))
+        for _ in range(2):
+            configs, state = strategy.ask(state, key, strategy.remaining(state))
+            state = strategy.tell(state, configs, np.asarray(configs["x0"]))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listener)
+    assert 2 <= len(seen) <= 30
