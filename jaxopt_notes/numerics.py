@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxopt_notes.sharding import is_cut
+
 
 def abs_squared(x: jax.Array) -> jax.Array:
     """|x|², real also for complex x, with a gradient everywhere."""
@@ -118,6 +120,8 @@ def precise_vdot(a: jax.Array, b: jax.Array) -> jax.Array:
         >>> print(precise_vdot(jnp.array([1.0, 2.0]), jnp.array([3.0, 4.0])))
         11.0
     """
+    if is_cut(a) or is_cut(b):  # each device adds up its part
+        return jnp.sum(jnp.conj(a) * b)
     return jnp.vdot(a, b, precision=lax.Precision.HIGHEST)
 
 

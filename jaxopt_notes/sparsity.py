@@ -17,6 +17,7 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_float, is_none
 from jaxopt_notes.masks import as_mask, path_name, read_mask, weights_only
 from jaxopt_notes.record import Number, check_choice, check_number
+from jaxopt_notes.sharding import placed_like, whole
 
 __all__ = ["count_small", "magnitude_mask", "prune", "sparsity_report"]
 
@@ -56,7 +57,7 @@ def magnitude_mask(
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     chosen = treedef.flatten_up_to(read_mask(as_mask(mask), params))
     sizes = [
-        jnp.abs(jnp.asarray(leaf)).astype(jnp.result_type(float)).ravel()
+        whole(jnp.abs(jnp.asarray(leaf))).astype(jnp.result_type(float)).ravel()
         for leaf, own in zip(leaves, chosen, strict=True)
         if own and is_float(leaf)
     ]
@@ -67,7 +68,7 @@ def magnitude_mask(
         ends = np.cumsum([size.size for size in sizes])
         rows = iter(jnp.split(row, ends[:-1]) if sizes else [])
     keep = [
-        next(rows).reshape(jnp.shape(leaf)) if own and is_float(leaf) else None
+        placed_like(next(rows).reshape(jnp.shape(leaf)), leaf) if own and is_float(leaf) else None
         for leaf, own in zip(leaves, chosen, strict=True)
     ]
     return jax.tree.unflatten(treedef, keep)

@@ -27,6 +27,7 @@ from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count
+from jaxopt_notes.sharding import rows_of
 
 
 class Batches(NamedTuple):
@@ -133,6 +134,6 @@ def take(data: Tree, indices: Any) -> Tree:
     """
 
     def samples(part: Any) -> Tree:
-        return part[indices] if is_selected(part) else jnp.asarray(part)[indices]
+        return part[indices] if is_selected(part) else rows_of(part, indices)
 
     return jax.tree.map(samples, data, is_leaf=is_selected)

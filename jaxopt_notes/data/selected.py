@@ -9,10 +9,10 @@ that was fitted to these rows) is applied to each batch as it is taken.
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import record
+from jaxopt_notes.sharding import rows_of
 
 
 @record
@@ -40,7 +40,7 @@ class Selected:
         return self.rows.shape[0]
 
     def __getitem__(self, index: Any) -> Tree:
-        taken = jax.tree.map(lambda array: jnp.asarray(array)[self.rows[index]], self.data)
+        taken = jax.tree.map(lambda array: rows_of(array, self.rows[index]), self.data)
         return taken if self.prepare is None else self.prepare.apply(taken)
 
 

@@ -28,6 +28,7 @@ from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.optimizers.core.xla_cpu import anew, plain_norms
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.sharding import placed_like
 
 
 class AdafactorState(NamedTuple):
@@ -62,7 +63,8 @@ class Adafactor(Transform):
         def means(x: jax.Array, which: int) -> jax.Array:
             if not self.factored or sorted((0, 0, *x.shape))[-2] < self.min_dim_size_to_factor:
                 return x if which == 0 else jnp.zeros(0, x.dtype)
-            return jnp.zeros(np.delete(x.shape, factored_axes(x.shape)[which]), x.dtype)
+            left = np.delete(np.arange(x.ndim), factored_axes(x.shape)[which])
+            return placed_like(jnp.zeros([x.shape[axis] for axis in left], x.dtype), x, tuple(left))
 
         whole = zeros_like(params, real=True)
         trees = (jax.tree.map(lambda x, i=i: means(x, i), whole) for i in (0, 1))

@@ -24,7 +24,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, as_matrix, newton_schulz
+from jaxopt_notes.optimizers.core.newton_schulz import COEFFICIENTS, as_leaf, as_matrix, newton_schulz
 from jaxopt_notes.optimizers.wrappers.masking import Masked
 from jaxopt_notes.record import Number, check_choice, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
@@ -92,7 +92,7 @@ def muon_step(
     orthogonal = newton_schulz(direction, coefficients, eps, precision)
     inputs, outputs = (max(size, 1) for size in direction.shape)
     scale = by_width * max(1.0, outputs / inputs) ** 0.5 + rms * max(inputs, outputs) ** 0.5
-    return -rate * (scale * orthogonal.reshape(g.shape) + weight_decay * p), m
+    return -rate * (scale * as_leaf(orthogonal, g) + weight_decay * p), m
 
 
 @record

@@ -39,7 +39,7 @@ class Rprop(Transform):
     def init(self, params: Tree) -> RpropState:
         (sizes,) = moments(params, (2,), initial=rate_at(self.learning_rate, first_step()))
         signs = jax.tree.map(
-            lambda z: z if jnp.iscomplexobj(z) else jnp.zeros(z.shape, jnp.int8), zeros_like(params)
+            lambda z: z if jnp.iscomplexobj(z) else jnp.zeros_like(z, jnp.int8), zeros_like(params)
         )
         return RpropState(sizes, signs)
 

@@ -19,6 +19,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
 from jaxopt_notes.record import Number, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.sharding import whole
 
 
 class SM3State(NamedTuple):
@@ -79,7 +80,7 @@ def _largest(bound: jax.Array) -> jax.Array:
     if bound.ndim < 2:
         return bound
     axes = range(bound.ndim)
-    parts = [jnp.max(bound, [axis for axis in axes if axis != own], initial=0) for own in axes]
+    parts = [whole(jnp.max(bound, [axis for axis in axes if axis != own], initial=0)) for own in axes]
     return jnp.concatenate(parts)
 
 

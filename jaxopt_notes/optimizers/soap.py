@@ -29,7 +29,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
     store_always,
 )
 from jaxopt_notes.optimizers.core.moments import check_state_dtype, moments
-from jaxopt_notes.optimizers.core.newton_schulz import as_matrix
+from jaxopt_notes.optimizers.core.newton_schulz import as_leaf, as_matrix
 from jaxopt_notes.record import Number, check_count, check_number, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
@@ -100,9 +100,9 @@ def soap_step(
     x = as_matrix(g)
     before = [jnp.where(first > 0, jnp.eye(len(q), dtype=q.dtype), q) for q in (u, w)]
     m = store(m, b1 * m + (1 - b1) * g)
-    v = store(v, b2 * v + (1 - b2) * abs_squared(_turn(x, *before).reshape(g.shape)))
+    v = store(v, b2 * v + (1 - b2) * as_leaf(abs_squared(_turn(x, *before)), g))
     direction = safe_divide(_turn(as_matrix(m), *before) / c1, safe_sqrt(as_matrix(v) / c2) + eps)
-    step = _turn(direction, *(jnp.conj(q).T for q in before)).reshape(g.shape)
+    step = as_leaf(_turn(direction, *(jnp.conj(q).T for q in before)), g)
     grams = (
         precise_matmul(x, jnp.conj(x).T) if left.size else left,
         precise_matmul(jnp.conj(x).T, x) if right.size else right,

@@ -14,11 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.footprint import footprint
-from jaxopt_notes.population.layout import Layout, Slots
+from jaxopt_notes.population.layout import Layout, Slots, mesh_of
 from jaxopt_notes.population.workers import cores
 from jaxopt_notes.serialization.leaf import is_key
 
@@ -118,7 +118,7 @@ class Program:
         self.shapes, self.treedef, self.impls = traced.shapes, traced.treedef, traced.impls
         self.buffers = _reuse(rows.shapes(layout.share), layout.share, self.shapes)
         function = _loop(traced, self.buffers, layout)
-        mesh = Mesh(np.array(layout.devices), ("members",))
+        mesh = mesh_of(layout.devices)
         across, everywhere = PartitionSpec("members"), PartitionSpec()
         if (
             len(layout.devices) > 1

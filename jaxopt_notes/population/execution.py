@@ -141,7 +141,7 @@ def _run(
 
     def run(groups: np.ndarray) -> tuple:
         chunk = slots(groups, members, layout)
-        with jax.enable_x64(x64), jax.transfer_guard("allow"):
+        with jax.enable_x64(x64), jax.transfer_guard("allow"), machine.alone():
             out = jax.block_until_ready(program(rows, chunk, shared))
         return chunk.member[chunk.counts], [np.asarray(leaf)[chunk.counts] for leaf in out]
 
@@ -183,7 +183,8 @@ class _Programs:
 
         members = max(self._population.members, self._population.room_for)
         key = (self._population.train, self._signature)
-        return self._machine.layout(members, self._member.footprint, measured, key)
+        with self._machine.alone():
+            return self._machine.layout(members, self._member.footprint, measured, key)
 
     def program(self, layout: Layout) -> Program | Eager:
         """The program of this layout; without jit the function itself."""
@@ -198,7 +199,10 @@ class _Programs:
 
     def traced(self, layout: Layout) -> Traced | Program | Eager:
         """What tells the shapes of results, without compiling."""
-        return self.program(layout) if is_eager() else Traced(self._member, layout.batch)
+        if is_eager():
+            return self.program(layout)
+        with self._machine.alone():
+            return Traced(self._member, layout.batch)
 
     def _compile(self, layout: Layout) -> Program:
         if self._hooks.on_compile is not None:
@@ -206,7 +210,8 @@ class _Programs:
                 f"compiling for {self._population.members} members, {layout.share} in a chunk, "
                 f"{layout.batch} in a group"
             )
-        return Program(self._member, layout)
+        with self._machine.alone():
+            return Program(self._member, layout)
 
 
 def _kept_layout(shelf: Shelf, machine: Machine, fitting: Callable[[], Layout]) -> Layout:

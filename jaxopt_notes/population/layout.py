@@ -12,6 +12,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import AxisType, Mesh
+
+
+def mesh_of(devices: Sequence[jax.Device]) -> Mesh:
+    """Devices as the mesh that members are spread over; `jax.set_mesh` of it hides the caller's own."""
+    return Mesh(np.array(devices), ("members",), axis_types=(AxisType.Auto,))
 
 
 class Layout(NamedTuple):

@@ -8,10 +8,10 @@ import concurrent.futures
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
-import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxopt_notes.population.layout import (
     Layout,
@@ -19,6 +19,7 @@ from jaxopt_notes.population.layout import (
     deal,
     default_batch,
     default_chunk,
+    mesh_of,
     slots,
 )
 from jaxopt_notes.population.program_cache import KEPT, Programs
@@ -75,8 +76,11 @@ class Machine:
 
     def place(self, shared: tuple) -> tuple:
         """The arguments that all members share, one copy on each device."""
-        mesh = Mesh(np.array(self.devices), ("members",))
-        return jax.device_put(shared, NamedSharding(mesh, PartitionSpec()))
+        return jax.device_put(shared, NamedSharding(mesh_of(self.devices), PartitionSpec()))
+
+    def alone(self) -> Any:
+        """A context in which arrays and programs are of these devices, whatever mesh the caller has set."""
+        return jax.set_mesh(mesh_of(self.devices))
 
     def _on_cpu(self) -> bool:
         return self.devices[0].platform == "cpu"

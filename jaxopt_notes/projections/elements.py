@@ -12,6 +12,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, cast_like, compute_dtype, is_float, real_dtype
 from jaxopt_notes.record import Number
+from jaxopt_notes.sharding import placed_like, whole
 
 
 def each(function: Callable, tree: Tree, *numbers: Number) -> Tree:
@@ -31,7 +32,7 @@ def together(function: Callable, tree: Tree, number: Number) -> Tree:
     """What `function(x [n], number)` makes of all floating-point numbers of a tree, put in a row."""
     leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(tree) if is_float(leaf)]
     kind = compute_dtype(*leaves)
-    row = jnp.concatenate([jnp.zeros(0, kind), *(x.astype(kind).ravel() for x in leaves)])
+    row = jnp.concatenate([jnp.zeros(0, kind), *(whole(x).astype(kind).ravel() for x in leaves)])
     if not row.size:
         return tree
     row = function(row, as_hyperparameter(number).astype(real_dtype(kind)))
@@ -40,7 +41,7 @@ def together(function: Callable, tree: Tree, number: Number) -> Tree:
     def one(x: jax.Array) -> jax.Array:
         nonlocal start
         start += x.size
-        part = row[start - x.size : start].reshape(x.shape)
+        part = placed_like(row[start - x.size : start].reshape(x.shape), x)
         return part if jnp.iscomplexobj(x) else jnp.real(part)
 
     return each(one, tree)

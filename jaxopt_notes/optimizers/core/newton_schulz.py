@@ -13,18 +13,24 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.sharding import placed_like, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steep at 0: five steps lead from 0.005 … 1 to 0.68 … 1.16
 
 
 def as_matrix(x: jax.Array) -> jax.Array:
-    """All axes but the last as one, for kernels whose last axis is that of the outputs.
+    """All axes but the last as one, for kernels whose last axis is that of the outputs; never cut.
 
     Example:
         >>> as_matrix(jnp.zeros((3, 3, 16, 32))).shape
         (144, 32)
     """
-    return x.reshape(math.prod(x.shape[:-1]), *x.shape[-1:] or (1,))
+    return whole(x).reshape(math.prod(x.shape[:-1]), *x.shape[-1:] or (1,))
+
+
+def as_leaf(matrix: jax.Array, like: jax.Array) -> jax.Array:
+    """The way back from `as_matrix`: the shape of a leaf, cut over devices as it is."""
+    return placed_like(matrix.reshape(like.shape), like)
 
 
 def newton_schulz(

@@ -18,6 +18,7 @@ from jax import lax
 from jax.flatten_util import ravel_pytree
 
 from jaxopt_notes.dtypes import Tree, cast_like, compute_dtype, is_float, is_none, real_dtype
+from jaxopt_notes.sharding import placed_like, whole
 
 
 def moving(updates: Tree, params: Tree) -> tuple[Tree, Tree]:
@@ -60,6 +61,7 @@ def ravel(tree: Tree) -> tuple[jax.Array, Callable[[jax.Array], Tree]]:
     kind = real_dtype(compute_dtype(*leaves))
 
     def as_real(x: jax.Array) -> jax.Array:
+        x = whole(x)
         parts = jnp.stack([jnp.real(x), jnp.imag(x)]) if jnp.iscomplexobj(x) else x
         return parts.astype(kind)
 
@@ -67,7 +69,8 @@ def ravel(tree: Tree) -> tuple[jax.Array, Callable[[jax.Array], Tree]]:
 
     def unravel(vector: jax.Array) -> Tree:
         def as_before(x: jax.Array, like: jax.Array) -> jax.Array:
-            return (lax.complex(x[0], x[1]) if jnp.iscomplexobj(like) else x).astype(like.dtype)
+            whole = lax.complex(x[0], x[1]) if jnp.iscomplexobj(like) else x
+            return placed_like(whole.astype(like.dtype), like)
 
         parts = unravel_real(vector.astype(kind))
         return jax.tree.unflatten(treedef, [as_before(x, y) for x, y in zip(parts, leaves, strict=False)])

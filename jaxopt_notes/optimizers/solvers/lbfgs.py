@@ -29,6 +29,7 @@ from jaxopt_notes.optimizers.solvers.line_search import LineSearch, check_search
 from jaxopt_notes.optimizers.solvers.zoom import Zoom, zoom
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
+from jaxopt_notes.sharding import placed_like
 
 
 class LBFGSState(NamedTuple):
@@ -60,7 +61,10 @@ class LBFGS(Transform):
         zeros = zeros_like(params)
 
         def rows() -> Tree:
-            return jax.tree.map(lambda z: jnp.zeros((self.memory_size, *z.shape), z.dtype), zeros)
+            def room(z: jax.Array) -> jax.Array:
+                return placed_like(jnp.zeros((self.memory_size, *z.shape), z.dtype), z)
+
+            return jax.tree.map(room, zeros)
 
         kind = real_dtype(compute_dtype(*(x for x in jax.tree.leaves(params) if is_float(x))))
         weights, scale = jnp.zeros(self.memory_size, kind), jnp.ones((), kind)

@@ -17,6 +17,7 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.masks import as_mask, read_mask
 from jaxopt_notes.record import record, static
+from jaxopt_notes.sharding import is_cut
 
 
 class Layout(NamedTuple):
@@ -98,7 +99,7 @@ def flatten_tree(tree: Tree, mask: Any = None, max_size: int | None = None) -> F
     flags = [False] * len(leaves) if chosen is None else jax.tree.leaves(read_mask(chosen, tree))
     names = tuple(
         jnp.result_type(leaf).name + "/masked" * bool(flag)
-        if is_float(leaf) and (max_size is None or jnp.size(leaf) <= max_size)
+        if is_float(leaf) and not is_cut(leaf) and (max_size is None or jnp.size(leaf) <= max_size)
         else None
         for leaf, flag in zip(leaves, flags, strict=True)
     )

@@ -23,6 +23,7 @@ from jaxopt_notes.optimizers.core.leafwise import (
 )
 from jaxopt_notes.optimizers.core.wrapping import select, update_inner
 from jaxopt_notes.record import Number, check_count, check_number, record, static
+from jaxopt_notes.sharding import placed_like
 
 
 class SnapshotsState(NamedTuple):
@@ -50,7 +51,9 @@ class Snapshots(Transform):
 
     def init(self, params: Tree) -> SnapshotsState:
         def room(leaf: Any) -> jax.Array | None:
-            return jnp.zeros((self.number, *jnp.shape(leaf)), compute_dtype(leaf)) if is_float(leaf) else None
+            if not is_float(leaf):
+                return None
+            return placed_like(jnp.zeros((self.number, *jnp.shape(leaf)), compute_dtype(leaf)), leaf)
 
         end, length = (jnp.array(as_hyperparameter(self.decay_steps), copy=True) for _ in range(2))
         kept = jax.tree.map(room, params)
