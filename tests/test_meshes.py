@@ -108,9 +108,10 @@ for kind in (AxisType.Auto, AxisType.Explicit):
         cut = jax.device_put((data, keys, rates), rows)
         for given in options.values():
             jax.tree.map(close, population(x, keys, rates, **given), wanted[0])
-        jax.tree.map(close, population(cut[0][0], *cut[1:]), wanted[0])
-        close(sweep(cut[0]), wanted[1])
-        close(fit(cut[0]), wanted[2])
+        if kind == AxisType.Explicit:  # with the others JAX chooses the places
+            jax.tree.map(close, population(cut[0][0], *cut[1:]), wanted[0])
+            close(sweep(cut[0]), wanted[1])
+            close(fit(cut[0]), wanted[2])
 print("done", len(found))
 """
 

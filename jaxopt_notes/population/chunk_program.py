@@ -117,7 +117,8 @@ class Program:
         traced, rows, shared = Traced(member, layout.batch), member.rows, member.shared
         self.shapes, self.treedef, self.impls = traced.shapes, traced.treedef, traced.impls
         self.buffers = _reuse(rows.shapes(layout.share), layout.share, self.shapes)
-        function = _loop(traced, self.buffers, layout)
+        loops = layout.share > layout.batch or layout.on_cpu
+        function = (_loop if loops else _at_once)(traced, self.buffers, layout)
         mesh = mesh_of(layout.devices)
         across, everywhere = PartitionSpec("members"), PartitionSpec()
         if (
@@ -143,8 +144,9 @@ class Program:
         self.seconds = time.perf_counter() - began
 
     def __call__(self, rows: Rows, chunk: Slots, shared: tuple) -> list:
-        mine = [row[chunk.member] for row in rows.arrays]
-        return self.compiled(*self._split(mine), chunk.groups, shared)
+        donated, kept = self._split([chunk.rows(row) for row in rows.arrays])
+        donated = [row.copy() for row in donated]  # they may be views of what the caller has
+        return self.compiled(donated, kept, chunk.groups, shared)
 
     def _split(self, rows: list) -> tuple[list, list]:
         """Rows whose buffers become results, in the order of the results, and the others."""
@@ -202,6 +204,20 @@ def _loop(traced: Traced, buffers: list[int | None], layout: Layout) -> Callable
             ]
 
         return lax.fori_loop(0, used[0], step, start)
+
+    return program
+
+
+def _at_once(traced: Traced, buffers: list[int | None], layout: Layout) -> Callable:
+    """The one group of one device's share. On a CPU a loop of one turn has the bits of a longer one."""
+    given = [i for i in buffers if i is not None]
+
+    def program(donated: list, kept: list, used: jax.Array, shared: tuple) -> list:
+        rows: list[Any] = [None] * (len(donated) + len(kept))
+        for i, row in zip(given, donated, strict=True):
+            rows[i] = row
+        others = iter(kept)
+        return traced.run([next(others) if row is None else row for row in rows], shared)
 
     return program
 

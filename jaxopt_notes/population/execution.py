@@ -16,11 +16,13 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import hosts
 from jaxopt_notes.population.chunk_program import Member, Program, Rows, Traced
 from jaxopt_notes.population.eager import Eager, is_eager
-from jaxopt_notes.population.layout import Layout, deal, slots
+from jaxopt_notes.population.layout import Layout, deal, following, slots
 from jaxopt_notes.population.machine import Machine
 from jaxopt_notes.population.memory import available, check_memory
 from jaxopt_notes.population.store import Shelf
 from jaxopt_notes.population.workers import run_chunks
+
+KEPT_CHUNK = 1024  # members on an accelerator after which something is on disk, where that is asked for
 
 
 class Report(NamedTuple):
@@ -109,7 +111,7 @@ def _run(
     shared = machine.place(population.shared)
     programs = _Programs(population._replace(shared=shared), machine, hooks)
     if layout is None:
-        layout = programs.layout() if shelf is None else _kept_layout(shelf, machine, programs.layout)
+        layout = programs.layout() if shelf is None else _kept_layout(shelf, machine, programs)
     saved = [] if shelf is None else shelf.names()
     traced: Any = programs.traced(layout) if saved else programs.program(layout)
     results = _Results(members, traced)
@@ -119,7 +121,7 @@ def _run(
         if new and shelf is not None:
             shelf.put(index, leaves)
         if hooks.on_chunk is not None:
-            hooks.on_chunk(index, results.tree(leaves))
+            hooks.on_chunk(index, results.tree([np.require(leaf, requirements="W") for leaf in leaves]))
         if hooks.progress is not None:
             hooks.progress(int(results.finished.sum()), members)
 
@@ -131,26 +133,27 @@ def _run(
     restored = int(results.finished.sum())
     hosts.meet("restored")  # before anything new is in the folder
     todo = np.unique(np.flatnonzero(~results.finished) // layout.batch)
+    chunks = deal(hosts.share_of(todo), layout)
+    calls = min(machine.callers(), max(len(chunks), 1))
     memory = (0, results.bytes)
     if len(todo):
         program = programs.program(layout)
         free, host_free = available(layout.devices[0]), available(jax.local_devices(backend="cpu")[0])
-        memory = check_memory(program.device_bytes, results.bytes, layout, free, host_free)
+        memory = check_memory(program.device_bytes, results.bytes, layout, free, host_free, calls)
     compiled = time.perf_counter()
     x64 = bool(jax.config.read("jax_enable_x64"))  # this thread's setting, for all
 
     def run(groups: np.ndarray) -> tuple:
         chunk = slots(groups, members, layout)
         with jax.enable_x64(x64), jax.transfer_guard("allow"), machine.alone():
-            out = jax.block_until_ready(program(rows, chunk, shared))
-        return chunk.member[chunk.counts], [np.asarray(leaf)[chunk.counts] for leaf in out]
+            out = jax.device_get(program(rows, chunk, shared))  # all copies begin at once
+        return chunk.results(chunk.member), [chunk.results(leaf) for leaf in out]
 
-    chunks = deal(hosts.share_of(todo), layout)
     if eager:
         for groups in chunks:
             deliver(*run(groups))
     else:
-        run_chunks(lambda i: run(chunks[i]), range(len(chunks)), layout.workers, lambda _, out: deliver(*out))
+        run_chunks(lambda i: run(chunks[i]), range(len(chunks)), calls, lambda _, out: deliver(*out))
     trained = int(results.finished.sum()) - restored
     hosts.gather_rows(results.columns, results.finished)
     report = Report(
@@ -172,8 +175,8 @@ class _Programs:
         self._eager: Eager | None = None
         self.seconds = 0.0  # spent on compiling
 
-    def layout(self) -> Layout:
-        """The layout for this population on this machine."""
+    def layout(self, at_most: int | None = None) -> Layout:
+        """The layout for this population on this machine; `at_most` members in an accelerator's chunk."""
         if is_eager():
             return Layout(1, 1, self._machine.devices[:1], 1)
         measured_with = self._population.measured_with or self._population.shared
@@ -184,7 +187,7 @@ class _Programs:
         members = max(self._population.members, self._population.room_for)
         key = (self._population.train, self._signature)
         with self._machine.alone():
-            return self._machine.layout(members, self._member.footprint, measured, key)
+            return self._machine.layout(members, self._member.footprint, measured, key, at_most)
 
     def program(self, layout: Layout) -> Program | Eager:
         """The program of this layout; without jit the function itself."""
@@ -214,12 +217,12 @@ class _Programs:
             return Program(self._member, layout)
 
 
-def _kept_layout(shelf: Shelf, machine: Machine, fitting: Callable[[], Layout]) -> Layout:
+def _kept_layout(shelf: Shelf, machine: Machine, programs: "_Programs") -> Layout:
     """The layout that a run was begun with, so that it goes on with the same groups; a new one at first."""
     kept = shelf.layout()
     if kept is not None:
         return Layout(*kept, machine.devices, machine.workers)
-    layout = fitting()
+    layout = programs.layout(at_most=KEPT_CHUNK)
     hosts.meet("layout")  # all have looked before the first of them writes
     if hosts.is_leader():
         shelf.put_layout(layout.share, layout.batch)
@@ -253,9 +256,10 @@ class _Results:
 
     def put(self, index: np.ndarray, leaves: list[np.ndarray]) -> None:
         """Keep the rows of one chunk."""
+        at = following(index)
         for column, leaf in zip(self.columns, leaves, strict=True):
-            column[index] = leaf
-        self.finished[index] = True
+            column[at] = leaf
+        self.finished[at] = True
 
     def tree(self, leaves: list[np.ndarray] | None = None) -> Tree:
         """A chunk's leaves, or all of them, as `train` returns them."""

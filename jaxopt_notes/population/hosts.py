@@ -43,6 +43,18 @@ def gather_rows(columns: list[np.ndarray], mine: np.ndarray) -> None:
                 column[theirs] = bits.view(column.dtype).reshape(column[theirs].shape)
 
 
+def least(count: int | None) -> int | None:
+    """The smallest of the numbers that the processes have, so that all of them choose the same sizes."""
+    if jax.process_count() == 1:
+        return count
+    from jax.experimental.multihost_utils import process_allgather
+
+    known = np.float64(np.inf if count is None else count)
+    found = process_allgather(np.frombuffer(known.tobytes(), np.uint8))  # without x64 it would be rounded
+    least = float(np.ascontiguousarray(found).view(np.float64).min())
+    return None if np.isinf(least) else int(least)
+
+
 def is_leader() -> bool:
     """Whether this process writes what is written once."""
     return jax.process_index() == 0

@@ -8,7 +8,7 @@ it are in use is data, so one program serves chunks of any length and nothing is
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -34,6 +34,11 @@ class Layout(NamedTuple):
     batch: int
     devices: tuple
     workers: int
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the devices are those of a CPU host."""
+        return all(device.platform == "cpu" for device in self.devices)
 
     @property
     def lanes(self) -> int:
@@ -82,6 +87,30 @@ class Slots(NamedTuple):
     counts: np.ndarray
     groups: np.ndarray
 
+    @property
+    def are_full(self) -> bool:
+        """Whether every slot counts."""
+        return bool(self.counts.all())
+
+    def rows(self, array: np.ndarray) -> np.ndarray:
+        """The rows of the members: a view of them where every slot counts and they follow one another."""
+        return array[following(self.member)] if self.are_full else array[self.member]
+
+    def results(self, leaf: np.ndarray) -> np.ndarray:
+        """The results of the members, without those of slots that do not count."""
+        return leaf if self.are_full else leaf[self.counts]
+
+
+def following(index: np.ndarray) -> Any:
+    """Ascending numbers as a slice if none is left out between them, else as they are.
+
+    Example:
+        >>> following(np.array([3, 4, 5])), following(np.array([3, 5]))
+        (slice(3, 6, None), array([3, 5]))
+    """
+    first, last = int(index[0]), int(index[-1])
+    return slice(first, last + 1) if last - first + 1 == len(index) else index
+
 
 def slots(groups: np.ndarray, members: int, layout: Layout) -> Slots:
     """The slots [devices · share] of some groups, spread evenly over the devices.
@@ -102,9 +131,16 @@ def slots(groups: np.ndarray, members: int, layout: Layout) -> Slots:
     return Slots(member.reshape(-1), counts.reshape(-1), used)
 
 
-def default_chunk(device: jax.Device) -> int:
-    """The chunk size that was measured to be good: on a CPU core larger ones leave the cache."""
-    return 32 if device.platform == "cpu" else 1024
+def default_chunk(footprint: int) -> int:
+    """The chunk size that was measured to be good on a CPU core: larger ones leave the cache.
+
+    A call costs the host a tenth of a millisecond, so members that work on little are more in a call.
+
+    Example:
+        >>> default_chunk(370_000), default_chunk(8_000), default_chunk(100)
+        (32, 131, 1024)
+    """
+    return max(32, min(1024, 2**20 // max(footprint, 1)))
 
 
 def default_batch(footprint: int) -> int:

@@ -5,6 +5,7 @@ Sizes are those that are given, or were measured to be good for what a member wo
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxopt_notes.population import hosts
 from jaxopt_notes.population.layout import (
     Layout,
     arrange,
@@ -22,6 +24,7 @@ from jaxopt_notes.population.layout import (
     mesh_of,
     slots,
 )
+from jaxopt_notes.population.memory import available
 from jaxopt_notes.population.program_cache import KEPT, Programs
 from jaxopt_notes.population.workers import cores
 from jaxopt_notes.record import check_count
@@ -39,12 +42,17 @@ class Machine:
 
     devices: tuple
     workers: int
-    chunk_size: int | str
+    chunk_size: int | str | None
     batch_size: int | None
     programs: Programs
 
     def layout(
-        self, members: int, footprint: Callable[[], int], program_for: Callable[[Layout], tuple], key: tuple
+        self,
+        members: int,
+        footprint: Callable[[], int],
+        program_for: Callable[[Layout], tuple],
+        key: tuple,
+        at_most: int | None = None,
     ) -> Layout:
         """The layout for a population.
 
@@ -53,13 +61,22 @@ class Machine:
             footprint: gives the bytes that a member works on at a time.
             program_for: gives `(program, rows, shared)` for a layout, to measure it.
             key: the training function, and what else its speed depends on.
+            at_most: members in a chunk on an accelerator, where no size is given.
         """
         function, signature = key
         if self.chunk_size != "measure":
-            batch = self.batch_size
-            if batch is None and self._on_cpu():
-                batch = default_batch(FOOTPRINTS.get(function, signature, footprint)[0])
-            return self._fit(members, int(self.chunk_size), batch)
+            chunk, batch = self.chunk_size, self.batch_size
+            if self._on_cpu() and (chunk is None or batch is None):
+                one = FOOTPRINTS.get(function, signature, footprint)[0]
+                chunk, batch = chunk or default_chunk(one), batch or default_batch(one)
+            if chunk is not None:
+                return self._fit(members, int(chunk), batch)
+            most = min(at_most or members, -(-members // self._lanes()))
+            layout, _ = self.programs.get(
+                function, ("fits", signature, self.devices, members, most, batch),
+                lambda: self._largest(members, most, program_for),
+            )  # fmt: skip
+            return layout
         sizes = CPU_SIZES if self._on_cpu() else DEVICE_SIZES
         wanted = [(chunk, batch) for chunk, batch in sizes if batch <= members]
         few = min(members, 64 * self._lanes())  # beyond it the choice does not change
@@ -68,6 +85,27 @@ class Machine:
             lambda: max(wanted, key=lambda sizes: self._rate(members, sizes, program_for)),
         )  # fmt: skip
         return self._fit(members, *measured)
+
+    def callers(self) -> int:
+        """Calls at the same time: on an accelerator the next chunk waits there while one is fetched."""
+        return self.workers if self._on_cpu() else max(self.workers, 2)
+
+    def _largest(self, members: int, most: int, program_for: Callable[[Layout], tuple]) -> Layout:
+        """The largest chunks that fit the memory of a device, by the figure of the program made for them."""
+        free = hosts.least(available(self.devices[0]))
+        while True:
+            layout = self._fit(members, most, self.batch_size)
+            calls = min(self.callers(), -(-members // (layout.share * len(self.devices))))
+            try:
+                needed = calls * program_for(layout)[0].device_bytes
+            except jax.errors.JaxRuntimeError as error:  # TPU's compiler refuses what does not fit
+                if "RESOURCE_EXHAUSTED" not in str(error) or layout.share == 1:
+                    raise
+                most = layout.share // 2
+                continue
+            if free is None or needed <= free or layout.share == 1:
+                return layout
+            most = min(layout.share - 1, max(1, int(0.9 * layout.share * free / needed)))
 
     def full(self) -> int:
         """Members that make one group on each core: fewer would be a layout, and a program, of their own."""
@@ -80,10 +118,11 @@ class Machine:
 
     def alone(self) -> Any:
         """A context in which arrays and programs are of these devices, whatever mesh the caller has set."""
-        return jax.set_mesh(mesh_of(self.devices))
+        unset = jax.sharding.get_abstract_mesh().empty
+        return contextlib.nullcontext() if unset else jax.set_mesh(mesh_of(self.devices))
 
     def _on_cpu(self) -> bool:
-        return self.devices[0].platform == "cpu"
+        return Layout(1, 1, self.devices, 1).on_cpu
 
     def _lanes(self) -> int:
         return max(self.workers, len(self.devices))
@@ -128,6 +167,6 @@ def machine_for(
     chosen = tuple(jax.local_devices() if devices is None else devices)
     one_cpu = chosen[0].platform == "cpu" and len(chosen) == 1
     return Machine(
-        chosen, workers or (cores() if one_cpu else 1), chunk_size or default_chunk(chosen[0]), batch_size,
+        chosen, workers or (cores() if one_cpu else 1), chunk_size, batch_size,
         KEPT if programs is None else programs,
     )  # fmt: skip

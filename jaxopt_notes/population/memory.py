@@ -28,7 +28,12 @@ def available(device: jax.Device) -> int | None:
 
 
 def check_memory(
-    needed_each: int, result_bytes: int, layout: Layout, free: int | None, host_free: int | None
+    needed_each: int,
+    result_bytes: int,
+    layout: Layout,
+    free: int | None,
+    host_free: int | None,
+    calls: int = 1,
 ) -> tuple[int, int]:
     """Refuse a population that does not fit.
 
@@ -38,6 +43,7 @@ def check_memory(
         layout: that of the program.
         free, host_free: bytes free on each device and on the host, `None` if unknown. On CPU they are
             the same memory.
+        calls: of the program at the same time, on an accelerator.
 
     Returns:
         The bytes needed on each device (on CPU by all lanes), and on the host.
@@ -51,15 +57,15 @@ def check_memory(
         Traceback (most recent call last):
         MemoryError: population_map needs about 13 GiB …
     """
-    on_cpu = not layout.devices or layout.devices[0].platform == "cpu"
-    lanes = layout.lanes if on_cpu else 1
+    lanes = layout.lanes if layout.on_cpu else calls
     device_bytes = needed_each * lanes
-    if on_cpu and host_free is not None and device_bytes + result_bytes > host_free:
+    if layout.on_cpu and host_free is not None and device_bytes + result_bytes > host_free:
         what = f"{lanes} lanes x {size(needed_each)} for {layout.share} members each"
         total, there, room = device_bytes + result_bytes, host_free, (host_free - result_bytes) // lanes
-    elif not on_cpu and free is not None and needed_each > free:
-        what, total, there, room = f"{layout.share} members on each device", needed_each, free, free
-    elif not on_cpu and host_free is not None and result_bytes > host_free:
+    elif not layout.on_cpu and free is not None and device_bytes > free:
+        what = f"{layout.share} members on each device, {calls} x {size(needed_each)}"
+        total, there, room = device_bytes, free, free // calls
+    elif not layout.on_cpu and host_free is not None and result_bytes > host_free:
         what, total, there, room = "results of all members on the host", result_bytes, host_free, 0
     else:
         return device_bytes, result_bytes

@@ -10,8 +10,9 @@ vectorized together (small enough for the cache, large enough for the vector uni
 - In a `jax.distributed` job each process trains its share, and all of them get all results.
 
 Results reach the host as each chunk finishes, so what devices hold is bounded by the chunk; with a
-folder they are on disk then, and the same call goes on where a killed one was. Compiled programs are
-kept (`programs.py`).
+folder they are on disk then, and the same call goes on where a killed one was. An accelerator gets the next
+chunk before one is fetched, so that it never waits, and never more than these two. Compiled programs are kept
+(`program_cache.py`).
 
 Members are independent: a diverged one stays alone, and chunks, threads, devices and hosts change no
 number beyond float tolerance (none at all where `batch_size` is the same).
@@ -66,8 +67,10 @@ def population_map(
         shared: further arguments, the same for all members (the data): one copy on each device,
             where a closure would put them into the program as constants.
         chunk_size: members in one call of the program on one core or device, at most. By default 32
-            on a CPU core (measured: larger ones leave the cache), 1024 on an accelerator. "measure"
-            tries a few sizes on the members themselves and takes the fastest, once for a program.
+            on a CPU core (measured: larger ones leave the cache; more of members that work on less than
+            32 kB), on an accelerator as many as its memory holds by the compiled program's own figure, and
+            with a folder at most 1024, so that it has something before all is done. "measure" tries a
+            few sizes on the members themselves and takes the fastest, once for a program.
         batch_size: members vectorized together. By default as many, up to 8, as work on 1.5 MB at a time
             on CPU (read from the trace; measured to be good), the whole chunk elsewhere.
         devices: JAX devices to use; by default all local ones.
