@@ -160,7 +160,7 @@ def _options(layout: Layout) -> dict[str, Any]:
     XLA divides a loop or a product among threads, which then have to wait for each other, and for the cores.
     A share of one member may be all that there is, and is left to all cores.
     """
-    on_cpu = layout.devices[0].platform == "cpu" and len(layout.devices) == 1
+    on_cpu = layout.on_cpu and len(layout.devices) == 1
     if not on_cpu or layout.workers < max(2, cores()) or layout.share == 1:
         return {}
     return {"xla_disable_hlo_passes": "cpu-parallel-task-assigner", "xla_cpu_multi_thread_eigen": False}
