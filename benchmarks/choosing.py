@@ -6,7 +6,7 @@ activation.
 Every optimizer trains at thirteen rates from 1e-5 to 10, two a decade, from three seeds, all at once; kept
 is the median over seeds of the training loss at the end, for each rate: training is what an optimizer is
 for. Initializers are measured by what twelve layers do to variances and by how far plain gradient descent
-gets. Of strategies those that continue runs are measured here; `benchmarks.strategies` has the others.
+gets. Of strategies those that continue runs are measured here; `benchmarks.searches` has the others.
 Nothing here is a clock.
 """
 

@@ -1,7 +1,7 @@
 """Which optimizer, which initializer, which strategy: decision tables made from committed measurements.
 
-`benchmarks/results/choosing.json` and `strategies.json` have the losses, `docs/OPTIMIZERS.md` what state an
-optimizer holds and what it moves. Nothing here is typed: who measures anew gets another page.
+`benchmarks/results/choosing.json` has the losses, `docs/OPTIMIZERS.md` what state an optimizer holds and
+what it moves. Nothing here is typed: who measures anew gets another page.
 """
 
 import json
@@ -22,9 +22,9 @@ def page() -> str:
     lines = [
         "# Which optimizer, initializer, strategy",
         "",
-        "Made from measurements, which a command repeats: `python -m benchmarks.choosing` for networks,",
-        f"`python -m benchmarks.strategies` for searches. With jax {found['jax']}, on a CPU. They are",
-        "small tasks, and yours is another: the tables say where to begin, a sweep says where to end.",
+        f"Made from measurements, which `python -m benchmarks.choosing` repeats, with jax {found['jax']}, on",
+        "a CPU. They are small tasks, and yours is another: the tables say where to begin, a sweep says",
+        "where to end.",
         "",
     ]
     lines += optimizers(summaries(**found["optimizers"]), costs())
@@ -34,9 +34,7 @@ def page() -> str:
             for activation, of in found["initializers"].items()
         }
     )
-    lines += strategies(
-        json.loads((RESULTS / "strategies.json").read_text(encoding="utf-8")), found.get("strategies", {})
-    )
+    lines += strategies(found.get("strategies", {}))
     return "\n".join(lines) + "\n"
 
 
@@ -169,75 +167,26 @@ def initializers(found: dict[str, dict[str, dict[str, float]]]) -> list[str]:
     return [*lines, "", "A loss of 2.3 is that of guessing, log 10.", ""]
 
 
-def strategies(equal: dict[str, Any], rungs: dict[str, dict[str, float]]) -> list[str]:
-    tasks = {name: of for name, of in equal.items() if "random_search" in of}
-    lines = [
-        "## Which strategy",
-        "",
-        "At equal budgets, from twenty keys: the median of the lowest value found, and on how many keys a",
-        "strategy found a lower one than random search. Half of twenty is chance.",
-        "",
-        "| | " + " | ".join(tasks) + " |",
-        "|---|" + "---|" * len(tasks),
+def strategies(rungs: dict[str, dict[str, float]]) -> list[str]:
+    lines = ["## Which strategy", "", "At equal trainings: [which search, and when](SEARCH.md)."]
+    if not rungs:
+        return lines
+    whole = rungs["random_search"]
+    cheap = [
+        name
+        for name, one in rungs.items()
+        if one["epochs"] <= whole["epochs"] / 3 and one["loss"] <= whole["loss"]
     ]
-    for name in next(iter(tasks.values())):
-        cells = [
-            f"{of[name]['median']:.3g}"
-            + (f", {of[name]['beats_random']} of 20" if of[name]["beats_random"] else "")
-            for of in tasks.values()
-        ]
-        lines.append(f"| [`{name}`][jaxopt_notes.search.strategies.{name}.{name}] | {' | '.join(cells)} |")
-    seconds = equal.get("seconds_of_a_batch", {})
-    if seconds:
-        said = ", ".join(f"{value:.2f} s after {count}" for count, value in seconds.items())
-        lines += [
-            "",
-            f"Asking `bayesian` for a batch costs time, which grows with what it has seen: {said}.",
-        ]
-    if rungs:
-        whole = rungs["random_search"]
-        lines += [
-            "",
-            "Where runs can be stopped early and continued, epochs count, not trainings (digits, medians):",
-            "",
-            "| | best loss | epochs | of random search's |",
-            "|---|---|---|---|",
-        ]
-        for name, one in sorted(rungs.items(), key=lambda item: item[1]["loss"]):
-            share = one["epochs"] / whole["epochs"]
-            lines.append(f"| `{name}` | {one['loss']:.3g} | {one['epochs']:.0f} | {share:.0%} |")
-    return [*lines, "", *advice(tasks, rungs)]
-
-
-def advice(tasks: dict[str, Any], rungs: dict[str, dict[str, float]]) -> list[str]:
-    wins = {
-        name: statistics.mean(of[name]["beats_random"] for of in tasks.values())
-        for name in next(iter(tasks.values()))
-    }
-    best = max(wins, key=wins.__getitem__)
-    lines = ["| if | then | because |", "|---|---|---|"]
-    lines.append(
-        f"| each training is dear, and there are fewer than some hundred | `{best}` | beats random search on "
-        f"{wins[best]:.0f} of 20 keys |"
-    )
-    spread = [name for name in ("sobol", "latin_hypercube") if name in wins]
-    lines.append(
-        f"| all are to run at once | {links(spread)} | they need no answers; they beat random search on "
-        f"{' and '.join(f'{wins[name]:.0f}' for name in spread)} of 20 keys: hardly more than chance |"
-    )
-    if rungs:
-        whole = rungs["random_search"]
-        cheap = sorted(
-            (
-                n
-                for n, one in rungs.items()
-                if one["epochs"] <= whole["epochs"] / 3 and one["loss"] <= whole["loss"]
-            ),
-            key=lambda n: rungs[n]["epochs"],
-        )
-        shares = [f"{rungs[name]['epochs'] / whole['epochs']:.0%}" for name in cheap]
-        lines.append(
-            f"| bad runs show early | {links(cheap)} | random search's best at "
-            f"{', '.join(shares)} of its epochs |"
-        )
+    shares = " and ".join(f"{rungs[name]['epochs'] / whole['epochs']:.0%}" for name in cheap)
+    lines += [
+        "Where bad runs show early, runs can be stopped and the good ones continued:",
+        f"{links(cheap)} reach random search's best at {shares} of its epochs.",
+        "Epochs count then, not trainings (digits, medians):",
+        "",
+        "| | best loss | epochs | of random search's |",
+        "|---|---|---|---|",
+    ]
+    for name, one in sorted(rungs.items(), key=lambda item: item[1]["loss"]):
+        share = one["epochs"] / whole["epochs"]
+        lines.append(f"| `{name}` | {one['loss']:.3g} | {one['epochs']:.0f} | {share:.0%} |")
     return lines

@@ -234,8 +234,7 @@ def bayesian(
         [1, 2, 3, 4, 5]
 
     Source: Jones, Schonlau & Welch 1998; Snoek, Larochelle & Adams 2012; Ginsbourger et al. 2010
-    (Kriging believer, constant liar); Ament et al. 2023 (log EI); Hvarfner et al. 2024 (prior of the
-    length scales).
+    (Kriging believer, constant liar); Ament et al. 2023 (log EI); Huang et al. 2006 (noise).
 
     Elsewhere: BoTorch and optuna's GPSampler, on PyTorch; scikit-optimize's gp_minimize, on the host. All
     three propose what they like again.

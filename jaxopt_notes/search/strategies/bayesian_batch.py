@@ -4,6 +4,7 @@ The hyperparameters of the process are fitted, the scores so far and the points 
 are believed, and the points of the batch are chosen one after the other by what the acquisition promises.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ from jaxopt_notes.search.surrogates.gaussian_process import (
     Posterior,
     believe,
     condition,
+    follow,
+    forecast,
     predict,
     predict_slopes,
 )
@@ -69,11 +72,11 @@ def propose(known: Known, n: int, rng: np.random.Generator, acquisition: str, ex
     for point in x[told:]:
         posterior, best = _doubt(posterior, best, point)
     free = np.array([is_continuous(axis) for axis in axes.values()], bool)
-    weigh = ACQUISITIONS[acquisition]
+    weigh = functools.partial(ACQUISITIONS[acquisition], noise=float(process.noise))
 
-    def promise(points: np.ndarray) -> np.ndarray:
+    def promise(points: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """A finite number for every new point, −∞ for those that were asked for before."""
-        value = weigh(*predict(posterior, features(axes, points)), best, *exploration).value
+        value = weigh(mean, std, best, *exploration).value
         value = np.maximum(np.where(np.isnan(value), -np.inf, value), np.finfo(float).min)
         return np.where(is_new(points, taken), value, -np.inf)
 
@@ -83,22 +86,23 @@ def propose(known: Known, n: int, rng: np.random.Generator, acquisition: str, ex
         slope = by_mean[:, None] * mean_slope + by_std[:, None] * std_slope
         return value, features_slope(axes, points, slope)
 
-    chosen, gains = [], []
+    points, chosen, gains = known.candidates, [], []
+    if points is None:
+        points = canonical(axes, scatter(rng, CANDIDATES, axes, center))
+    seen = forecast(posterior, features(axes, points))
     for _ in range(n):
-        if known.candidates is None:
-            points = canonical(axes, scatter(rng, CANDIDATES, axes, center))
-        else:
-            points = known.candidates
-        value = promise(points)
+        value = promise(points, seen.mean, np.sqrt(np.maximum(seen.variance, 0)))
+        point, top = points[np.argmax(value)], np.max(value)
         if free.any() and known.candidates is None:
-            top = points[np.argsort(-value, kind="stable")[:STARTS]]
-            climbed = canonical(axes, climb(promise_and_slope, top, free))
-            points, value = np.concatenate([points, climbed]), np.append(value, promise(climbed))
-        point = points[np.argmax(value)]
+            starts = points[np.argsort(-value, kind="stable")[:STARTS]]
+            climbed = canonical(axes, climb(promise_and_slope, starts, free))
+            higher = promise(climbed, *predict(posterior, features(axes, climbed)))
+            if np.max(higher) > top:
+                point = climbed[np.argmax(higher)]
         own = features(axes, point[None])
         gains.append(log_expected_improvement(*predict(posterior, own), best).value[0])
         posterior, best = _doubt(posterior, best, own[0])
-        taken = np.vstack([taken, point])
+        seen, taken = follow(posterior, seen), np.vstack([taken, point])
         chosen.append(point)
     return Batch(np.array(chosen), process, scale * float(np.exp(max(gains))))
 

@@ -58,7 +58,7 @@ def default_search(space: Space, trainings: int, *, seeds: int = 1) -> SearchPla
         >>> default_search({"rate": choice([0.1, 0.2])}, 48).why
         '48 configurations would do, the space has 2: all of them, once'
 
-    Source: judgement, of the kind that `python -m benchmarks.strategies` can check; the limits themselves (20
+    Source: judgement, of the kind that `python -m benchmarks.searches` can check; the limits themselves (20
     hyperparameters, 512 configurations, six rounds) have not been measured.
 
     Elsewhere: optuna takes TPE whatever the space, and OptunaHub's AutoSampler chooses by space and trial

@@ -33,7 +33,7 @@ def scatter(rng: np.random.Generator, n: int, axes: Axes, center: np.ndarray) ->
     return np.where((np.arange(n) % 2 == 0)[:, None], points, near)
 
 
-def climb(value_and_slope: Callable, points: np.ndarray, free: np.ndarray, steps: int = 20) -> np.ndarray:
+def climb(value_and_slope: Callable, points: np.ndarray, free: np.ndarray, steps: int = 12) -> np.ndarray:
     """From each point [n, d] a higher one in the unit cube, by L-BFGS-B on all of them together.
 
     Arguments:

@@ -1,7 +1,8 @@
 """Acquisition functions: how much a point promises, given what a surrogate believes of it.
 
-Each is a plain function of the mean and the standard deviation of f at a point, of the best value so far
-and of a number that trades exploration against exploitation, elementwise on NumPy arrays. It returns a
+Each is a plain function of the mean and the standard deviation of f at a point, of the best value so far,
+of a number that trades exploration against exploitation and of the noise of an observation, elementwise on
+NumPy arrays. It returns a
 `Promise`: the value, and its derivatives by mean and standard deviation, along which one climbs. Scores are
 minimized: an improvement is a value below the best; of an acquisition the largest value wins.
 
@@ -24,31 +25,35 @@ class Promise(NamedTuple):
     by_std: np.ndarray
 
 
-def expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0) -> Promise:
+def expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0, noise: float = 0.0) -> Promise:
     """The expected improvement over the best value so far.
 
-        EI = E max(b − ξ − f, 0) = σ·(z·Φ(z) + φ(z)),   z = (b − ξ − m)/σ
+        EI = E max(b − ξ − f, 0)·(1 − √v/√(σ² + v))
+           = σ·(z·Φ(z) + φ(z))·(1 − √v/√(σ² + v)),   z = (b − ξ − m)/σ
 
     Arguments:
         mean, std: m and σ ≥ 0 of f; where σ is 0 the improvement is max(b − ξ − m, 0).
         best: b, the least value so far.
         xi: ξ ≥ 0, an improvement that is not worth the effort.
+        noise: v ≥ 0, the variance of an observation about f. What it would teach is less by that factor:
+            otherwise a search asks for its best point again and again, because noise keeps it uncertain.
 
     Example:
         >>> print(f"{expected_improvement(0.0, 1.0, 0.0).value:.4f}")
         0.3989
 
-    Source: Jones, Schonlau & Welch 1998, equation 15.
+    Source: Jones, Schonlau & Welch 1998, equation 15; Huang, Allen, Notz & Zeng 2006, equation 13 (noise).
 
     Elsewhere: BoTorch's ExpectedImprovement, for maximization unless told otherwise.
     """
     gain, std = np.asarray(best - xi - mean), np.asarray(std)
     below, density, z = _normal(gain, std)
     value = np.where(std > 0, std * (z * below + density), np.maximum(gain, 0))
-    return Promise(value, -below, density)
+    share, slope = _learned(std, noise)
+    return Promise(value * share, -below * share, density * share + value * slope)
 
 
-def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0) -> Promise:
+def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0, noise: float = 0.0) -> Promise:
     """The logarithm of the expected improvement, also where that is far below the least float.
 
         log EI = log σ + log h(z),   h(z) = z·Φ(z) + φ(z),   z = (b − ξ − m)/σ
@@ -58,7 +63,8 @@ def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0) ->
     Most of a space promises an EI of 0 in floating point, with no slope to climb; its logarithm has one.
 
     Arguments:
-        mean, std, best, xi: as in `expected_improvement`; where σ is 0 it is log max(b − ξ − m, 0).
+        mean, std, best, xi, noise: as in `expected_improvement`; where σ is 0 it is log max(b − ξ − m, 0),
+            and −∞ with noise.
 
     Example:
         >>> print(f"{log_expected_improvement(50.0, 1.0, 0.0).value:.1f}")
@@ -81,18 +87,23 @@ def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0) ->
     far = left < -((945 / np.finfo(float).eps) ** 0.1)
     rest = np.where(far, q * (1 + q * (-3 + q * (15 - 105 * q))), 1 + left * ratio)
     right = z > -1
+    share, share_slope = _learned(std, noise)
     with np.errstate(divide="ignore"):
         log_h = np.where(right, np.log(near), -(left**2) / 2 - math.log(2 * math.pi) / 2 + np.log(rest))
         sure = np.log(np.maximum(gain, 0))
+        log_share = np.log(share)
     sigma = np.where(certain, 1.0, std)
     by_gain = np.where(right, below / np.where(right, near, 1), ratio / rest) / sigma
     by_std = np.where(right, density / np.where(right, near, 1), 1 / rest) / sigma
     improved = certain & (gain > 0)
     slope = np.where(improved, 1 / np.where(improved, gain, 1), np.where(certain, 0, by_gain))
-    return Promise(np.where(certain, sure, np.log(sigma) + log_h), -slope, np.where(certain, 0, by_std))
+    by_std = np.where(certain, 0, by_std) + share_slope / np.where(share > 0, share, 1)
+    return Promise(np.where(certain, sure, np.log(sigma) + log_h) + log_share, -slope, by_std)
 
 
-def probability_of_improvement(mean: Any, std: Any, best: Any, xi: float = 0.01) -> Promise:
+def probability_of_improvement(
+    mean: Any, std: Any, best: Any, xi: float = 0.01, noise: float = 0.0
+) -> Promise:
     """The probability that f is below the best value so far by more than ξ.
 
         PI = P(f < b − ξ) = Φ(z),   z = (b − ξ − m)/σ
@@ -100,6 +111,7 @@ def probability_of_improvement(mean: Any, std: Any, best: Any, xi: float = 0.01)
     Arguments:
         mean, std, best: as in `expected_improvement`; where σ is 0 it is 0 or 1.
         xi: ξ; at 0 the search clings to the best point.
+        noise: unused, the signature is common to all.
 
     Example:
         >>> print(f"{probability_of_improvement(0.0, 1.0, 0.0, 0.0).value:.1f}")
@@ -115,14 +127,14 @@ def probability_of_improvement(mean: Any, std: Any, best: Any, xi: float = 0.01)
     return Promise(np.where(std > 0, below, gain > 0), -slope, -slope * z)
 
 
-def upper_confidence_bound(mean: Any, std: Any, best: Any, beta: float = 2.0) -> Promise:
+def upper_confidence_bound(mean: Any, std: Any, best: Any, beta: float = 2.0, noise: float = 0.0) -> Promise:
     """Optimism: the upper confidence bound of what is maximized, that is of −f.
 
         UCB = −(m − β·σ)
 
     Arguments:
         mean, std: m and σ of f.
-        best: unused, the signature is common to all.
+        best, noise: unused, the signature is common to all.
         beta: β ≥ 0, the standard deviations of optimism.
 
     Example:
@@ -143,6 +155,14 @@ ACQUISITIONS = {
     "probability_of_improvement": probability_of_improvement,
     "upper_confidence_bound": upper_confidence_bound,
 }
+
+
+def _learned(std: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
+    """1 − √v/√(σ² + v), the share of an improvement that an observation with noise finds; and its slope."""
+    spread = np.sqrt(std**2 + noise)
+    safe, deviation = np.where(spread > 0, spread, 1), math.sqrt(noise)
+    share = std**2 / (safe * (safe + deviation))
+    return np.where(spread > 0, share, 1), deviation * std / safe**3
 
 
 def _normal(gain: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, ...]:

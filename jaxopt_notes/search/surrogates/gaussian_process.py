@@ -117,7 +117,10 @@ def condition(gp: GaussianProcess, x: np.ndarray, y: np.ndarray) -> Posterior:
 
     K = a·k(x, x) + σ²I = LLᵀ,   w = K⁻¹(y − m)
     """
-    root = np.linalg.inv(np.linalg.cholesky(gp.covariance(x, x) + gp.noise * np.eye(len(x))))
+    from scipy.linalg.lapack import dtrtri
+
+    lower = np.linalg.cholesky(gp.covariance(x, x) + gp.noise * np.eye(len(x)))
+    root = np.ascontiguousarray(dtrtri(lower, lower=1)[0])
     return Posterior(gp, x, root, root.T @ (root @ (y - gp.mean)))
 
 
@@ -126,10 +129,8 @@ def predict(posterior: Posterior, points: np.ndarray) -> tuple[np.ndarray, np.nd
 
     mean = m + k(p, x)·w,   variance = a − |L⁻¹·k(x, p)|²
     """
-    gp, x, root, weights = posterior
-    cross = gp.covariance(points, x)
-    variance = gp.amplitude - np.sum((cross @ root.T) ** 2, axis=1)
-    return gp.mean + cross @ weights, np.sqrt(np.maximum(variance, 0))
+    at = forecast(posterior, points)
+    return at.mean, np.sqrt(np.maximum(at.variance, 0))
 
 
 def predict_slopes(posterior: Posterior, points: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -163,6 +164,31 @@ def believe(posterior: Posterior, point: np.ndarray, value: float) -> Posterior:
     grown = np.zeros((n + 1, n + 1))
     grown[:n, :n], grown[n] = root, line
     return Posterior(gp, np.vstack([x, point]), grown, np.append(weights, 0) + surprise * line)
+
+
+class Forecast(NamedTuple):
+    """What is said of f at points [m, D]: covariances with what was observed [m, n], mean and variance."""
+
+    points: np.ndarray
+    cross: np.ndarray
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def forecast(posterior: Posterior, points: np.ndarray) -> Forecast:
+    """What `predict` says, in a form that `follow` keeps up to date."""
+    gp, x, root, weights = posterior
+    cross = gp.covariance(points, x)
+    variance = gp.amplitude - np.sum((cross @ root.T) ** 2, axis=1)
+    return Forecast(points, cross, gp.mean + cross @ weights, variance)
+
+
+def follow(posterior: Posterior, before: Forecast) -> Forecast:
+    """The forecast after one more value was believed, in O(m·n)."""
+    gp, x, root, weights = posterior
+    cross = np.append(before.cross, gp.covariance(before.points, x[-1:]), axis=1)
+    variance = before.variance - (cross @ root[-1]) ** 2
+    return Forecast(before.points, cross, gp.mean + cross @ weights, variance)
 
 
 def log_marginal_likelihood(gp: GaussianProcess, x: np.ndarray, y: np.ndarray) -> float:
@@ -217,7 +243,8 @@ def fit(
     Returns:
         The process, and the logarithm of its likelihood with the prior's.
     """
-    from scipy.optimize import minimize  # which jax needs, too; it is slow to import
+    from scipy.linalg.lapack import dpotri  # which jax needs, too; it is slow to import
+    from scipy.optimize import minimize
 
     n = len(y)
     groups = tuple(range(x.shape[1])) if groups is None else groups
@@ -229,25 +256,26 @@ def fit(
         squares[group] = np.sum((part[:, None] - part[None]) ** 2, axis=2).reshape(-1)
     low, high = np.log([LENGTHSCALES] * count + [AMPLITUDES, NOISES]).T
     center, width = np.array([prior.lengthscale] * count + [prior.amplitude, prior.noise]).T
-    kernel, eye, one = KERNELS[gp.kernel], np.eye(n), np.ones(n)
+    kernel, eye = KERNELS[gp.kernel], np.eye(n)
 
     def factor(t: np.ndarray) -> tuple:
         inverse2, amplitude = np.exp(-2 * t[:count]), np.exp(t[-2])
         k, slope = kernel((inverse2 @ squares).reshape(n, n))
-        root = np.linalg.inv(np.linalg.cholesky(amplitude * k + np.exp(t[-1]) * eye))
-        precision = root.T @ root
-        mean = (one @ precision @ y) / (one @ precision @ one)
-        return inverse2, amplitude, k, slope, root, precision, mean
+        lower = np.linalg.cholesky(amplitude * k + np.exp(t[-1]) * eye)
+        half = np.tril(dpotri(lower, lower=1)[0])
+        precision = half + np.tril(half, -1).T
+        sums = np.sum(precision, axis=1)
+        return inverse2, amplitude, k, slope, np.diag(lower), precision, (sums @ y) / np.sum(sums)
 
     def loss(t: np.ndarray) -> tuple[float, np.ndarray]:
-        inverse2, amplitude, k, slope, root, precision, mean = factor(t)
+        inverse2, amplitude, k, slope, pivots, precision, mean = factor(t)
         weights = precision @ (y - mean)
         change = (precision - np.outer(weights, weights)) / 2  # of the loss by K; m is at its optimum
         by_distance = squares @ (change * slope).reshape(-1)
         by_amplitude, by_noise = np.sum(change * k) * amplitude, np.trace(change) * np.exp(t[-1])
         gradient = np.append(-2 * amplitude * inverse2 * by_distance, [by_amplitude, by_noise])
         z = (t - center) / width
-        value = (weights @ (y - mean) + n * LOG_2PI + z @ z) / 2 - np.sum(np.log(np.diag(root)))
+        value = (weights @ (y - mean) + n * LOG_2PI + z @ z) / 2 + np.sum(np.log(pivots))
         return value, gradient + z / width
 
     own = np.asarray(gp.lengthscale, np.float64)[[columns[group][0] for group in range(count)]]

@@ -1,5 +1,6 @@
 """Acquisition functions against Monte Carlo, quadrature in many digits, and their limits."""
 
+import functools
 import math
 
 import numpy as np
@@ -75,15 +76,27 @@ def test_the_logarithm_holds_far_below_the_least_float():
 @pytest.mark.parametrize("name", ACQUISITIONS)
 def test_slopes_are_differences_and_finite_where_nothing_is_uncertain(name):
     mean, std, step = np.array([-1.0, 0.2, 1.0, 4.0]), np.array([0.5, 0.3, 1.0, 0.4]), 1e-6
-    promise = ACQUISITIONS[name](mean, std, 0.1)
-    by_mean = (
-        ACQUISITIONS[name](mean + step, std, 0.1).value - ACQUISITIONS[name](mean - step, std, 0.1).value
-    )
-    by_std = ACQUISITIONS[name](mean, std + step, 0.1).value - ACQUISITIONS[name](mean, std - step, 0.1).value
-    np.testing.assert_allclose(promise.by_mean, by_mean / (2 * step), rtol=1e-6, atol=1e-9)
-    np.testing.assert_allclose(promise.by_std, by_std / (2 * step), rtol=1e-6, atol=1e-9)
-    certain = ACQUISITIONS[name](np.array([-1.0, 0.0, 1.0]), np.zeros(3), 0.0)
-    assert np.isfinite([certain.by_mean, certain.by_std]).all()
+    for noise in (0.0, 0.2):
+        of = functools.partial(ACQUISITIONS[name], best=0.1, noise=noise)
+        promise = of(mean, std)
+        by_mean = of(mean + step, std).value - of(mean - step, std).value
+        by_std = of(mean, std + step).value - of(mean, std - step).value
+        np.testing.assert_allclose(promise.by_mean, by_mean / (2 * step), rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(promise.by_std, by_std / (2 * step), rtol=1e-6, atol=1e-9)
+        sure = ACQUISITIONS[name](np.array([-1.0, 0.0, 1.0]), np.zeros(3), 0.0, noise=noise)
+        assert np.isfinite([sure.by_mean, sure.by_std]).all()
+
+
+def test_noise_hides_a_part_of_an_improvement():
+    """σ² = 3 and v = 1: half of what the point promises would be learnt; of a certain point nothing."""
+    arguments = np.array([0.4]), np.sqrt([3.0]), 0.1
+    whole, half = (expected_improvement(*arguments, noise=v).value for v in (0.0, 1.0))
+    np.testing.assert_allclose(half, whole / 2, rtol=1e-12)
+    half = log_expected_improvement(*arguments, noise=1.0).value
+    np.testing.assert_allclose(half, np.log(whole / 2), rtol=1e-12)
+    sure = np.zeros(1), np.zeros(1), 1.0
+    assert expected_improvement(*sure, noise=0.1).value == 0
+    assert log_expected_improvement(*sure, noise=0.1).value == -np.inf
 
 
 @pytest.mark.notes("S1-50")

@@ -55,3 +55,13 @@ def test_noise_does_not_take_all_of_the_variance():
         found = fit_scores((start, start), rng.random((20, 6)), y, tuple(range(6)))
         assert found.amplitude > 0.1
         assert found.noise < found.amplitude
+
+
+def test_of_three_scores_length_scales_are_what_was_thought_before():
+    """They say next to nothing: whatever the start, a fit ends about a whole range, the prior's center."""
+    x, y = np.random.default_rng(0).random((3, 6)), np.array([1.2, -1.0, -0.2])
+    for start in (0.1, 1.0, 10.0):
+        gp = gaussian_process(np.full(6, start), 1.0, 1e-3)
+        found = fit_scores((gp,), x, y, tuple(range(6)))
+        assert np.abs(np.log(found.lengthscale)).max() < 0.7
+        assert 0.3 < found.amplitude < 3

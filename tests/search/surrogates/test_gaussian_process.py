@@ -12,6 +12,8 @@ from jaxopt_notes.search.surrogates.gaussian_process import (
     believe,
     condition,
     fit,
+    follow,
+    forecast,
     gaussian_process,
     log_marginal_likelihood,
     predict,
@@ -96,8 +98,11 @@ def test_to_believe_is_to_observe():
     for value in (mean, 2.5):
         again = condition(gp, np.vstack([x, new]), np.append(y, value))
         added = believe(first, new, value)
+        followed = follow(added, forecast(first, points))
         for got, want in zip(predict(added, points), predict(again, points), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-9)
+        want = predict(again, points)
+        np.testing.assert_allclose([followed.mean, np.sqrt(followed.variance)], want, rtol=1e-9)
     unmoved = predict(believe(first, new, mean), points)[0]
     np.testing.assert_allclose(unmoved, predict(first, points)[0], rtol=1e-9)
 
