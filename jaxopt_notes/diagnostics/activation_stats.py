@@ -5,11 +5,13 @@ of its own: it is spread over the units, not over the examples, and nothing of t
 standard deviations are taken: of all activations (pooled), and of each unit over the examples.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float
 from jaxopt_notes.masks import path_name
@@ -91,23 +93,26 @@ def unit_stats(x: jax.Array, weights: jax.Array | None = None) -> UnitStats:
     rows, share = _rows(x, weights)
     first = rows[:1]
     away = rows - first
-    mean = jnp.sum(share * away, axis=0)
-    variance = jnp.sum(share * away * away, axis=0) - mean * mean
-    zeros = jnp.sum(share * (rows == 0).astype(share.dtype), axis=0)
-    return UnitStats(first[0] + mean, safe_sqrt(jnp.maximum(variance, 0)), zeros)
+    mean, square, zeros = (_mean(share, of) for of in (away, away * away, (rows == 0).astype(rows.dtype)))
+    return UnitStats(first[0] + mean, safe_sqrt(jnp.maximum(square - mean * mean, 0)), zeros)
+
+
+def _mean(share: jax.Array, of: jax.Array) -> jax.Array:
+    """Means of columns, as a product: on a CPU it takes half the time of a sum."""
+    return jnp.matmul(share, of, precision=lax.Precision.HIGHEST)[0]
 
 
 def _rows(x: jax.Array, weights: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-    """Outputs as [rows, units], and what each row counts, sum 1: [rows, 1], or [1, 1] if all count alike."""
+    """Outputs as [rows, units], and what each row counts, sum 1: [1, rows]."""
     x = jnp.asarray(x)
     x = x.astype(compute_dtype(x))
     x = x[:, None] if x.ndim == 1 else x
     rows = x.reshape(-1, x.shape[-1])
     if weights is None:
-        return rows, jnp.full((1, 1), 1 / max(len(rows), 1), x.dtype)
+        return rows, jnp.full((1, len(rows)), 1 / max(len(rows), 1), x.dtype)
     places = len(rows) // len(x)
     weights = jnp.asarray(weights).astype(x.dtype)
-    return rows, jnp.repeat(weights / jnp.sum(weights) / places, places)[:, None]
+    return rows, jnp.repeat(weights / jnp.sum(weights) / places, places)[None]
 
 
 def activation_stats(
@@ -137,23 +142,34 @@ def activation_stats(
     Elsewhere: the histograms of TensorBoard and of most courses are pooled.
     """
 
-    def one(path: tuple, x: Any) -> ActivationStats | None:
-        if not is_float(x) or jnp.ndim(x) == 0:
-            return None
-        found = bounds.get(path_name(path)) if isinstance(bounds, Mapping) else bounds
-        return _of_layer(x, weights, found)
+    leaves, treedef = jax.tree.flatten_with_path(outputs)
+    alike: dict[tuple, list[int]] = {}
+    for i, (_, x) in enumerate(leaves):
+        if is_float(x) and jnp.ndim(x):
+            alike.setdefault((len(x), jnp.shape(x)[1:][-1:], compute_dtype(x)), []).append(i)
+    found: list[ActivationStats | None] = [None] * len(leaves)
+    for (examples, *_), places in alike.items():
+        # Layers of one width together: a program of few large steps, where one for each number is slow.
+        units = [unit_stats(leaves[i][1], weights) for i in places]
+        mean, std, zeros = (jnp.stack(of) for of in zip(*units, strict=True))
+        stats = _of_layers(mean, std, zeros, examples)
+        for k, i in enumerate(places):
+            saturated = _saturated(*leaves[i], weights, bounds)
+            found[i] = ActivationStats._make([*(of[k] for of in stats), saturated])
+    return jax.tree.unflatten(treedef, found)
 
-    return jax.tree.map_with_path(one, outputs)
+
+def _of_layers(mean: jax.Array, std: jax.Array, zeros: jax.Array, examples: int) -> tuple:
+    """All but the last of `ActivationStats` [layers] of what their units do [layers, units]."""
+    average = functools.partial(jnp.mean, axis=1)
+    variance = average(std * std) + jnp.var(mean, axis=1)
+    dead = (zeros > 1 - 0.5 / examples).astype(mean.dtype)
+    return average(mean), safe_sqrt(variance), average(std), average(zeros), average(dead)
 
 
-def _of_layer(x: jax.Array, weights: jax.Array | None, bounds: Any) -> ActivationStats:
-    mean, std, zeros = unit_stats(x, weights)
-    variance = jnp.mean(std * std) + jnp.var(mean)
-    dead = jnp.mean((zeros > 1 - 0.5 / len(x)).astype(mean.dtype))
-    saturated = None if bounds is None else saturation_fraction(x, *bounds, weights=weights)
-    return ActivationStats(
-        jnp.mean(mean), safe_sqrt(variance), jnp.mean(std), jnp.mean(zeros), dead, saturated
-    )
+def _saturated(path: tuple, x: jax.Array, weights: jax.Array | None, bounds: Any) -> jax.Array | None:
+    own = bounds.get(path_name(path)) if isinstance(bounds, Mapping) else bounds
+    return None if own is None else saturation_fraction(x, *own, weights=weights)
 
 
 def saturation_fraction(
@@ -181,7 +197,7 @@ def saturation_fraction(
     rows, share = _rows(x, weights)
     low, high = (as_hyperparameter(end).astype(rows.dtype) for end in (low, high))
     beyond = ((rows < low) | (rows > high)).astype(rows.dtype)
-    return jnp.sum(jnp.mean(share * beyond, axis=1))
+    return jnp.mean(_mean(share, beyond))
 
 
 def dead_unit_fraction(x: jax.Array) -> jax.Array:

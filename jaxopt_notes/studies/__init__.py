@@ -17,6 +17,9 @@ from jaxopt_notes.registry import public_names as _public_names
 from jaxopt_notes.registry import returning as _returning
 from jaxopt_notes.studies.activation_race import *
 from jaxopt_notes.studies.bagging_digits import *
+from jaxopt_notes.studies.batch_norm_averages import *
+from jaxopt_notes.studies.batch_norm_rates import *
+from jaxopt_notes.studies.batch_norm_starts import *
 from jaxopt_notes.studies.conditioning import *
 from jaxopt_notes.studies.contour_race import *
 from jaxopt_notes.studies.correlated_features import *
@@ -25,8 +28,10 @@ from jaxopt_notes.studies.differentiable_training import *
 from jaxopt_notes.studies.digits_sweep import *
 from jaxopt_notes.studies.feature_scaling import *
 from jaxopt_notes.studies.grid_or_random import *
+from jaxopt_notes.studies.half_precision import *
 from jaxopt_notes.studies.initial_activations import *
 from jaxopt_notes.studies.linear_race import *
+from jaxopt_notes.studies.noisy_batch_norm import *
 from jaxopt_notes.studies.overfit_causes import *
 from jaxopt_notes.studies.overfit_digits import *
 from jaxopt_notes.studies.overfit_sine import *
@@ -34,6 +39,7 @@ from jaxopt_notes.studies.random_hessian import *
 from jaxopt_notes.studies.rate_regimes import *
 from jaxopt_notes.studies.ridge_readings import *
 from jaxopt_notes.studies.saddle_escape import *
+from jaxopt_notes.studies.stopping_tradeoff import *
 from jaxopt_notes.studies.width_and_speed import *
 from jaxopt_notes.studies.zigzag import *
 

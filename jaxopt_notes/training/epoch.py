@@ -19,7 +19,7 @@ from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
 from jaxopt_notes.training.early_stopping.score import watched, worst
 from jaxopt_notes.training.evaluation import count, evaluate, metrics_of
-from jaxopt_notes.training.step import Collected, Learner, collected_step, select
+from jaxopt_notes.training.step import Collected, Learner, collected, collected_step, select
 from jaxopt_notes.training.step_history import PREFIX, no_steps, step_means, windows_of
 
 
@@ -87,13 +87,13 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     learner = Learner(params, model_state, trainer.guarded_optimizer().init(trainer.moving(params)))
     zero = jnp.zeros((), jnp.int32)
     metrics = {**dict.fromkeys(always_measured(trainer), as_hyperparameter(0.0)), "skipped": zero}
-    collected = _first_collected(trainer, learner, train_data)
-    if taken := sorted(metrics.keys() & collected):
+    seen = _first_collected(trainer, learner, train_data)
+    if taken := sorted(metrics.keys() & seen):
         raise ValueError(f"Trainer(collect) names {taken[0]!r}, which the history has: give it another name.")
-    steps = no_steps(windows_of(trainer, count(train_data)), collected)
+    steps = no_steps(windows_of(trainer, count(train_data)), seen)
     return TrainState(
         learner=learner,
-        key=run_key, epoch=zero, step=zero, metrics=metrics | collected | steps,
+        key=run_key, epoch=zero, step=zero, metrics=metrics | seen | steps,
         stopping=rule.init(), stopped=jnp.array(False),
         best_params=params, best_model_state=model_state,
         best_score=worst(rule.mode), best_epoch=zero,
@@ -163,8 +163,12 @@ def _first_collected(trainer: Any, learner: Learner, data: tuple) -> dict[str, j
         return {}
     size, key = min(trainer.batch_size, count(data)), jax.random.key(0)
     batch = take(tuple(data[:2]), jnp.arange(size))
-    found = jax.eval_shape(lambda: collected_step(trainer, learner, batch, jnp.ones(size), key, key)[2])
-    return {} if found is None else {n: jnp.zeros(v.shape, v.dtype) for n, v in found.total.items()}
+
+    def total() -> dict[str, jax.Array]:
+        seen = collected_step(trainer, learner, batch, jnp.ones(size), key, key)[2]
+        return {} if seen is None else seen.total
+
+    return jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(total))
 
 
 def nothing_collected(trainer: Any, state: TrainState) -> Collected | None:
@@ -172,8 +176,7 @@ def nothing_collected(trainer: Any, state: TrainState) -> Collected | None:
     names = state.metrics.keys() - set(always_measured(trainer))
     if not names:
         return None
-    zeros = {name: jnp.zeros_like(state.metrics[name]) for name in sorted(names)}
-    return Collected(zeros, as_hyperparameter(0.0))
+    return collected({name: jnp.zeros_like(state.metrics[name]) for name in names}, jnp.array(False))
 
 
 def skipped_steps(trainer: Any, learner: Learner) -> jax.Array:

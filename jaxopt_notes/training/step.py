@@ -16,12 +16,15 @@ back what the collector makes of it. Outputs of layers are caught on their way t
 and what a collector does not look at is not computed: one that wants nothing costs nothing.
 """
 
+import itertools
+import math
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
-from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
+from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float
 from jaxopt_notes.layers.batch_mask import mask_batch
 from jaxopt_notes.layers.capture import capture
 from jaxopt_notes.losses.reduction import weighted_mean
@@ -29,6 +32,7 @@ from jaxopt_notes.optimizers.core.apply_updates import apply_updates
 from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.optimizers.wrappers.loss_scaling import scale_loss
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
+from jaxopt_notes.record import record, static
 
 
 class Learner(NamedTuple):
@@ -73,11 +77,37 @@ class StepRecord(NamedTuple):
     weights: jax.Array
 
 
-class Collected(NamedTuple):
-    """What a collector has made of some steps: sums over those that were taken, and how many these are."""
+@record
+class Collected:
+    """What a collector has made of some steps: sums over those that were taken, and how many these are.
 
-    total: dict[str, jax.Array]
-    taken: jax.Array
+    All numbers are one vector, since a loop that keeps a hundred scalars takes a hundred small steps.
+    """
+
+    numbers: jax.Array  # [N], or [steps, N]
+    taken: jax.Array  # scalar, or [steps]
+    shapes: tuple[tuple[str, tuple[int, ...]], ...] = static()  # of each by name
+
+    @property
+    def total(self) -> dict[str, jax.Array]:
+        """The sums by name."""
+        ends = list(itertools.accumulate(math.prod(shape) for _, shape in self.shapes))
+        parts = jnp.split(self.numbers, ends[:-1], axis=-1)
+        named = zip(self.shapes, parts, strict=True)
+        return {name: part.reshape(self.taken.shape + shape) for (name, shape), part in named}
+
+
+def collected(values: dict[str, Any], taken: jax.Array) -> Collected:
+    """What has been made of one step; nothing if it was not taken.
+
+    Example:
+        >>> print(collected({"a": jnp.ones(2), "b": jnp.array(3.0)}, jnp.array(True)).total["b"])
+        3.0
+    """
+    numbers = {name: as_hyperparameter(values[name]) for name in sorted(values)}
+    flat = jnp.concatenate([number.reshape(-1) for number in numbers.values()])
+    shapes = tuple((name, number.shape) for name, number in numbers.items())
+    return Collected(jnp.where(taken, flat, jnp.zeros_like(flat)), as_hyperparameter(taken), shapes)
 
 
 def train_step(
@@ -184,9 +214,11 @@ def collected_step(
     seen = None
     if collects:
         grads = _unscaled(optimizer, grads, learner.opt_state)
-        made_of = StepRecord(learner.params, grads, updates, activations, loss, weights)
+        kept = _stored_once(updates, weights)
+        made_of = StepRecord(learner.params, grads, kept, activations, loss, weights)
         taken = opt_state.last_finite if isinstance(optimizer, SkipNonfinite) else jnp.array(True)
         seen = _collected(trainer.collect(made_of), taken)
+        updates = updates if seen is None else _after(seen, kept)
     return Learner(apply_updates(learner.params, updates), model_state, opt_state), loss, seen
 
 
@@ -205,9 +237,32 @@ def _collected(found: Any, taken: jax.Array) -> Collected | None:
         )
     if not found:
         return None
-    numbers = {name: as_hyperparameter(value) for name, value in found.items()}
-    total = {name: jnp.where(taken, value, jnp.zeros_like(value)) for name, value in numbers.items()}
-    return Collected(total, as_hyperparameter(taken))
+    return collected(found, taken)
+
+
+def _stored_once(updates: Tree, weights: jax.Array) -> Tree:
+    """Updates that a collector and the parameters read from one place.
+
+    XLA's CPU backend would store several steps on the way to them and make the rest twice. A quotient it
+    makes once, and that this one is by 1 it does not know.
+    """
+
+    def divided(updates: Tree, weights: jax.Array) -> Tree:
+        one = jnp.where(jnp.sum(jnp.abs(weights)) < 0, 2.0, 1.0)
+        return jax.tree.map(lambda u: u / one.astype(u.dtype) if is_float(u) else u, updates)
+
+    return lax.platform_dependent(updates, weights, cpu=divided, default=lambda updates, weights: updates)
+
+
+def _after(seen: Collected, updates: Tree) -> Tree:
+    """Updates that on CPU wait for what was collected: else it is read off a copy of all parameters."""
+
+    def waiting(updates: Tree, seen: Collected) -> Tree:
+        total = jnp.sum(seen.numbers)
+        always = (seen.taken >= 0) | jnp.isnan(total)
+        return jax.tree.map(lambda u: jnp.where(always, u, jnp.zeros_like(u)), updates)
+
+    return lax.platform_dependent(updates, seen, cpu=waiting, default=lambda updates, seen: updates)
 
 
 def select(condition: jax.Array, on_true: Tree, on_false: Tree) -> Tree:

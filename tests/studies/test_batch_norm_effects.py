@@ -1,7 +1,6 @@
 """What batch normalization does to training, and which of its explanations hold."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
@@ -21,34 +20,6 @@ def digits():
 def network(norm, activation="relu", init=None, depth=DEPTH):
     init = jn.he_normal() if init is None else init
     return jn.mlp([WIDTH] * depth + [10], activation, batch_norm=norm, kernel_init=init)
-
-
-def losses(model, rate, seed, data, steps=100, batch=64):
-    """Of one run of gradient descent, step by step, and the accuracy that its evaluation has at the end."""
-    x, y = data
-    key = jax.random.key(seed)
-    params, state = model.init(key, x[:1])
-
-    def step(carry, i):
-        params, state = carry
-        chosen = jax.random.randint(jax.random.fold_in(key, i), (batch,), 0, len(x))
-
-        def loss(params):
-            logits, after = model.apply(params, state, x[chosen], train=True, key=jax.random.fold_in(key, i))
-            return jnp.mean(jn.softmax_cross_entropy(logits, y[chosen])), after
-
-        (value, after), grads = jax.value_and_grad(loss, has_aux=True)(params)
-        return (jax.tree.map(lambda p, g: p - rate * g, params, grads), after), value
-
-    (params, state), values = jax.lax.scan(step, (params, state), jnp.arange(steps))
-    return values, jnp.mean(jnp.argmax(model.apply(params, state, x)[0], -1) == y)
-
-
-def over(rates, run, seeds=3):
-    """`run(rate, seed)` for all rates and seeds; a run that diverged has the loss of chance."""
-    grid = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
-    found = np.asarray(grid(jnp.asarray(rates, jnp.float32), jnp.arange(seeds)))
-    return np.nan_to_num(found, nan=np.log(10), posinf=np.log(10))
 
 
 @pytest.mark.notes("S1-36", "S4-65")
@@ -97,37 +68,17 @@ def test_gradients_neither_vanish_nor_explode(key):
 
 
 @pytest.mark.notes("S4-71")
-def test_moving_averages_in_training_let_the_bias_run_away():
+def test_moving_averages_in_training_let_the_bias_run_away(key):
     """Gradients that do not know of the mean: b grows for ever and nothing else changes; BN gives it none.
 
     Ioffe & Szegedy 2015, section 2: x̂ = u + b − E[u + b] does not depend on b.
     """
-    rng = np.random.default_rng(0)
-    u, weights = (jnp.asarray(rng.normal(size=(32, 4)), jnp.float32) for _ in range(2))
-    layer = jn.batch_norm()
-    params, state = layer.init(jax.random.key(0), u)
-
-    def loss(b, known):
-        z = u + b
-        if known:
-            y = layer.apply(params, state, z, train=True)[0]
-        else:
-            y = z - jax.lax.stop_gradient(jnp.mean(z, axis=0, keepdims=True))
-        return jnp.mean((y - weights) ** 2 + y)
-
-    @functools.partial(jax.jit, static_argnums=0)
-    def path(known):
-        def step(b, _):
-            value, slope = jax.value_and_grad(loss)(b, known)
-            return b - 0.1 * slope, (value, slope, b)
-
-        return jax.lax.scan(step, jnp.zeros((1, 4)), None, length=50)[1]
-
-    values, _, b = map(np.asarray, path(False))
-    np.testing.assert_allclose(values, values[0], rtol=1e-5)
-    np.testing.assert_allclose(b[:, 0], np.arange(50)[:, None] * b[1, 0], rtol=1e-4, atol=1e-6)
-    assert (np.abs(b[-1]) > 0.1).all()
-    np.testing.assert_allclose(path(True)[1], 0, atol=1e-6)
+    found = jn.studies.batch_norm_averages(key, seeds=3, steps=30)
+    np.testing.assert_allclose(found.losses[0], found.losses[0, :, :1] * np.ones(30), rtol=1e-4)
+    np.testing.assert_allclose(found.bias[0], found.bias[0, :, 1:2] * np.arange(30), rtol=1e-3, atol=1e-6)
+    assert (found.bias[0, :, -1] > 0.1).all()
+    np.testing.assert_allclose(found.slopes[1], 0, atol=1e-6)
+    assert len(found.plot().axes) == 2
 
 
 @pytest.mark.notes("S4-64")
@@ -169,68 +120,35 @@ def test_inputs_of_a_layer_drift_only_while_those_below_it_move():
 
 @pytest.mark.full
 @pytest.mark.notes("S1-34", "S1-35", "S4-69", "S4-78", "S4-75")
-def test_larger_rates_fewer_steps_and_either_place():
+def test_larger_rates_fewer_steps_and_either_place(key):
     """Seven layers on digits, medians of three seeds; before or after ReLU hardly matters here."""
-    data, rates = digits(), 4.0 ** np.arange(-3, 3)
-    paths = {
-        norm: np.median(over(rates, lambda r, s, norm=norm: losses(network(norm), r, s, data)[0]), axis=1)
-        for norm in (False, "before", "after")
-    }
-    stable = {norm: rates[path[:, -20:].mean(1) < 1].max(initial=0) for norm, path in paths.items()}
-    assert stable["before"] >= 5 * stable[False] > 0
-    whole = {norm: path.mean(1).min() for norm, path in paths.items()}  # less where it falls sooner
-    ends = {norm: path[:, -20:].mean(1).min() for norm, path in paths.items()}
-    assert max(whole["before"], whole["after"]) < whole[False]
-    assert max(ends["before"], ends["after"]) < 0.5
+    found = jn.studies.batch_norm_rates(key, seeds=3)
+    largest = dict(zip(found.places, found.largest_rate, strict=True))
+    assert largest["before"] >= 4 * largest["none"] > 0
+    none, *placed = found.rows()
+    assert max(row["least_mean_loss"] for row in placed) < none["least_mean_loss"]
+    assert max(row["least_last_loss"] for row in placed) < 0.5
+    assert len(found.plot().axes) == 2
 
 
 @pytest.mark.full
 @pytest.mark.notes("S4-69")
-def test_the_first_weights_may_be_of_any_size():
+def test_the_first_weights_may_be_of_any_size(key):
     """Standard deviations from 0.01 to 1 at one rate: with it all learn, without it neither end does."""
-    data, stddevs = digits(), [0.01, 0.1, 0.25, 1.0]
-
-    def end(norm):
-        def run(stddev, seed):
-            model = network(norm, init=jn.initializers.normal(stddev))
-            return jnp.mean(losses(model, 0.1, seed, data)[0][-20:])
-
-        return np.median(over(stddevs, run), axis=1)
-
-    assert (end("before") < 1.5).all()
-    assert (end(False)[[0, -1]] > 2).all()
-
-
-@dataclasses.dataclass(frozen=True)
-class Shaken:
-    """Each unit of each batch, moved and stretched at random: distributions that change at every step."""
-
-    def init(self, key, x):
-        return {}, ()
-
-    def apply(self, params, state, x, *, key=None, train=False):
-        if not train:
-            return x, state
-        move, stretch = jax.random.normal(key, (2, 1, x.shape[-1]))
-        return x * (1 + 0.5 * stretch) + 0.5 * move, state
+    found = jn.studies.batch_norm_starts(key, seeds=3)
+    without, with_it = np.median(found.losses, axis=-1)
+    assert (with_it < 1.5).all()
+    assert (without[[0, -1]] > 2).all()
+    assert len(found.plot().axes) == 1
 
 
 @pytest.mark.full
 @pytest.mark.notes("S4-66")
-def test_normalization_helps_although_inputs_shift():
+def test_normalization_helps_although_inputs_shift(key):
     """Santurkar et al. 2018: shaken after each normalization, inputs shift more, training stays faster."""
-    data, rates = digits(), 4.0 ** np.arange(-3, 2)
-    plain = network(False, "sigmoid", jn.xavier_normal())
-    normed = network("before", "sigmoid", jn.xavier_normal())
-    layers = []
-    for layer in normed.layers:
-        layers += [layer, Shaken()] if type(layer).__name__ == "BatchNorm" else [layer]
-    shaken = jn.serial(*layers)
-    ends = [
-        np.median(over(rates, lambda r, s, m=m: jnp.mean(losses(m, r, s, data)[0][-20:])), axis=1).min()
-        for m in (plain, shaken)
-    ]
-    assert ends[1] < 0.7 * ends[0]
+    plain, _, shaken = (found := jn.studies.noisy_batch_norm(key, seeds=3)).rows()
+    assert shaken["loss"] < 0.7 * plain["loss"]
+    assert len(found.plot().axes) == 1
 
 
 @pytest.mark.full
