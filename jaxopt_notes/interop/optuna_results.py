@@ -38,7 +38,8 @@ def to_optuna(results: Any, storage: Any = None, study_name: str | None = None) 
         import optuna
     except ImportError as error:
         raise ModuleNotFoundError("to_optuna() needs optuna: pip install optuna.") from error
-    directions = ["maximize" if mode == "max" else "minimize" for mode in results.monitors.values()]
+    better = optuna.study.StudyDirection
+    directions = [better.MAXIMIZE if mode == "max" else better.MINIMIZE for mode in results.monitors.values()]
     study = optuna.create_study(storage=storage, study_name=study_name, directions=directions)
     axes = {} if results.space is None else dimensions(results.space)
     columns, reserved = hyperparameters(results), reserved_columns(results)
