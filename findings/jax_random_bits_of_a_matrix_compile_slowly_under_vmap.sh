@@ -4,7 +4,7 @@
 # What happens: under `vmap`, on CPU, XLA writes the rounds of the generator out for the axes of the result. `bits` of
 #     [64, 10] over 8 keys have many times the LLVM code of those of [640], and take about ten times as long to
 #     compile. The numbers are the same, so `bits(key, (640,)).reshape(64, 10)` costs nothing else.
-# Version: jax 0.10.2, CPU.
+# Versions: jax 0.10.2, CPU.
 # Whom it matters to: who initializes many networks under `vmap`: random kernels can be most of what is compiled.
 set -euo pipefail
 folder=$(mktemp -d)

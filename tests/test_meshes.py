@@ -112,6 +112,7 @@ for kind in (AxisType.Auto, AxisType.Explicit):
             jax.tree.map(close, population(cut[0][0], *cut[1:]), wanted[0])
             close(sweep(cut[0]), wanted[1])
             close(fit(cut[0]), wanted[2])
+            close(fit((cut[0][0], data[1])), wanted[2])  # inputs alone
 print("done", len(found))
 """
 

@@ -16,6 +16,7 @@ from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.losses.reduction import weighted_mean
+from jaxopt_notes.sharding import whole
 
 
 def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:
@@ -78,8 +79,10 @@ def evaluate(
         [('loss', Array(1., dtype=float32)), ('mean_squared_error', Array(1., dtype=float32))]
     """
     x, y, *own = data
-    y, weights = everything(y), own[0] if own and weights is None else weights
+    weights = own[0] if own and weights is None else weights
     outputs = predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
+    # What is cut over an explicit axis is so for the model; scores look at all outputs beside all targets.
+    outputs, y, weights = jax.tree.map(whole, (outputs, everything(y), weights))
     scores = {"loss": weighted_mean(as_hyperparameter(trainer.loss(outputs, y)), weights)}
     scores |= {name: score(metric, outputs, y, weights) for name, metric in metrics_of(trainer).items()}
     return {name: as_hyperparameter(value) for name, value in scores.items()}
@@ -130,8 +133,8 @@ def metric_name(metric: Any) -> str:
 
 def everything(data: Tree) -> Tree:
     """A data set with arrays in place of `Selected` rows."""
-    whole = lambda part: part[jnp.arange(len(part))] if is_selected(part) else part  # noqa: E731
-    return jax.tree.map(whole, data, is_leaf=is_selected)
+    rows = lambda part: part[jnp.arange(len(part))] if is_selected(part) else part  # noqa: E731
+    return jax.tree.map(rows, data, is_leaf=is_selected)
 
 
 def count(data: Tree) -> int:

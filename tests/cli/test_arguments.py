@@ -218,7 +218,7 @@ def test_a_stopped_job_goes_on_with_the_same_command(job, tmp_path):
         "10",
     ]
     process = subprocess.Popen(
-        [*command, "--optimizer", "sgd", "--output", str(tmp_path)],
+        [*command, "--optimizer", "sgd", "--strategy", "random_search(400)", "--output", str(tmp_path)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     members = tmp_path / "members.csv"

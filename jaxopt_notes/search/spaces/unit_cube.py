@@ -14,7 +14,12 @@ from jaxopt_notes.search.spaces.space import Configs
 
 def as_configs(axes: dict[str, Distribution], points: jax.Array) -> Configs:
     """Points of the unit cube [n, dimensions] as columns of values, in the order of the names."""
-    return {name: axis.from_unit(points[:, i]) for i, (name, axis) in enumerate(axes.items())}
+    return dict(zip(axes, _values(list(axes.values()), points), strict=True))
+
+
+@jax.jit  # one program, where each of its operations would be one
+def _values(axes: list[Distribution], points: jax.Array) -> list[jax.Array]:
+    return [axis.from_unit(points[:, i]) for i, axis in enumerate(axes)]
 
 
 def as_points(axes: dict[str, Distribution], configs: Configs) -> np.ndarray:
