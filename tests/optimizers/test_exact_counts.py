@@ -18,6 +18,7 @@ counted = pytest.mark.usefixtures("compiled_as_for_users")
 OFTEN = ("adam", "momentum", "clip + adamw + schedule", "adam, packed state")  # the rest: in the full tier
 
 FLOOR = {name: budget.cpu for name, budget in BUDGETS.items()}
+VECTOR = 4 * 2048  # the sums of a leaf's columns, by which `skip_nonfinite` looks at it
 TEMPORARIES = {name: budget.temporaries for name, budget in BUDGETS.items()}
 COPIES = {name: budget.copies for name, budget in BUDGETS.items()}
 FLOOR["momentum + weight decay + schedule"] = FLOOR["momentum"]
@@ -46,7 +47,7 @@ def test_one_leaf_on_cpu(name):
     assert counts.bytes_per_parameter <= BUDGET[name] + 0.01
     assert counts.leaf_copies <= COPIES.get(name, 0)
     assert counts.unaliased == 0
-    assert counts.temporaries < 4096 + TEMPORARIES.get(name, 0) * size(one_leaf())
+    assert counts.temporaries < 4096 + VECTOR + TEMPORARIES.get(name, 0) * size(one_leaf())
 
 
 # These add up the clipped gradient themselves: XLA's CPU backend stores it for that, and reads it back.

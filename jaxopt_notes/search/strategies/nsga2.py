@@ -81,7 +81,7 @@ class NSGA2:
         shape = jax.ShapeDtypeStruct((n, state.points.shape[1]), kind)
 
         def host(strategy: NSGA2, state: NSGA2State, seed: np.ndarray) -> np.ndarray:
-            return strategy.batch_of(state, np.random.default_rng(seed), n).astype(kind)
+            return np.asarray(strategy.batch_of(state, np.random.default_rng(seed), n), kind)
 
         points = on_host(host, shape, self, state, jax.random.key_data(key))
         with on_cpu():

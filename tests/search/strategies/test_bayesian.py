@@ -223,7 +223,7 @@ def test_asking_works_under_jit_and_for_many_explorations_at_once(key):
     explore = lambda beta: bayesian(  # noqa: E731
         8, 2, initial=6, acquisition="upper_confidence_bound", exploration=beta
     )
-    many = jax.jit(jax.vmap(lambda beta: explore(beta).ask(state, key, 2)[0]))(jnp.array([0.0, 2.0, 50.0]))
+    many = jax.jit(jax.vmap(lambda beta: explore(beta).ask(state, key, 2)[0]))(jnp.array([0.0, 0.5, 50.0]))
     points = np.stack(list(many.values()), axis=-1)
     assert points.shape == (3, 2, 2)
     assert len(np.unique(points[:, 0], axis=0)) == 3
