@@ -27,6 +27,7 @@ class Selected:
         prepare: a record with `apply(x)`, as `fit_standardizer` returns; `None` for none.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> selected = Selected(jnp.array([10.0, 20.0, 30.0]), jnp.array([2, 0]))
         >>> len(selected), selected[jnp.array([1, 1, 0])]
         (2, Array([10., 10., 30.], dtype=float32))
