@@ -15,12 +15,13 @@ import importlib
 import itertools
 import os
 import pathlib
-import platform
 import time
 
 import jax
 import jax.stages
 import pytest
+
+from jaxopt_notes.cli.kept_programs import processor
 
 ROOT = pathlib.Path(__file__).parent
 MEMORY = 3 * 2**30  # bytes of a process from which on compiled programs are let go
@@ -86,13 +87,8 @@ def pytest_configure(config):
 
 def machine(flags):
     """A name for what compiled code depends on."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-        features = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})
-    except OSError:
-        features = [platform.processor()]
-    versions = [jax.__version__, jax.lib.__version__, jax.default_backend(), platform.machine()]
-    return hashlib.sha256("\n".join([*versions, flags, *features]).encode()).hexdigest()[:16]
+    versions = [jax.__version__, jax.lib.__version__, jax.default_backend()]
+    return hashlib.sha256("\n".join([*versions, flags, processor()]).encode()).hexdigest()[:16]
 
 
 # What is run

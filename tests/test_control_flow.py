@@ -6,22 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jaxopt_notes.control_flow import apply_if, apply_one
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
+from tests.jaxprs import equations
 
 LABELS = jnp.array([0, 2, 1])
 
 
 def largest(jaxpr):
     """The number of entries of the largest value that a program computes."""
-    sizes = [0]
-    for equation in jaxpr.eqns:
-        sizes += [np.prod(v.aval.shape, dtype=int) for v in equation.outvars if hasattr(v.aval, "shape")]
-        inner = jax.tree.leaves(list(equation.params.values()))
-        sizes += [largest(getattr(j, "jaxpr", j)) for j in inner if isinstance(j, ClosedJaxpr | Jaxpr)]
-    return max(sizes)
+    made = [variable.aval for equation in equations(jaxpr) for variable in equation.outvars]
+    return max((np.prod(value.shape, dtype=int) for value in made if hasattr(value, "shape")), default=0)
 
 
 def guarded(rate, keep, labels, key):

@@ -58,7 +58,7 @@ def own_folder(environment: Mapping[str, str]) -> pathlib.Path:
         '/tmp/cache/jaxopt-notes/programs'
     """
     home = pathlib.Path(environment.get("XDG_CACHE_HOME") or pathlib.Path("~/.cache").expanduser())
-    return home / "jaxopt-notes" / "programs" / _processor()
+    return home / "jaxopt-notes" / "programs" / processor()
 
 
 def prune(folder: pathlib.Path, most: int) -> None:
@@ -73,8 +73,13 @@ def prune(folder: pathlib.Path, most: int) -> None:
         path.unlink(missing_ok=True)  # another process may prune, too
 
 
-def _processor() -> str:
-    """A name for the instructions that this machine's processor has."""
+def processor() -> str:
+    """A name for the instructions that this machine's processor has.
+
+    Example:
+        >>> len(processor())
+        16
+    """
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         known = sorted({line for line in lines if line.startswith(("flags", "Features", "model name"))})

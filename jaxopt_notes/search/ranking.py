@@ -104,8 +104,8 @@ class Ranking:
 
         With one monitor it is the best trial, and those that are equal to it.
         """
-        fine = self.feasible & self.finite.all(axis=1)
-        return [i for i in self.ranked() if fine[i] and self.fronts[i] == 0]
+        worth = self.feasible & self.finite.all(axis=1) & (self.fronts == 0)
+        return [i for i in self.ranked() if worth[i]]
 
     def hypervolume(self, reference: Sequence[float] | None = None) -> float:
         """The volume of what the Pareto front is better than, up to a reference point: large is good.

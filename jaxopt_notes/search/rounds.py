@@ -100,10 +100,12 @@ class Rounds:
                 saved, grown = self._grown(number, saved)
             if saved is not None and restored is not None:
                 batch, state = saved, self._gone_on(restored, first)
+                values = self.measured(batch)
             else:
                 configs, state = self._ask(number, state, ask_key(number), n, first)
                 batch = self._train(number, configs, range(len(self.keys))) if saved is None else saved
-                state = self._tell_strategy(state, configs, batch)
+                values = self.measured(batch)
+                state = self._tell_strategy(state, configs, values)
             if saved is None or grown:
                 if self.winners is not None:
                     self.winners.save(number, range(batch.first, batch.first + len(batch.epochs)))
@@ -111,7 +113,7 @@ class Rounds:
                 if self.task.store is not None and self.task.store.leader:
                     self.task.store.remove(f"asked-{number:04d}")
             self.table.rounds.append(batch)
-            costs = np.append(costs, np.asarray(self.rule.told(self.measured(batch))))
+            costs = np.append(costs, np.asarray(self.rule.told(values)))
         return self.table
 
     def measured(self, batch: Round) -> Values:
@@ -125,9 +127,8 @@ class Rounds:
                 found[name][rows] = values.reshape(-1, batch.scores.shape[1])
         return found
 
-    def _tell_strategy(self, state: Tree, configs: Configs, batch: Round) -> Tree:
+    def _tell_strategy(self, state: Tree, configs: Configs, values: Values) -> Tree:
         """A search with one objective is told one cost, others all that they can learn from."""
-        values = self.measured(batch)
         if getattr(self.strategy, "minds_constraints", False):
             return self.strategy.tell(state, configs, self.rule.costs(values), self.rule.violations(values))
         if len(self.rule.monitors) > 1:

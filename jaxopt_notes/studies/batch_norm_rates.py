@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.normalized_digits import ends, losses, network, over
+from jaxopt_notes.studies.normalized_digits import descents, ends, network
 from jaxopt_notes.studies.result import StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import images
 
@@ -80,8 +80,6 @@ def batch_norm_rates(
         check_count(f"batch_norm_rates({name})", number, 1)
     rates, data = 4.0 ** np.arange(-3, 3), images()
 
-    def paths(norm: Any) -> np.ndarray:
-        model = network(norm, depth=depth, width=width)
-        return over(rates, lambda rate, k, data: losses(model, rate, k, data, steps), key, seeds, data)
-
-    return BatchNormRates(tuple(PLACES), rates, np.stack([paths(norm) for norm in PLACES.values()]))
+    models = [network(norm, depth=depth, width=width) for norm in PLACES.values()]
+    paths = [descents(model, rates, key, seeds, data, steps) for model in models]
+    return BatchNormRates(tuple(PLACES), rates, np.stack(paths))

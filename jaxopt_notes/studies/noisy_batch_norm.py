@@ -14,7 +14,7 @@ import numpy as np
 from jaxopt_notes.initializers import xavier_normal
 from jaxopt_notes.layers import BatchNorm, serial
 from jaxopt_notes.record import Number, check_count, check_number, record, static
-from jaxopt_notes.studies.normalized_digits import ends, losses, network, over
+from jaxopt_notes.studies.normalized_digits import descents, ends, network
 from jaxopt_notes.studies.result import StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import images
 
@@ -98,8 +98,5 @@ def noisy_batch_norm(
     for layer in normed.layers:
         layers += [layer, Shaken(noise)] if isinstance(layer, BatchNorm) else [layer]
     models = {"plain": plain, "normalized": normed, "normalized and shaken": serial(*layers)}
-
-    def paths(model: Any) -> np.ndarray:
-        return over(rates, lambda rate, k, data: losses(model, rate, k, data, steps), key, seeds, data)
-
-    return NoisyBatchNorm(tuple(models), rates, np.stack([paths(model) for model in models.values()]))
+    paths = [descents(model, rates, key, seeds, data, steps) for model in models.values()]
+    return NoisyBatchNorm(tuple(models), rates, np.stack(paths))

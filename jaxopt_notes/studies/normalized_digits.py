@@ -59,6 +59,11 @@ def over(settings: Any, run: Callable, key: jax.Array, seeds: int, data: tuple) 
     return np.asarray(grid(jnp.asarray(settings, jnp.float32), jax.random.split(key, seeds), data))
 
 
+def descents(model: Any, rates: Any, key: jax.Array, seeds: int, data: tuple, steps: int) -> np.ndarray:
+    """The losses of runs at all rates and seeds [rates, seeds, steps]."""
+    return over(rates, lambda rate, k, data: losses(model, rate, k, data, steps), key, seeds, data)
+
+
 def ends(paths: Any) -> np.ndarray:
     """The mean over the last fifth of the steps."""
     paths = np.asarray(paths)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.optimizers import adamw, soap
+from tests.jaxprs import equations
 from tests.optimizers.runs import RATES, assert_follows, falling_rate, follow, random_grads, random_params
 
 SHAPE = (4, 3)
@@ -44,20 +45,11 @@ def adam_path(rates, decay=0.0, b1=0.95, b2=0.95):
     return path
 
 
-def unconditional(jaxpr):
-    """The primitives that run whatever happens: all but those in the body of a loop."""
-    for equation in jaxpr.eqns:
-        yield equation.primitive.name
-        if equation.primitive.name != "while":
-            for inner in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, "eqns")):
-                yield from unconditional(getattr(inner, "jaxpr", inner)) if hasattr(inner, "eqns") else ()
-
-
 def test_a_population_looks_for_bases_only_when_one_is_due():
     """A `lax.switch` would have become a selection, with every decomposition in every step."""
     state = jax.vmap(soap(0.1).init)(jnp.ones((2, *SHAPE)))
     step = jax.make_jaxpr(jax.vmap(soap(0.1).update))(jnp.ones((2, *SHAPE)), state, jnp.ones((2, *SHAPE)))
-    names = list(unconditional(step.jaxpr))
+    names = [equation.primitive.name for equation in equations(step.jaxpr, outside=["while"])]
     assert names.count("while") == 4  # two sides, to make and to follow
     assert "dot_general" in names
     assert not {"eigh", "householder_product", "geqrf"} & set(names)

@@ -5,14 +5,12 @@ these tests: so the traces are read. A user's model keeps the user's setting, so
 """
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
 from jax import lax
-from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from jaxopt_notes.data import fit_pca, fit_whitening
 from jaxopt_notes.layers.spectral_norm import power_iteration
@@ -21,24 +19,17 @@ from jaxopt_notes.optimizers.core.newton_schulz import newton_schulz
 from jaxopt_notes.penalties.spectral import largest_singular_value
 from jaxopt_notes.projections import project_spectral_ball
 from jaxopt_notes.training.evaluation import score
+from tests.jaxprs import equations
 from tests.properties.registry import Subject, cases
 
 CONVERGING = ((1.875, -1.25, 0.375),) * 25
+PRODUCTS = ("dot_general", "conv_general_dilated")
 FAMILIES = ("optimizers", "transforms", "wrappers", "aggregations", "solvers", "penalties", "augmentations")
 
 
-def products(program: Jaxpr) -> Iterator[Any]:
-    """All products of floating-point numbers in a program, also inside loops and branches."""
-    for operation in program.eqns:
-        if operation.primitive.name in ("dot_general", "conv_general_dilated"):
-            yield operation
-        for value in jax.tree.leaves(list(operation.params.values())):
-            if isinstance(value, ClosedJaxpr | Jaxpr):
-                yield from products(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
-
-
 def left_at_default(function: Any, *args: Any) -> list[str]:
-    found = products(jax.make_jaxpr(function)(*args).jaxpr)
+    """The products of floating-point numbers that do not ask for all digits."""
+    found = [x for x in equations(jax.make_jaxpr(function)(*args).jaxpr) if x.primitive.name in PRODUCTS]
     return [str(x) for x in found if x.params["precision"] != (lax.Precision.HIGHEST,) * 2]
 
 

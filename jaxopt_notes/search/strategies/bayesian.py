@@ -11,8 +11,6 @@ NumPy and in double precision, on the host whatever device trains: nothing is co
 milliseconds. Inside somebody's `jit` or `vmap` it is a callback.
 """
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +22,7 @@ from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.bayesian_batch import Known, propose
-from jaxopt_notes.search.strategies.on_host import on_host
+from jaxopt_notes.search.strategies.on_host import on_cpu, on_host
 from jaxopt_notes.search.strategies.proposals import distinct, put_configs
 from jaxopt_notes.search.strategies.trials import (
     check_batch,
@@ -169,17 +167,6 @@ class Bayesian:
         if self.initial is not None:
             return self.initial
         return max(min(-(-(d + 2) // self.batch) * self.batch, self.n // 4), 2)
-
-
-@contextlib.contextmanager
-def on_cpu() -> Iterator[None]:
-    """What is computed inside is the work of the CPU, if JAX may use it: others compile for longer."""
-    try:
-        host = jax.local_devices(backend="cpu")[0]
-    except RuntimeError:  # as JAX_PLATFORMS=tpu says
-        host = None
-    with jax.default_device(host):
-        yield
 
 
 def bayesian(

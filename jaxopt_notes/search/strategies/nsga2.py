@@ -20,9 +20,8 @@ from jaxopt_notes.search.pareto import crowding_distance, non_dominated_fronts
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
-from jaxopt_notes.search.strategies.bayesian import on_cpu
 from jaxopt_notes.search.strategies.genetic_operators import children
-from jaxopt_notes.search.strategies.on_host import on_host
+from jaxopt_notes.search.strategies.on_host import on_cpu, on_host
 from jaxopt_notes.search.strategies.proposals import distinct, put_configs
 from jaxopt_notes.search.strategies.trials import check_batch, diverged_last, has_score, put_rows
 from jaxopt_notes.search.surrogates.encoding import canonical, is_ordered

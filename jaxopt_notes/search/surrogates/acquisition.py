@@ -2,9 +2,9 @@
 
 Each is a plain function of the mean and the standard deviation of f at a point, of the best value so far,
 of a number that trades exploration against exploitation and of the noise of an observation, elementwise on
-NumPy arrays. It returns a
-`Promise`: the value, and its derivatives by mean and standard deviation, along which one climbs. Scores are
-minimized: an improvement is a value below the best; of an acquisition the largest value wins.
+NumPy arrays. It returns a `Promise`: the value, and its derivatives by mean and standard deviation, along
+which one climbs. Scores are minimized: an improvement is a value below the best; of an acquisition the
+largest value wins.
 
 The mean alone is not an acquisition function: the point where E f is best is where much is known already
 (the study notes say "maximize the expectation of f"; what is maximized is the expected
