@@ -14,6 +14,7 @@ import numpy as np
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
+from jaxopt_notes.search.strategies.on_host import on_host
 from jaxopt_notes.search.strategies.trials import check_batch
 
 
@@ -58,10 +59,7 @@ def drawn_on_host(
     """What a library draws with NumPy's generator, seeded by a JAX key; inside `jit` too."""
     kind = jnp.result_type(float)
 
-    def call(data: jax.Array) -> np.ndarray:
-        return np.asarray(draw(np.random.default_rng(np.asarray(data))), kind)
+    def call(data: np.ndarray) -> np.ndarray:
+        return np.asarray(draw(np.random.default_rng(data)), kind)
 
-    data = jax.random.key_data(key)
-    if isinstance(data, jax.core.Tracer):
-        return jax.pure_callback(call, jax.ShapeDtypeStruct(shape, kind), data, vmap_method="sequential")
-    return jnp.asarray(call(data))
+    return jnp.asarray(on_host(call, jax.ShapeDtypeStruct(shape, kind), jax.random.key_data(key)))
