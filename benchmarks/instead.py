@@ -13,9 +13,11 @@ The second table is of few trainings, where compiling weighs most.
 """
 
 import argparse
+import contextlib
 import functools
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -267,12 +269,21 @@ def timed(name: str, configs: int, seeds: int) -> dict[str, float] | None:
     environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "false", "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-m", "benchmarks.instead", "--only", name]
     command += ["--configs", str(configs), "--seeds", str(seeds)]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if run.returncode:
-        if "ModuleNotFoundError" in run.stderr:
-            return None
-        raise RuntimeError(f"{name}: {run.stderr[-2000:]}")
-    return json.loads(run.stdout.strip().splitlines()[-1])
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complaints:
+        run = subprocess.Popen(
+            command, env=environment, stdout=said, stderr=complaints, start_new_session=True
+        )  # files: workers that outlive their parent would keep pipes open
+        code = run.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        said.seek(0)
+        complaints.seek(0)
+        if code:
+            trouble = complaints.read()
+            if "ModuleNotFoundError" in trouble:
+                return None
+            raise RuntimeError(f"{name}: {trouble[-2000:]}")
+        return json.loads(said.read().strip().splitlines()[-1])
 
 
 def interleaved(wanted: dict[str, tuple[str, int, int]], rounds: int) -> dict[str, dict[str, float] | None]:
