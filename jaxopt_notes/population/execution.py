@@ -4,6 +4,7 @@ The results of every chunk reach the host as it finishes; there they are put int
 shelf, and handed to whoever listens, in that order: what has been announced is not lost.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -137,8 +138,9 @@ def _run(
     calls = min(machine.callers(), max(len(chunks), 1))
     memory = (0, results.bytes)
     if len(todo):
-        program = programs.program(layout)
-        free, host_free = available(layout.devices[0]), available(jax.local_devices(backend="cpu")[0])
+        program = programs.program(layout) if saved else traced
+        free = available(layout.devices[0])
+        host_free = free if layout.on_cpu else available(jax.local_devices(backend="cpu")[0])
         memory = check_memory(program.device_bytes, results.bytes, layout, free, host_free, calls)
     compiled = time.perf_counter()
     x64 = bool(jax.config.read("jax_enable_x64"))  # this thread's setting, for all
@@ -168,12 +170,15 @@ class _Programs:
 
     def __init__(self, population: Population, machine: Machine, hooks: Hooks):
         self._population, self._machine, self._hooks = population, machine, hooks
-        train, rows, shared, *_ = population
-        self._member = Member(train, rows, shared)
-        leaves, treedef = jax.tree.flatten(shared)
-        self._signature = (rows.signature(), treedef, tuple(map(_aval, leaves)))
+        leaves, treedef = jax.tree.flatten(population.shared)
+        self._signature = (population.rows.signature(), treedef, tuple(map(_aval, leaves)))
         self._eager: Eager | None = None
         self.seconds = 0.0  # spent on compiling
+
+    @functools.cached_property
+    def _member(self) -> Member:
+        """The function of one member; where its program is there already, nobody asks for it."""
+        return Member(self._population.train, self._population.rows, self._population.shared)
 
     def layout(self, at_most: int | None = None) -> Layout:
         """The layout for this population on this machine; `at_most` members in an accelerator's chunk."""
@@ -187,7 +192,7 @@ class _Programs:
         members = max(self._population.members, self._population.room_for)
         key = (self._population.train, self._signature)
         with self._machine.alone():
-            return self._machine.layout(members, self._member.footprint, measured, key, at_most)
+            return self._machine.layout(members, lambda: self._member.footprint(), measured, key, at_most)
 
     def program(self, layout: Layout) -> Program | Eager:
         """The program of this layout; without jit the function itself."""

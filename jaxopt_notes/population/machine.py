@@ -68,7 +68,10 @@ class Machine:
             chunk, batch = self.chunk_size, self.batch_size
             if self._on_cpu() and (chunk is None or batch is None):
                 one = FOOTPRINTS.get(function, signature, footprint)[0]
-                chunk, batch = chunk or default_chunk(one), batch or default_batch(one)
+                chunk, batch = (
+                    chunk or default_chunk(one),
+                    batch or default_batch(one, members // self._lanes()),
+                )
             if chunk is not None:
                 return self._fit(members, int(chunk), batch)
             most = min(at_most or members, -(-members // self._lanes()))

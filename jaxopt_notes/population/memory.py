@@ -6,7 +6,6 @@ all members beside it. What does not fit is said before the start, with the size
 """
 
 import os
-import pathlib
 import re
 
 import jax
@@ -97,7 +96,7 @@ def size(count: float) -> str:
 
 def _host_memory() -> int | None:
     try:
-        found = re.search(r"MemAvailable:\s+(\d+) kB", pathlib.Path("/proc/meminfo").read_text())
+        found = re.search(r"MemAvailable:\s+(\d+) kB", _read("/proc/meminfo"))
         return int(found[1]) * 1024 if found else None
     except OSError:
         names = getattr(os, "sysconf_names", {})
@@ -109,10 +108,16 @@ def _host_memory() -> int | None:
 def _group_memory() -> int | None:
     """What a container's limit leaves, Linux control groups version 2."""
     try:
-        folder = pathlib.Path("/sys/fs/cgroup")
-        limit = (folder / "memory.max").read_text().strip()
-        used = int((folder / "memory.current").read_text())
-        cache = re.search(r"^inactive_file (\d+)", (folder / "memory.stat").read_text(), re.MULTILINE)
-        return None if limit == "max" else int(limit) - used + (int(cache[1]) if cache else 0)
+        limit = _read("/sys/fs/cgroup/memory.max").strip()
+        if limit == "max":
+            return None
+        used = int(_read("/sys/fs/cgroup/memory.current"))
+        cache = re.search(r"^inactive_file (\d+)", _read("/sys/fs/cgroup/memory.stat"), re.MULTILINE)
+        return int(limit) - used + (int(cache[1]) if cache else 0)
     except (OSError, ValueError):
         return None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="ascii") as file:
+        return file.read()

@@ -72,7 +72,8 @@ def population_map(
             with a folder at most 1024, so that it has something before all is done. "measure" tries a
             few sizes on the members themselves and takes the fastest, once for a program.
         batch_size: members vectorized together. By default as many, up to 8, as work on 1.5 MB at a time
-            on CPU (read from the trace; measured to be good), the whole chunk elsewhere.
+            on CPU (read from the trace; measured to be good; up to 64 of many that work on little), the whole
+            chunk elsewhere.
         devices: JAX devices to use; by default all local ones.
         workers: threads that call the program; by default one per available core when there is one
             CPU device, else 1.

@@ -2,16 +2,24 @@
 
 A compiled program releases Python's lock while it runs, so threads that call it keep every core of a
 CPU host busy with nothing to configure. What a thread has finished is delivered by the thread that
-called `run_chunks`: there it may be written to disk without a lock, and there Ctrl-C arrives.
+called `run_chunks`: there it may be written to disk without a lock, and there Ctrl-C arrives. Where every
+thread has one chunk, or there is one thread, the calling thread is one of them: to start another takes longer
+than small chunks do.
+
+Python raises KeyboardInterrupt wherever it happens to be, and loses it where nothing can be raised, as in
+the callback of a weak reference. So Ctrl-C is a message here, which is read between one result and the next.
 """
 
+import collections
 import contextlib
 import os
+import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable
 from typing import Any
+
+_PRESSED = object()
 
 
 def run_chunks(
@@ -37,62 +45,98 @@ def run_chunks(
         >>> run_chunks(lambda x: x * x, [3], 2, lambda chunk, result: print(chunk, result))
         3 9
     """
-    stopped_by: BaseException | None = None
-    with ThreadPoolExecutor(workers, thread_name_prefix="population") as pool:
-        pending = {pool.submit(call, chunk): chunk for chunk in chunks}
-        try:
-            while pending:
+    waiting = collections.deque(chunks)
+    messages: queue.SimpleQueue[Any] = queue.SimpleQueue()  # (chunk, result, error), or _PRESSED
+    left = len(waiting)  # chunks whose results have not been delivered
+
+    def work(most: int) -> None:
+        with contextlib.suppress(IndexError):
+            for _ in range(most):
+                chunk = waiting.popleft()
                 try:
-                    for future in as_completed(tuple(pending)):
-                        error = None if future.cancelled() else future.exception()
-                        if error is not None:
-                            stopped_by = stopped_by or error
-                            _cancel(pending)
-                        elif not future.cancelled():
-                            with _uninterrupted():
-                                deliver(pending[future], future.result())
-                                del pending[future]
-                        pending.pop(future, None)
+                    messages.put((chunk, call(chunk), None))
+                except BaseException as error:
+                    messages.put((chunk, None, error))
+
+    def stop() -> None:
+        nonlocal left
+        with contextlib.suppress(IndexError):
+            while True:
+                waiting.popleft()
+                left -= 1
+
+    helps = left <= workers or workers == 1  # else it delivers what the others have finished, at once
+    threads = [
+        threading.Thread(target=work, args=(left,), name=f"population_{i}")
+        for i in range(min(workers, left) - helps)
+    ]
+    stopped_by: BaseException | None = None
+    message = None
+    with _CtrlC(lambda: messages.put(_PRESSED)) as ctrl_c:
+        try:
+            for thread in threads:
+                thread.start()
+            while left:
+                try:
+                    if helps and message is None:
+                        work(1)
+                    message = message or messages.get()
+                    if message is _PRESSED:
+                        message = None
+                        ctrl_c.answer()
+                        continue
+                    chunk, result, error = message
+                    if error is None:
+                        deliver(chunk, result)
+                    else:
+                        stopped_by = stopped_by or error
+                        stop()
+                    left, message = left - 1, None
                 except KeyboardInterrupt as interrupt:
                     if isinstance(stopped_by, KeyboardInterrupt):
                         raise
                     stopped_by = interrupt
-                    _cancel(pending)
+                    stop()
         finally:
-            _cancel(pending)
+            stop()
+            for thread in threads:
+                thread.join()
     if stopped_by is not None:
         raise stopped_by
 
 
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C takes effect when the block has ended; pressed again, at once."""
-    in_main = threading.current_thread() is threading.main_thread()
-    handler = signal.getsignal(signal.SIGINT) if in_main else None
-    if not callable(handler):  # Ctrl-C is none of Python's business here
-        yield
-        return
-    pressed: list[int] = []
+class _CtrlC:
+    """Ctrl-C calls `noted`, and acts when answered, or at the end of the block; pressed again, at once."""
 
-    def later(number: int, frame: Any) -> None:
-        pressed.append(number)
-        if len(pressed) > 1:
-            handler(number, frame)
+    def __init__(self, noted: Callable[[], None]):
+        in_main = threading.current_thread() is threading.main_thread()
+        self._handler: Any = signal.getsignal(signal.SIGINT) if in_main else None
+        self._noted, self._pressed = noted, False
 
-    signal.signal(signal.SIGINT, later)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if pressed:
-        handler(pressed[0], None)
+    def __enter__(self) -> "_CtrlC":
+        if callable(self._handler):  # else Ctrl-C is none of Python's business here
+            signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if callable(self._handler):
+            signal.signal(signal.SIGINT, self._handler)
+        self.answer()
+
+    def answer(self) -> None:
+        """What it does outside, if it was pressed."""
+        if self._pressed:
+            self._pressed = False
+            self._handler(signal.SIGINT, None)
+
+    def _press(self, number: int, frame: Any) -> None:
+        if self._pressed:
+            self.answer()
+        else:
+            self._pressed = True
+            self._noted()
 
 
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _cancel(futures: Iterable) -> None:
-    for future in tuple(futures):
-        future.cancel()

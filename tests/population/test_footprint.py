@@ -3,9 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax import lax
 
 from jaxopt_notes.population.footprint import footprint
+from jaxopt_notes.population.layout import default_batch
 from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.population.program_cache import Programs
 
@@ -67,3 +69,11 @@ def test_groups_are_as_large_as_members_are_small():
 
     assert [group(width) for width in (10, 40_000, 100_000, 1_000_000)] == [8, 4, 1, 1]
     assert group(1_000_000, batch_size=8) == 8
+
+
+@pytest.mark.parametrize(("footprint", "members", "batch"), [
+    (0, 8, 8), (400, 127, 8), (400, 128, 16), (400, 10_000, 64), (6400, 10_000, 16), (30_000, 10_000, 8),
+    (370_000, 10_000, 4), (10**7, 10_000, 1),
+])  # fmt: skip
+def test_many_members_that_work_on_little_are_vectorized_together(footprint, members, batch):
+    assert default_batch(footprint, members) == batch

@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 import traceback
+import weakref
 
 import pytest
 
@@ -118,3 +119,30 @@ def test_the_first_error_is_raised_and_not_a_later_one():
     _, run = collect(both_fail, range(2))
     with pytest.raises(ValueError, match="the first"):
         run()
+
+
+@pytest.mark.parametrize(("chunks", "workers"), [(1, 4), (3, 1), (2, 2)])
+def test_no_thread_is_started_that_the_calling_one_can_be(chunks, workers):
+    together = threading.Barrier(min(chunks, workers), timeout=5)
+    threads = []
+    _, run = collect(
+        lambda chunk: (threads.append(threading.current_thread()), together.wait()), range(chunks), workers
+    )
+    run()
+    assert threads.count(threading.current_thread()) == chunks // min(chunks, workers)
+
+
+def test_ctrl_c_is_not_lost_where_python_can_raise_nothing(hears_ctrl_c):
+    class Thing:
+        pass
+
+    def call(chunk):
+        thing = Thing()
+        reference = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing  # an error in the callback is printed and forgotten
+        return reference() is None
+
+    delivered, run = collect(call, range(3), 1)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert delivered == {0: True}
