@@ -2,7 +2,9 @@
 
 With `sweep(…, folds=5)` each configuration has seeds × 5 runs instead of seeds, all in the one program. The
 data are there once: a run takes its batches through the indices of its fold (`Selected`). What prepares the
-inputs is fitted in each fold to its training part alone, with weights, and applied to the batches.
+inputs is fitted in each fold to its training part alone, with weights, and applied to the batches. Where the
+data are (x, y, weights), an example counts by its weight in all of these: in training, in the score of a fold
+and how much that fold counts, and in what prepares the inputs.
 
 A search that picks the best of many by cross-validation makes its score too good. `nested_cross_validation`
 says what the search is worth: it is repeated on the training part of every outer fold, and its winner scored
@@ -54,8 +56,11 @@ def fold_data(where: str, folds: Any, preprocess: Callable | None, data: tuple, 
         folds: a number, dealt by key, with the proportions of classes kept where y are whole numbers; or
             `Folds`.
         preprocess: `fit(x, weights=w)`, which returns a record with `apply`; `None` for none.
-        data: (x, y).
+        data: (x, y), or (x, y, weights).
         key: a typed random key.
+
+    Returns:
+        `FoldData`, whose folds have the weights of the data in them.
     """
     n = len(jax.tree.leaves(data)[0])
     if not isinstance(folds, Folds):
@@ -64,6 +69,8 @@ def fold_data(where: str, folds: Any, preprocess: Callable | None, data: tuple, 
         folds = kfold_indices(key, n, check_count(f"{where}(folds)", folds, 2), y if classes else None)
     if int(np.max(folds.train)) >= n or int(np.max(folds.validation)) >= n:
         raise ValueError(f"{where}(folds) has rows up to {int(np.max(folds.train))}, expected below n = {n}.")
+    if len(data) == 3:
+        folds = _weighted(folds, jnp.asarray(data[2]))
     if preprocess is None:
         return FoldData(folds, None)
     weights, _ = folds.weights(n)
@@ -74,6 +81,15 @@ def fold_data(where: str, folds: Any, preprocess: Callable | None, data: tuple, 
             "fit_standardizer(x, weights=w) returns."
         )
     return FoldData(folds, prepare)
+
+
+def _weighted(folds: Folds, weights: jax.Array) -> Folds:
+    """The folds of examples that do not all count alike."""
+    weights = weights.astype(folds.train_weights.dtype)
+    return folds._replace(
+        train_weights=folds.train_weights * weights[folds.train],
+        validation_weights=folds.validation_weights * weights[folds.validation],
+    )
 
 
 class NestedScores(NamedTuple):
@@ -102,8 +118,8 @@ def nested_cross_validation(
         for each outer fold: winner ← search(training part);   score of the winner, refitted, on the rest
 
     Arguments:
-        search: `search(data, key)` → `Results`: a sweep of (x, y) with `folds`, or one that splits them.
-        data: (x, y).
+        search: `search(data, key)` → `Results`: a sweep of the data with `folds`, or one that splits them.
+        data: (x, y), or (x, y, weights).
         outer: the number of outer folds, or `Folds`.
         key: a typed random key.
         score: which of the winner's scores is taken: "loss", or the name of a metric of its Trainer.
@@ -130,14 +146,14 @@ def nested_cross_validation(
 
     Elsewhere: scikit-learn's `cross_val_score(GridSearchCV(…))`.
     """
-    folds = fold_data("nested_cross_validation", outer, None, data, key).folds
+    folds = fold_data("nested_cross_validation", outer, None, data[:2], key).folds
     found: list[tuple] = []
     for i in range(len(folds.train)):
         kept = [np.asarray(w[i]) > 0 for w in (folds.train_weights, folds.validation_weights)]
         train = take(data, np.asarray(folds.train[i])[kept[0]])
         rest = take(data, np.asarray(folds.validation[i])[kept[1]])
         results = search(train, jax.random.fold_in(key, i))
-        scores = results.refit(progress=False).evaluate((results.prepared(rest[0]), rest[1]))
+        scores = results.refit(progress=False).evaluate((results.prepared(rest[0]), *rest[1:]))
         if score not in scores:
             raise ValueError(
                 f"nested_cross_validation(score) is {score!r}, expected one of {', '.join(sorted(scores))}."

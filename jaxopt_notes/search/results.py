@@ -25,8 +25,9 @@ from jaxopt_notes.search.names import reserved_columns
 from jaxopt_notes.search.ranking import Ranking
 from jaxopt_notes.search.rule import Bounds
 from jaxopt_notes.search.spaces.distributions import Distribution
-from jaxopt_notes.search.winner import Origin, epochs_to_best, trained_again
+from jaxopt_notes.search.winner import KEPT, PARTS, Origin, epochs_to_best, gone_on, trained_again
 from jaxopt_notes.training.fit import FitResult, outputs_of
+from jaxopt_notes.training.trainer import Trainer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -155,6 +156,7 @@ class Results(Ranking):
         self,
         on: str = "train+validation",
         *,
+        keep: str = "epochs",
         trial: int | None = None,
         key: jax.Array | None = None,
         epochs: int | None = None,
@@ -163,25 +165,42 @@ class Results(Ranking):
         """Train the best configuration, or another one, once more.
 
         Arguments:
-            on: "train+validation", without early stopping, for as many epochs as its runs took to their best
-                (the mean over seeds, rounded up; all of them where the score is that of the last); or
-                "train", with validation, as in the sweep.
+            on: "train+validation", or "train", with validation and early stopping, as in the sweep.
+            keep: what is kept of its runs when training on all data: how many "epochs" or "updates" they took
+                to their best (the mean over seeds, rounded up; all of them where the score is that of the
+                last), and training begins anew without early stopping; or the best "parameters", from which
+                it goes on until the validation loss has come down to the training loss at that point. They
+                are those of the best seed if the sweep has `keep_params`; else "train" comes first.
             trial: which one; by default the best.
             key: a typed random key; by default one made from the sweep's.
-            epochs: another number of epochs on all data.
+            epochs: another number of epochs than were best; of keep="parameters", how many at most, by
+                default those of the sweep.
             progress: as in `fit`.
 
         Raises:
-            ValueError: the results are not those of a sweep (or were pickled), or an unknown `on`.
+            ValueError: the results are not those of a sweep (or were pickled), an unknown `on` or `keep`, or
+                "parameters" to keep of a cross-validation.
 
-        Source: Goodfellow, Bengio & Courville 2016, algorithm 7.2 (epochs in place of steps).
+        Source: Goodfellow, Bengio & Courville 2016, algorithms 7.2 and 7.3; see `refit_on_all` and
+        `continue_on_all`.
 
         Elsewhere: scikit-learn's `refit=True` trains on all data, for as long as the estimator says.
         """
         origin = self._known_origin("refit")
+        check_choice("refit(on)", on, PARTS)
+        check_choice("refit(keep)", keep, KEPT if on != "train" else KEPT[:1])
         trial = int(self.order[0]) if trial is None else trial
-        epochs = epochs_to_best(self, trial) if epochs is None else check_count("refit(epochs)", epochs, 1)
-        return trained_again(origin.build(self.config_of(trial)), origin, on, epochs, key, progress)
+        epochs = None if epochs is None else check_count("refit(epochs)", epochs, 1)
+        trainer = origin.build(self.config_of(trial))
+        if not isinstance(trainer, Trainer):
+            found = type(trainer).__name__
+            raise TypeError(f"refit needs a build that returns a Trainer, and it returns a {found}.")
+        if keep == "parameters":
+            has_them = any(trial in group.trials for group in self.models)
+            networks = self._best_network(trial) if has_them else None
+            return gone_on(trainer, origin, networks, epochs or origin.epochs, key, progress)
+        best_epoch = epochs_to_best(self, trial) if epochs is None else epochs
+        return trained_again(trainer, origin, on, keep, best_epoch, key, progress)
 
     def predict(self, x: Tree) -> Tree:
         """The outputs of the winner: refitted if the sweep did that, else the kept network of its best seed.
@@ -202,12 +221,7 @@ class Results(Ranking):
                 "Results.predict after a cross-validation needs the winner trained on all data: "
                 'results.refit(), or sweep(refit="train+validation").'
             )
-        best = int(self.order[0])
-        params, model_state = self.networks(best)
-        scores = np.where(self.finite[best], self.scores[best], -np.inf if self.mode == "max" else np.inf)
-        seed = int(scores.argmax() if self.mode == "max" else scores.argmin())
-        params, model_state = jax.tree.map(lambda leaf: leaf[seed], (params, model_state))
-        return outputs_of(self.best_trainer, params, model_state, x)
+        return outputs_of(self.best_trainer, *self._best_network(int(self.order[0])), x)
 
     def prepared(self, x: Tree) -> Tree:
         """Inputs as a sweep with `preprocess` prepares them, fitted to all its data; else as they are."""
@@ -325,6 +339,12 @@ class Results(Ranking):
         from jaxopt_notes.plots.sweep import plot_sweep
 
         return plot_sweep(self)
+
+    def _best_network(self, trial: int) -> tuple[Tree, Tree]:
+        """The parameters and the model state of a trial's best seed."""
+        scores = np.where(self.finite[trial], self.scores[trial], -np.inf if self.mode == "max" else np.inf)
+        seed = int(scores.argmax() if self.mode == "max" else scores.argmin())
+        return jax.tree.map(lambda leaf: leaf[seed], self.networks(trial))
 
     def _known_origin(self, what: str) -> Origin:
         if self.origin is None:

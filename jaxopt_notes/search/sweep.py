@@ -52,6 +52,7 @@ from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.table import Table, check_growth, check_rounds
 from jaxopt_notes.search.watcher import Watcher
 from jaxopt_notes.search.winner import PARTS, Origin, Winners, check_keep_params
+from jaxopt_notes.training.evaluation import check_weights
 
 MAY_GROW = ("trials", "seeds", "epochs")  # of a sweep in a folder
 
@@ -96,8 +97,8 @@ def sweep(
             to a `Trainer`.
         space: a dict (or any pytree) of distributions and constants; frozen distributions of scipy.stats and
             those of Optuna are read as ours (`as_space`).
-        data: `(train, validation)`, each a pair (x, y), or a `Split`, whose test set is not looked at; with
-            `folds` one pair (x, y).
+        data: `(train, validation)`, each (x, y), or (x, y, weights) as `fit` takes them, or a `Split`, whose
+            test set is not looked at; with `folds` one (x, y), or (x, y, weights).
         strategy: such as `random_search(256)`, or `successive_halving(27)`.
         seeds: members per configuration. Seed s has the same key in every configuration, so that
             configurations are compared on equal initial parameters and orders.
@@ -105,7 +106,7 @@ def sweep(
             `grouped_kfold_indices` and its like make them. Every configuration then has seeds × folds runs,
             run s·folds + f with seed s in fold f, and its mean score weighs the folds by their sizes.
         preprocess: with `folds`: `fit(x, weights=w)` → a record with `apply(x)`, such as `fit_standardizer`;
-            it is fitted to the training part of each fold.
+            it is fitted to the training part of each fold, where an example counts by its weight.
         epochs: epochs per member, where the strategy does not say it.
         key: a typed random key; the results are a function of it.
         monitor: the score, a name of the history: "valid_loss", "valid_accuracy", "loss", … A member
@@ -213,9 +214,9 @@ def sweep(
             raise ValueError("sweep(preprocess) needs folds: apply it to train and validation yourself.")
         parts = _check_data(data)
     else:
-        pair = _check_pair(data)
-        folded = fold_data("sweep", folds, preprocess, pair, jax.random.fold_in(key, 5))
-        parts = (pair, folded)
+        whole = _check_whole(data)
+        folded = fold_data("sweep", folds, preprocess, whole, jax.random.fold_in(key, 5))
+        parts = (whole, folded)
         rule = rule._replace(folds=len(folded.folds.train), sizes=folded.sizes(seeds))
     runs = seeds * rule.folds
     observed = None
@@ -327,14 +328,21 @@ def _in_full(value: Any) -> str:
     return f"{words} {fingerprint.of_tree(leaves)}" if leaves else words
 
 
-def _check_pair(data: Any) -> tuple[Any, Any]:
-    """The data of a cross-validation: one pair, all of it."""
+def _check_whole(data: Any) -> tuple:
+    """The data of a cross-validation, all of it: (x, y), or (x, y, weights)."""
     if any(isinstance(part, SealedTestSet) for part in (data if isinstance(data, tuple | list) else [data])):
         raise TypeError("sweep(data) has a SealedTestSet, expected (x, y): the test set chooses nothing.")
     nested = isinstance(data, tuple | list) and any(isinstance(part, tuple | list) for part in data)
-    if not isinstance(data, tuple | list) or len(data) != 2 or nested:
-        raise TypeError("sweep(data) with folds must be one pair (x, y): the folds divide it.")
-    return data[0], data[1]
+    if not _is_set(data) or nested:
+        raise TypeError(
+            "sweep(data) with folds must be one pair (x, y), or (x, y, weights): the folds divide it."
+        )
+    check_weights("sweep(data)", data)
+    return tuple(data)
+
+
+def _is_set(part: Any) -> bool:
+    return isinstance(part, tuple | list) and len(part) in (2, 3)
 
 
 def _check_data(data: Any) -> tuple[Any, Any]:
@@ -346,6 +354,10 @@ def _check_data(data: Any) -> tuple[Any, Any]:
             "sweep(data) has a SealedTestSet, expected (train, validation): the test set chooses nothing, "
             "it is opened once for the final score."
         )
-    if not (isinstance(parts, tuple | list) and len(parts) == 2 and all(len(part) == 2 for part in parts)):
-        raise TypeError("sweep(data) must be (train, validation), each a pair (x, y), or a Split.")
+    if not (isinstance(parts, tuple | list) and len(parts) == 2 and all(map(_is_set, parts))):
+        raise TypeError(
+            "sweep(data) must be (train, validation), each a pair (x, y) or (x, y, weights), or a Split."
+        )
+    for name, part in zip(("train", "validation"), parts, strict=True):
+        check_weights(f"sweep(data), {name},", part)
     return tuple(parts[0]), tuple(parts[1])

@@ -16,14 +16,15 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.population.store import Store
-from jaxopt_notes.record import check_choice, check_count, replace
+from jaxopt_notes.record import check_choice, check_count
 from jaxopt_notes.search.cross_validation import FoldData
 from jaxopt_notes.search.names import reserved_columns
+from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.fit import FitResult, fit
-from jaxopt_notes.training.refit import joined
-from jaxopt_notes.training.trainer import Trainer
+from jaxopt_notes.training.refit import continue_on_all, joined, steps_of, train_anew
 
 PARTS = ("train", "train+validation")
+KEPT = ("epochs", "updates", "parameters")
 
 
 class Origin(NamedTuple):
@@ -45,8 +46,9 @@ class Origin(NamedTuple):
         fit = self.preprocess
         if fit is None:
             return x
-        whole = self.data[0][0]
-        return jax.jit(lambda whole, x: fit(whole, weights=jnp.ones(len(whole))).apply(x))(whole, x)
+        whole, _, *own = self.data[0]
+        weights = own[0] if own else jnp.ones(len(whole))
+        return jax.jit(lambda whole, weights, x: fit(whole, weights=weights).apply(x))(whole, weights, x)
 
 
 class Networks(NamedTuple):
@@ -133,33 +135,59 @@ def check_keep_params(keep_params: Any) -> int | None:
 
 
 def trained_again(
-    trainer: Any, origin: Origin, on: str, epochs: int, key: jax.Array | None, progress: bool | None
-) -> FitResult:
+    trainer: Any, origin: Origin, on: str, keep: str, best_epoch: int, key: jax.Array | None,
+    progress: bool | None,
+) -> FitResult:  # fmt: skip
     """The winner trained once more, on the training set alone or on all data.
 
     Arguments:
         trainer: the best one.
         origin: gives the data, the epochs and the key of the sweep.
         on: "train", with validation as in the sweep; or "train+validation", without any.
-        epochs: how many on all data. After a cross-validation all data are meant, prepared.
+        keep: on all data, whether as many "epochs" as were best, or as many "updates".
+        best_epoch: how many epochs were. After a cross-validation all data are meant, prepared.
         key: a typed random key; `None` for one made from the sweep's.
         progress: as in `fit`.
     """
-    check_choice("refit(on)", on, PARTS)
-    if not isinstance(trainer, Trainer):
-        found = type(trainer).__name__
-        raise TypeError(f"refit needs a build that returns a Trainer, and it returns a {found}.")
     key = jax.random.fold_in(origin.key, 1) if key is None else key
     if origin.folded:
-        x, y = origin.data[0]
-        return fit(replace(trainer, early_stopping=None), key, (origin.prepared(x), y), None, epochs,
-                   progress=progress)  # fmt: skip
-    train, validation = origin.data
-    if on == "train":
+        x, *others = origin.data[0]
+        whole, part = (origin.prepared(x), *others), origin.data[1].folds.train.shape[1]
+    elif on == "train":
+        train, validation = origin.data
         return fit(trainer, key, train, validation, origin.epochs, progress=progress)
-    return fit(
-        replace(trainer, early_stopping=None), key, joined(train, validation), None, epochs, progress=progress
-    )
+    else:
+        train, validation = origin.data
+        whole, part = joined(train, validation), count(train)
+    updates = best_epoch * steps_of(trainer, part if keep == "updates" else count(whole))
+    return train_anew(trainer, key, whole, updates, progress)
+
+
+def gone_on(
+    trainer: Any, origin: Origin, networks: tuple | None, epochs: int, key: jax.Array | None,
+    progress: bool | None,
+) -> FitResult:  # fmt: skip
+    """The winner trained further on all data, from the parameters that it had at its best.
+
+    Arguments:
+        trainer, origin, key, progress: see `trained_again`.
+        networks: its best parameters and model state if the sweep has kept them, else it is trained first.
+        epochs: how many on all data at most.
+    """
+    if origin.folded:
+        raise ValueError(
+            'refit(keep="parameters") needs one validation set, whose loss says when to end, and a '
+            'cross-validation has one in each fold: keep="epochs" or "updates".'
+        )
+    key = jax.random.fold_in(origin.key, 1) if key is None else key
+    if networks is None:
+        first = trained_again(trainer, origin, "train", "epochs", 0, key, progress)
+    else:
+        params, model_state = networks
+        state = trainer.init(key, origin.data[0])
+        first = FitResult(trainer, state._replace(best_params=params, best_model_state=model_state), {})
+    train, validation = origin.data
+    return continue_on_all(first, jax.random.fold_in(key, 1), train, validation, epochs, progress=progress)
 
 
 def epochs_to_best(results: Any, best: int) -> int:

@@ -137,6 +137,19 @@ def everything(data: Tree) -> Tree:
     return jax.tree.map(rows, data, is_leaf=is_selected)
 
 
+def check_weights(where: str, data: tuple | list) -> None:
+    """Refuse (x, y, weights) whose weights are not one number for each example.
+
+    Raises:
+        ValueError: naming the shape found and the one expected.
+    """
+    if len(data) == 3 and jnp.shape(data[2]) != (n := count(data[:2]),):
+        raise ValueError(
+            f"{where} has weights of shape {jnp.shape(data[2])}, expected ({n},), one number for each "
+            "example."
+        )
+
+
 def count(data: Tree) -> int:
     """The length of the leading axis that all arrays of a data set share."""
     parts = jax.tree.leaves(data, is_leaf=is_selected)

@@ -5,6 +5,11 @@ after that: begin anew, and train as long as the best run did (`refit_on_all`), 
 parameters with all the data, until the validation loss has come down to the training loss at that point
 (`continue_on_all`). Neither leaves anything to validate by; test data stay out of both. Some train two epochs
 more than where overfitting set in, a rule of thumb that rests on nothing: pass `best_epoch + 2`.
+
+    result = fit(trainer, key, train, validation)
+    refit_on_all(result, key, train, validation)         # or continue_on_all, of the same arguments
+    results = sweep(…)
+    results.refit(keep="updates")                        # or "epochs", or "parameters": to go on from them
 """
 
 import dataclasses
@@ -23,11 +28,11 @@ from jaxopt_notes.training.trainer import Trainer
 
 
 def refit_on_all(
-    trainer: Trainer,
+    run: Trainer | FitResult,
     key: jax.Array,
     train_data: tuple,
     valid_data: tuple,
-    best_epoch: int,
+    best_epoch: int | None = None,
     keep: str = "updates",
 ) -> FitResult:
     """Train anew on training and validation data, for as long as the best run took.
@@ -35,10 +40,10 @@ def refit_on_all(
         θ ← initial parameters;   repeat as often as the best run did: θ ← θ + update(batch of all data)
 
     Arguments:
-        trainer: the run; its early stopping is left out.
+        run: a fit by validation data, or its trainer; its early stopping is left out.
         key: a typed random key. That of the first run gives the same initial parameters.
-        train_data, valid_data: (x, y) both; test data are for neither.
-        best_epoch: how many epochs of the training data alone were best: `FitResult.best_epoch`.
+        train_data, valid_data: (x, y), or (x, y, weights), both; test data are for neither.
+        best_epoch: how many epochs of the training data alone were best; by default the fit's `best_epoch`.
         keep: what stays as it was: the number of "updates", or of "epochs", of which all data have more
             updates each.
 
@@ -47,7 +52,8 @@ def refit_on_all(
         number of epochs runs over a random part of the data, as large as these updates need.
 
     Raises:
-        ValueError: best_epoch below 1, or an unknown `keep`. TypeError: best_epoch is no whole number.
+        ValueError: best_epoch below 1, or an unknown `keep`. TypeError: best_epoch is no whole number, or
+            not given with a trainer.
 
     Example:
         >>> from jaxopt_notes.layers.dense import dense
@@ -61,29 +67,44 @@ def refit_on_all(
 
     Source: Goodfellow, Bengio & Courville 2016, algorithm 7.2, which leaves open which of the two to keep.
     """
+    trainer, found = (run.trainer, run.best_epoch) if isinstance(run, FitResult) else (run, None)
+    best_epoch = found if best_epoch is None else best_epoch
     best_epoch = check_count("refit_on_all(best_epoch)", best_epoch, 1, "0 means that no epoch was better")
     keep = check_choice("refit_on_all(keep)", keep, ("updates", "epochs"))
-    trainer = dataclasses.replace(trainer, early_stopping=None)
     everything = joined(train_data, valid_data)
-    size = min(trainer.batch_size, count(everything))
-    epochs, rest = best_epoch, 0
-    if keep == "updates":
-        epochs, rest = divmod(best_epoch * _steps(trainer, train_data), _steps(trainer, everything))
-    result = fit(trainer, key, everything, epochs=epochs, progress=False, epochs_per_call=max(epochs, 1))
+    updates = best_epoch * steps_of(trainer, count(train_data if keep == "updates" else everything))
+    return train_anew(trainer, key, everything, updates, progress=False)
+
+
+def train_anew(
+    trainer: Trainer, key: jax.Array, data: tuple, updates: int, progress: bool | None
+) -> FitResult:
+    """Train on all data for a number of updates; what is left of an epoch runs over a part of them."""
+    trainer = dataclasses.replace(trainer, early_stopping=None)
+    epochs, rest = divmod(updates, steps_of(trainer, count(data)))
+    result = fit(trainer, key, data, epochs=epochs, progress=progress)
     if not rest:
         return result
     # An epoch draws from split(…, 2) of this key; a third one is nobody else's.
     draw = jax.random.split(jax.random.fold_in(result.state.key, epochs), 3)[2]
-    part = take(everything, shuffled_indices(draw, count(everything))[: rest * size])
+    size = min(trainer.batch_size, count(data))
+    part = take(data, shuffled_indices(draw, count(data))[: rest * size])
     last = fit(trainer, key, part, epochs=1, progress=False, state=result.state)
     history = {
-        name: np.append(result.history.get(name, values[:0]), values) for name, values in last.history.items()
+        name: np.append(result.history.get(name, values[:0]), values, axis=0)
+        for name, values in last.history.items()
     }
     return FitResult(last.trainer, last.state, history)
 
 
 def continue_on_all(
-    result: FitResult, key: jax.Array, train_data: tuple, valid_data: tuple, epochs: int = 100
+    result: FitResult,
+    key: jax.Array,
+    train_data: tuple,
+    valid_data: tuple,
+    epochs: int = 100,
+    *,
+    progress: bool | None = False,
 ) -> FitResult:
     """Go on from the best parameters with training and validation data, until the validation loss is low.
 
@@ -92,8 +113,9 @@ def continue_on_all(
     Arguments:
         result: a fit by validation data, with its best parameters θ*.
         key: a typed random key, for the order of the data and the noise in the model.
-        train_data, valid_data: (x, y) both, those of that fit; test data are for neither.
+        train_data, valid_data: those of that fit, (x, y) or (x, y, weights); test data are for neither.
         epochs: how many at most: nothing says that the loss is ever reached.
+        progress: as in `fit`.
 
     Returns:
         A `FitResult`. If `state.stopped`, the validation loss came down to ε, and the parameters are those
@@ -131,16 +153,20 @@ def continue_on_all(
         best_score=jnp.full_like(state.best_score, start), stopping=jnp.full_like(state.stopping, start),
         stopped=stop,
     )  # fmt: skip
-    return fit(trainer, key, everything, valid_data, epochs, progress=False, state=state)
+    return fit(trainer, key, everything, valid_data, epochs, progress=progress, state=state)
 
 
-def _steps(trainer: Trainer, data: tuple) -> int:
-    n = count(data)
+def steps_of(trainer: Trainer, n: int) -> int:
+    """How many updates an epoch of n examples is."""
     return -(-n // min(trainer.batch_size, n))
 
 
 def joined(train_data: tuple, valid_data: tuple) -> tuple:
-    """Two data sets as one."""
+    """Two data sets as one; where only one has weights, the examples of the other count 1 each."""
+    if len(train_data) != len(valid_data):
+        train_data, valid_data = (
+            data if len(data) == 3 else (*data, jnp.ones(count(data))) for data in (train_data, valid_data)
+        )
     return jax.tree.map(
-        lambda a, b: jnp.concatenate([jnp.asarray(a), jnp.asarray(b)]), train_data, valid_data
+        lambda a, b: jnp.concatenate([jnp.asarray(a), jnp.asarray(b)]), tuple(train_data), tuple(valid_data)
     )

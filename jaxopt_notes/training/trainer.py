@@ -29,7 +29,7 @@ from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite, skip_
 from jaxopt_notes.record import as_leaf, check_count, record, static
 from jaxopt_notes.training.early_stopping.patience import patience
 from jaxopt_notes.training.epoch import TrainState, run_epoch, start
-from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.evaluation import check_weights, count
 from jaxopt_notes.training.models import as_model
 
 
@@ -209,12 +209,8 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
             f"Trainer.init(train_data) is a {type(train_data).__name__}, expected a pair (x, y), or "
             "(x, y, weights)."
         )
-    n = count(train_data)
-    if len(train_data) == 3 and jnp.shape(train_data[2]) != (n,):
-        raise ValueError(
-            f"Trainer.init(train_data) has weights of shape {jnp.shape(train_data[2])}, expected ({n},), one "
-            "number for each example."
-        )
+    check_weights("Trainer.init(train_data)", train_data)
+    count(train_data)
 
 
 def _check_metrics(metrics: dict) -> None:

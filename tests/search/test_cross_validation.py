@@ -31,11 +31,14 @@ def run(folds, data=(X, Y), **options):
 
 @pytest.mark.notes("S0-08")
 def test_it_is_the_loop_over_copies_of_the_folds():
-    """8 folds of 23 are unequal: validation parts of 3 and 2 examples, which count so in the mean."""
+    """8 folds of 23 are unequal: validation parts of 3 and 2 examples, which count so in the mean.
+
+    An example counts by its weight in all that is done with it: 0, as if it were not there, to 3 / 2.
+    """
     folds = kfold_indices(jax.random.key(5), 23, 8)
-    results = run(folds, seeds=1)
-    sizes = np.asarray(folds.validation_weights).sum(axis=1)
-    assert set(sizes) == {2, 3}
+    own = np.arange(23) % 4 / 2
+    results = run(folds, seeds=1, data=(X, Y, own))
+    sizes = (own[folds.validation] * np.asarray(folds.validation_weights)).sum(axis=1)
     x = np.asarray(X, np.float64)
     # the keys of a sweep's seeds, and one compiled run for all the loop
     key = jax.random.split(jax.random.split(KEY, 4)[2], 1)[0]
@@ -50,13 +53,14 @@ def test_it_is_the_loop_over_copies_of_the_folds():
     for rate in np.asarray(results.columns["rate"]):
         for f in range(8):
             train, valid = (np.asarray(rows[f]) for rows in (folds.train, folds.validation))
-            w, v = (np.asarray(w[f]) for w in (folds.train_weights, folds.validation_weights))
+            w = np.float32(folds.train_weights[f] * own[train])
+            v = np.float32(folds.validation_weights[f] * own[valid])
             mean = np.average(x[train], axis=0, weights=w)
             spread = np.sqrt(np.average((x[train] - mean) ** 2, axis=0, weights=w))
             ready = jnp.asarray((x - mean) / spread, jnp.float32)
             scores.append(score(rate, (ready[train], Y[train], w), (ready[valid], Y[valid], v)))
     np.testing.assert_allclose(results.scores, np.reshape(scores, (2, 8)), rtol=1e-4)
-    np.testing.assert_allclose(results.score_mean, results.scores @ sizes / 23, rtol=1e-6)
+    np.testing.assert_allclose(results.score_mean, results.scores @ sizes / own.sum(), rtol=1e-6)
     np.testing.assert_allclose(
         results.score_error, results.scores.std(axis=1, ddof=1) / np.sqrt(8), rtol=1e-6
     )
@@ -152,6 +156,7 @@ def test_mistakes_are_said_before_anything_is_trained():
         ({"folds": 1}, r"sweep\(folds\) is 1"),
         ({"folds": kfold_indices(KEY, 40, 2)}, r"rows up to 39, expected below n = 23"),
         ({"data": ((X, Y), (X, Y))}, r"must be one pair \(x, y\)"),
+        ({"data": (X, Y, Y)}, r"sweep\(data\) has weights of shape \(23, 1\), expected \(23,\)"),
         ({"preprocess": lambda x, weights: x.mean()}, r"sweep\(preprocess\) returned"),
     ]:
         with pytest.raises((ValueError, TypeError), match=error):

@@ -49,7 +49,7 @@ def test_both_algorithms_are_their_loops(key):
 
     first = fit(trainer(early_stopping=patience(2)), key, train, valid, epochs=40, epochs_per_call=40)
     assert first.best_epoch == best + 1
-    again = refit_on_all(first.trainer, key, train, valid, first.best_epoch)
+    again = refit_on_all(first, key, train, valid)
     w, b = np.zeros(2), 0.0
     for _ in range(best + 1):
         w, b = descend(w, b, *everything, 0.1)
@@ -101,10 +101,9 @@ def test_what_is_frozen_and_what_has_no_weight_stay_out(key):
     again = continue_on_all(first, key, train, valid, epochs=3)
     assert again.params["b"] == 0
     assert (again.params["w"] != first.params["w"]).all()
-    weighted = [(*data, np.ones(len(data[1]), np.float32)) for data in (train, valid)]
-    odd = [np.concatenate([of, 9 + of]) for of in weighted[0]]
+    odd = [np.concatenate([of, 9 + of]) for of in (*train, np.ones(8, np.float32))]
     odd[2][8:] = 0
-    same = continue_on_all(first, key, tuple(odd), weighted[1], epochs=3)
+    same = continue_on_all(first, key, tuple(odd), valid, epochs=3)  # which has no weights: 1 each
     np.testing.assert_allclose(same.params["w"], again.params["w"], rtol=1e-5)
 
 
@@ -114,3 +113,5 @@ def test_errors_say_what_is_wrong(key):
         refit_on_all(trainer(), key, train, valid, 0)
     with pytest.raises(ValueError, match=r"refit_on_all\(keep\) is 'steps'"):
         refit_on_all(trainer(), key, train, valid, 3, "steps")
+    with pytest.raises(TypeError, match=r"refit_on_all\(best_epoch\) is None"):
+        refit_on_all(trainer(), key, train, valid)
