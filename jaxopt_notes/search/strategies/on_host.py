@@ -1,6 +1,7 @@
 """What a strategy computes in NumPy, inside somebody's transformation too."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,12 +15,14 @@ from jaxopt_notes.search.strategies.trials import is_traced
 def on_host(function: Callable, shapes: Any, *arguments: Any) -> Any:
     """What the function makes of the arguments as NumPy arrays; inside a transformation by a callback."""
     if not is_traced(arguments):
-        return function(*jax.tree.map(np.asarray, arguments))
+        with one_blas_thread():
+            return function(*jax.tree.map(np.asarray, arguments))
     arguments = jax.lax.stop_gradient(arguments)  # a callback has no derivative
     kinds = jax.tree.map(jnp.result_type, arguments)
 
     def call(arguments: Any) -> Any:
-        return jax.tree.map(_halves, function(*jax.tree.map(_whole, arguments, kinds)))
+        with one_blas_thread():
+            return jax.tree.map(_halves, function(*jax.tree.map(_whole, arguments, kinds)))
 
     crossing = jax.eval_shape(lambda shapes: jax.tree.map(_halves_of_traced, shapes), shapes)
     halves = jax.pure_callback(
@@ -54,3 +57,24 @@ def on_cpu() -> Iterator[None]:
         host = None
     with jax.default_device(host):
         yield
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager:
+    """NumPy's and SciPy's products and factors inside have one thread, where threadpoolctl is installed.
+
+    Both wheels bring an OpenBLAS, whose threads wait for work spinning: with matrices of some hundred rows
+    one pool keeps the other, and every other process, from the cores, and takes many times as long as alone.
+    """
+    controller = _blas()
+    return contextlib.nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _blas() -> Any:
+    import scipy.linalg.lapack  # noqa: F401  its library must be loaded to be found
+
+    try:
+        import threadpoolctl
+    except ImportError:  # it comes with scikit-learn
+        return None
+    return threadpoolctl.ThreadpoolController()
