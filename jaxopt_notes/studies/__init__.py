@@ -1,6 +1,6 @@
 """Studies: the experiments of the notes, one a file, each a function that returns its numbers.
 
-    found = jn.studies.overfit_sine(jax.random.key(0), seeds=4)
+    found = jn.studies.overfit_sine(jax.random.key(0), seeds=4)      # dropout_rates, contour_race, zigzag, …
     print(found.table())          # medians over seeds
     found.plot()                  # a figure
     found.r2                      # the numbers, arrays
@@ -20,12 +20,15 @@ from jaxopt_notes.studies.bagging_digits import *
 from jaxopt_notes.studies.batch_norm_averages import *
 from jaxopt_notes.studies.batch_norm_rates import *
 from jaxopt_notes.studies.batch_norm_starts import *
+from jaxopt_notes.studies.bias_variance_tradeoff import *
 from jaxopt_notes.studies.conditioning import *
 from jaxopt_notes.studies.contour_race import *
 from jaxopt_notes.studies.correlated_features import *
 from jaxopt_notes.studies.curve_race import *
 from jaxopt_notes.studies.differentiable_training import *
 from jaxopt_notes.studies.digits_sweep import *
+from jaxopt_notes.studies.dropout_masks import *
+from jaxopt_notes.studies.dropout_rates import *
 from jaxopt_notes.studies.feature_scaling import *
 from jaxopt_notes.studies.grid_or_random import *
 from jaxopt_notes.studies.half_precision import *
