@@ -144,7 +144,10 @@ def page(found: dict[str, list[str]], said: dict[str, tuple[str, str]]) -> str:
         links = ", ".join(f"[`{file.removeprefix('tests/')}`](../{file})" for file in files)
         if row in said and not files:
             place, words = said[row]
-            links = f"advice: “{words}” ([`{place}`](../{place}))".replace("|", "\\|")
+            seen = (
+                place.removeprefix("docs/") if place.startswith("docs/") else f"../{place}"
+            )  # from the page
+            links = f"advice: “{words}” ([`{place}`]({seen}))".replace("|", "\\|")
         lines.append(f"| {row} | {name.replace('|', chr(92) + '|')} | {links} |")
     return "\n".join(lines) + "\n"
 

@@ -6,6 +6,7 @@ from typing import Any
 from website import choosing, corrections, findings, links, reference, references, tutorials
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+ALONE = "---\nhide: [navigation]\n---\n\n"  # of the only page in its section, which needs no list of pages
 FROM_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md"}
 
 
@@ -19,7 +20,7 @@ def made() -> dict[str, str | bytes]:
         "reference/index.md": reference.overview(),
     }
     for uri, name in FROM_ROOT.items():
-        found[uri] = links.from_root((ROOT / name).read_text(encoding="utf-8"))
+        found[uri] = ALONE + links.from_root((ROOT / name).read_text(encoding="utf-8"))
     found |= {f"reference/{name}.md": text for name, text in reference.pages().items()}
     for path in tutorials.notebooks(ROOT):
         text, pictures = tutorials.page(path)
