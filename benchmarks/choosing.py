@@ -1,4 +1,4 @@
-"""What the decision tables of the documentation rest on: optimizers on two tasks, initializers by
+"""What the decision tables of the documentation rest on: optimizers on three tasks, initializers by
 activation.
 
     python -m benchmarks.choosing [optimizers] [initializers] [strategies]
@@ -26,8 +26,9 @@ from benchmarks.counts import RESULTS
 RATES = np.logspace(-5, 1, 13)
 SEEDS = 3
 OPTIMIZERS = (
-    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "nadam", "radam",
-    "adabelief", "adan", "lion", "lamb", "muon", "prodigy", "dog", "schedule_free_adamw",
+    "sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam", "adamw", "adamax", "amsgrad",
+    "nadam", "radam", "adabelief", "adopt", "ademamix", "adan", "adafactor", "lion", "lamb", "muon",
+    "prodigy", "dog", "schedule_free_sgd", "schedule_free_adamw",
 )  # fmt: skip
 ACTIVATIONS = ("sigmoid", "tanh", "relu", "selu", "gelu")
 WIDTH, DEPTH = 128, 12
@@ -38,11 +39,20 @@ def digits() -> tuple[jax.Array, jax.Array]:
     return jn.fit_standardizer(x).apply(x), y
 
 
+def pictures() -> tuple[jax.Array, jax.Array]:
+    """Digits to be drawn again."""
+    x, _ = jn.digits()
+    return x / 16, x / 16
+
+
 # Task → data, widths, activation, loss, batch size, steps.
 TASKS: dict[str, tuple[Callable, tuple[int, ...], str, Callable, int, int]] = {
     "digits, 64-64-10": (digits, (64, 64, 10), "relu", jn.softmax_cross_entropy, 32, 168),
     "digits, five tanh layers of 32": (
         digits, (64, *[32] * 5, 10), "tanh", jn.softmax_cross_entropy, 32, 168,
+    ),
+    "an autoencoder of digits, 64-32-8-32-64": (
+        pictures, (64, 32, 8, 32, 64), "gelu", jn.half_mean_squared_error, 32, 168,
     ),
 }  # fmt: skip
 

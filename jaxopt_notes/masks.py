@@ -1,5 +1,8 @@
 """Masks and labels: what is said of each leaf of a tree of parameters.
 
+    adamw(1e-3, mask=weights_only)                           # the default: no biases, no scales
+    adamw(1e-3, mask=where_path(lambda path, leaf: path.endswith("kernel")))
+
 A mask says which leaves are meant, by True and False; labels sort the leaves into groups. Both are given in
 the same ways, those of optax: a function of the parameters, or a tree like the parameters in which one mark
 may stand for a whole subtree. A tree that can be called (an Equinox module) is read as a tree where its

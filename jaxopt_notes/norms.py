@@ -1,5 +1,7 @@
 """The Euclidean norm of a whole tree, right wherever it can be represented, in one pass.
 
+    global_norm(grads)
+
 A sum of squares overflows for entries above 1e19 and underflows below 1e-19. Both happen in training
 and both must not turn a gradient into infinity or into nothing. A CPU adds the squares of float32
 entries up in float64, where neither can happen, whether or not x64 is switched on. On GPU and TPU three

@@ -1,5 +1,8 @@
 """Test functions: small losses whose minima, curvatures and traps are known.
 
+    loss = rosenbrock()                                      # elliptic_bowl(), double_well(), …
+    slope = jax.grad(loss)(point)
+
 A problem is a record, called with a point; its numbers are leaves, so a sweep over condition
 numbers is a `vmap` like any other. A point is a vector [n] and the value a scalar; `double_well` and
 `lessard` are functions of one variable. Gradients come from `jax.grad`, values on a grid from

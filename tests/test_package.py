@@ -6,6 +6,7 @@ import importlib
 import inspect
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import types
@@ -219,6 +220,16 @@ def test_every_public_subpackage_is_an_attribute():
     there = {path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli"}
     code = f"import jaxopt_notes as jn; print(*(getattr(jn, name).__name__ for name in {sorted(there)}))"
     assert python(code).split() == [f"{PACKAGE.name}.{name}" for name in sorted(there)]
+
+
+@pytest.mark.parametrize("subpackage", [*jaxopt_notes._FLAT, *jaxopt_notes._NAMESPACES])
+def test_help_opens_with_what_users_call(subpackage):
+    """`help(jn.search)` prints the docstring first: public functions stand on its first screen."""
+    module = importlib.import_module(f"{PACKAGE.name}.{subpackage}")
+    screen = " ".join((module.__doc__ or "").splitlines()[:24])
+    named = {name for name in module.__all__ if name[0].islower() and re.search(rf"\b{name}\b", screen)}
+    functions = [name for name in module.__all__ if name[0].islower()]
+    assert len(named) >= min(2, len(functions) - (subpackage == "population")), named
 
 
 @pytest.mark.parametrize(

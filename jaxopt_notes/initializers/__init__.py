@@ -1,5 +1,9 @@
 """Initializers: records called `(key, shape, dtype=float32)` that draw the first parameters.
 
+    kernel = he_normal()(key, (784, 128))
+    layer = dense(128, kernel_init=orthogonal())
+    recommended("selu")                                      # which one, by the activation behind it
+
 Their numbers are leaves, so a batch of standard deviations is `jax.vmap(normal)(stddevs)` and one
 draw from each `jax.vmap(lambda init, key: init(key, shape))(batch, keys)`. They fit wherever JAX's
 own initializers do, such as Flax's `kernel_init`.

@@ -1,5 +1,9 @@
 """Ready models, each a short file made of layers: read one, copy it, change it.
 
+    model = cifar_resnet(classes=10, depth=20)               # lenet, vgg, densenet, fcn, lstm_classifier, …
+    params, state = model.init(key, x)
+    y, state = model.apply(params, state, x, key=key, train=True)
+
 A model is a layer: `init(key, x) -> (params, state)`, `apply(params, state, x, key=, train=) -> (y, state)`.
 What it is made of is in `jaxopt_notes.layers`, where `mlp` and `cnn` stand too.
 """

@@ -1,16 +1,21 @@
 """Optimizers and gradient transforms: records with `init(params)` and `update(updates, state, params)`.
 
+    optimizer = chain(clip_by_global_norm(1.0), adamw(cosine(1e-3, 10_000), weight_decay=0.01))
+    state = optimizer.init(params)
+    updates, state = optimizer.update(grads, state, params)
+    params = apply_updates(params, updates)
+
 `OPTIMIZERS` are whole optimizers, `TRANSFORMS` stand before or after one in a `chain`, `WRAPPERS`
 take an optimizer, `AGGREGATIONS` make one gradient of those of single examples. Every factory here works
 without arguments but for the wrapped optimizer.
 
 `SOLVERS` are the methods for losses without noise: of second order, with a line search, for penalties
 with corners and for constraints. Most need `value_fn=`, the loss itself, in `update`.
-
-A rule is registered by the line that imports it: the name is public (`jn.NAME`), in the registry of its
-section, and with that tested, counted and documented. Behind it may stand the learning rate that tests take
-where they know none better ("# rate 0.03"; otherwise 0.1).
 """
+
+# A rule is registered by the line that imports it: the name is public (`jn.NAME`), in the registry of its
+# section, and with that tested, counted and documented. Behind it may stand the learning rate that tests take
+# where they know none better ("# rate 0.03"; otherwise 0.1).
 
 import types as _types
 from collections.abc import Callable as _Callable

@@ -1,5 +1,10 @@
 """Pictures. The only place that imports matplotlib, and only when a picture is drawn.
 
+    plot_curves(history)                                     # losses and metrics by epoch
+    plot_sweep(results); plot_importance(results); write_report(results, "folder")
+    plot_trajectories(rosenbrock(), {"adam": points})        # paths over contours; animate_trajectories
+    plot_lines(curves); plot_histograms(values); plot_spectrum(spectrum); plot_reliability(outputs, labels)
+
 Every function returns a figure (or an animation) and shows nothing by itself: a notebook shows what stands
 last in a cell, `figure.savefig(path)` writes it. All have one style (`plots.figure`).
 """

@@ -1,5 +1,8 @@
 """Projections onto sets, and proximal operators: what turns a gradient step into a constrained one.
 
+    project_l2_ball(params, 3.0)        project_l1_ball(params, 1.0)        soft_threshold(params, 0.01)
+    projected(adam(1e-3), project_max_norm, max_norm=3.0)    # an optimizer (jn.projected)
+
 A projection is the nearest point of a set; a proximal operator is the best compromise between a penalty
 and staying near, argmin t·h(x) + ½‖x − v‖², and the projection is that of a penalty that is 0 inside
 and infinite outside. Each function here takes an array or a whole tree and returns the same; all

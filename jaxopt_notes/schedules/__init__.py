@@ -1,5 +1,9 @@
 """Schedules: records called with the step, the first update being step 0.
 
+    optimizer = adam(warmup_cosine(0.0, 1e-3, 500, 10_000))  # a rate is a number or a schedule
+    step(0.1, 30, 0.3)(epoch)                                # a number
+    join([constant(0.1), exponential(0.1, 100, 0.9)], [1000])
+
 Every number in them is a leaf, horizons included: a sweep over warm-up lengths is a `vmap`, and
 changing one never retraces. The step may be an integer or a float, traced or not, or an array of
 steps to draw a curve; the value is float32 (float64 under x64). A horizon of 0 switches the change
