@@ -34,7 +34,14 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jaxopt_notes.layers.conv_forms import Geometry, im2col, native, native_on_cpu, products_on_cpu
+from jaxopt_notes.layers.conv_forms import (
+    Geometry,
+    im2col,
+    im2col_by_axes,
+    native,
+    native_on_cpu,
+    products_on_cpu,
+)
 
 __all__: list[str] = []
 
@@ -158,7 +165,8 @@ def _on_cpu(of: str, geometry: Geometry, a: jax.Array, b: jax.Array) -> jax.Arra
     x, y = ((*shapes[name][1:-2], math.prod(shapes[name][-2:])) for name in "xy")
     wide = a.dtype in (jnp.float32, jnp.float64)  # the native form sums in the dtype itself
     if not wide or products_on_cpu(of, x, y, geometry):
-        return _evaluate(im2col, of, geometry, a, b)
+        # The gradient by x is a sum of shifted images, which XLA makes one loop of.
+        return _evaluate(im2col if of == "x" else im2col_by_axes, of, geometry, a, b)
 
     def member(ab: tuple[jax.Array, jax.Array]) -> jax.Array:
         a, b = (array.reshape(*array.shape[:-2], -1) for array in ab)

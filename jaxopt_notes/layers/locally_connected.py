@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
 from jaxopt_notes.layers.conv import PADDINGS, Padding, placed
-from jaxopt_notes.layers.conv_forms import shifts
+from jaxopt_notes.layers.conv_forms import patches
 from jaxopt_notes.layers.layer import (
     Shaped,
     add_bias,
@@ -100,7 +100,7 @@ def local_convolution(
             "size it was made for, or call init again with these."
         )
     inputs, outputs = kernel.shape[-2:]
-    seen = jnp.concatenate([s.reshape(s.shape[0], math.prod(out), inputs) for s in shifts(x, geometry)], -1)
+    seen = patches(x, geometry).reshape(x.shape[0], math.prod(out), -1)
     matrices = kernel.astype(x.dtype).reshape(math.prod(out), math.prod(window) * inputs, outputs)
     y = jnp.einsum("bpi,pio->bpo", seen, matrices, preferred_element_type=compute_dtype(x))
     return y.reshape(x.shape[0], *out, outputs).astype(x.dtype)
