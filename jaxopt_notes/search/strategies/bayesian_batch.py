@@ -90,10 +90,16 @@ def propose(known: Known, n: int, rng: np.random.Generator, acquisition: str, ex
     if points is None:
         points = canonical(axes, scatter(rng, CANDIDATES, axes, center))
     seen = forecast(posterior, features(axes, points))
-    for _ in range(n):
+    for blind in rng.random(n) < _excess(process):
         value = promise(points, seen.mean, np.sqrt(np.maximum(seen.variance, 0)))
         point, top = points[np.argmax(value)], np.max(value)
-        if free.any() and known.candidates is None:
+        if blind:
+            new = np.flatnonzero(np.isfinite(value))
+            anywhere = (
+                new if known.candidates is not None else new[new % 2 == 0]
+            )  # the others are near the best
+            point = points[rng.choice(new)] if len(new) else point
+        elif free.any() and known.candidates is None:
             starts = points[np.argsort(-value, kind="stable")[:STARTS]]
             climbed = canonical(axes, climb(promise_and_slope, starts, free))
             higher = promise(climbed, *predict(posterior, features(axes, climbed)))
@@ -105,6 +111,16 @@ def propose(known: Known, n: int, rng: np.random.Generator, acquisition: str, ex
         seen, taken = follow(posterior, seen), np.vstack([taken, point])
         chosen.append(point)
     return Batch(np.array(chosen), process, scale * float(np.exp(max(gains))))
+
+
+def _excess(process: GaussianProcess) -> float:
+    """How far noise outweighs what the process explains, in [0, 1): as often a point is left to chance.
+
+    Where all scores so far are of one plain, "all is noise" is the likeliest explanation, and what
+    promises most by it is more of the same plain.
+    """
+    noise, amplitude = float(process.noise), float(process.amplitude)
+    return max(noise - amplitude, 0.0) / (noise + amplitude)
 
 
 def _doubt(posterior: Posterior, best: float, point: np.ndarray) -> tuple[Posterior, float]:

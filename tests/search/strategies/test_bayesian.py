@@ -13,8 +13,10 @@ from jaxopt_notes.record import replace
 from jaxopt_notes.search import choice, integers, log_uniform, static_choice, uniform
 from jaxopt_notes.search.black_box_problems import branin, hartmann6
 from jaxopt_notes.search.spaces.conditional import conditional
+from jaxopt_notes.search.spaces.space import dimensions
+from jaxopt_notes.search.strategies import bayesian_batch
 from jaxopt_notes.search.strategies.bayesian import bayesian
-from jaxopt_notes.search.strategies.bayesian_batch import _doubt
+from jaxopt_notes.search.strategies.bayesian_batch import Known, _doubt, propose
 from jaxopt_notes.search.surrogates.gaussian_process import condition, gaussian_process, predict
 
 MIXED = {
@@ -258,6 +260,19 @@ def test_what_is_pending_is_believed_to_be_a_deviation_worse_than_its_mean():
     after, best = _doubt(posterior, 2.0, point)
     np.testing.assert_allclose(predict(after, point[None])[0], mean + std, rtol=1e-5)
     np.testing.assert_allclose(best, min(2.0, float(mean[0] + std[0])), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("noise", "inside"), [(0.1, (0.0, 0.4)), (0.9, (0.5, 0.99))])
+def test_where_all_seems_noise_most_points_are_left_to_chance(noise, inside, monkeypatch):
+    """What promises most lies on faces of the cube, what is drawn inside; by 0.8 of noise."""
+    process = gaussian_process(np.ones(6), 0.1, noise)
+    monkeypatch.setattr(bayesian_batch, "fit_scores", lambda *_: process)
+    rng = np.random.default_rng(0)
+    known = Known(dimensions(cube(6)), rng.random((32, 6)), rng.normal(size=32), None, ())
+    batch = propose(known, 24, rng, "log_expected_improvement", ())
+    share = np.mean(np.all((batch.points > 0) & (batch.points < 1), axis=1))
+    assert inside[0] <= share <= inside[1]
+    assert len(np.unique(batch.points, axis=0)) == 24
 
 
 def test_exploration_leads_away_from_what_is_known(key):
