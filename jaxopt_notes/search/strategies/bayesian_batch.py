@@ -95,9 +95,8 @@ def propose(known: Known, n: int, rng: np.random.Generator, acquisition: str, ex
         point, top = points[np.argmax(value)], np.max(value)
         if blind:
             new = np.flatnonzero(np.isfinite(value))
-            anywhere = (
-                new if known.candidates is not None else new[new % 2 == 0]
-            )  # the others are near the best
+            if known.candidates is None:
+                new = new[new % 2 == 0]  # the others are near the best
             point = points[rng.choice(new)] if len(new) else point
         elif free.any() and known.candidates is None:
             starts = points[np.argsort(-value, kind="stable")[:STARTS]]
