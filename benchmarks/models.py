@@ -1,17 +1,24 @@
-"""The ready models against the same ones in Flax linen: one command, one table, both in the same run.
+"""The ready models against the same ones in Flax linen: one command, one page, both in the same run.
 
-    python -m benchmarks.models [--rounds 9] [--only lstm transformer]
+    python -m benchmarks.models [--rounds 9] [--times 3] [--only lstm transformer]
 
 A step is the loss and its gradient by all parameters, compiled. Of both are given: the median time, all
-called in each round; tracing and compiling, fresh each time, in turns; floating-point operations and bytes
-by XLA's count, and how many operations the compiled program has, which no busy machine disturbs. Ratios
-below 1 say that ours takes less. Convolutions of ours are matrix products on CPUs, made for loops: the
-second table has them inside `lax.scan` and outside, beside XLA's own; the third a deep network as a loop
-over its blocks.
+called in each round; processor seconds of tracing, lowering and compiling, fresh each time, in turns;
+floating-point operations and bytes by XLA's count, and how many operations the compiled program has, which
+no busy machine disturbs. Ratios below 1 say that ours takes less. Convolutions of ours are matrix products
+on CPUs for some sizes, made for loops: the second table has them inside `lax.scan` and outside, beside XLA's
+own; the third a deep network as a loop over its blocks.
+
+Each row is added to `benchmarks/results/models.json` when it is measured, and `docs/MODELS.md` is made of
+that; `--only` leaves the other rows as they are.
 """
 
 import argparse
+import functools
+import importlib.metadata
 import json
+import os
+import pathlib
 import re
 import sys
 import time
@@ -26,6 +33,10 @@ from jax import lax
 import jaxopt_notes as jn
 from benchmarks.counts import RESULTS
 from benchmarks.machine import interleaved
+
+ROOT = pathlib.Path(__file__).parent.parent
+RECORD, PAGE = RESULTS / "models.json", ROOT / "docs" / "MODELS.md"
+VERSIONS = ("jaxopt-notes", "jax", "jaxlib", "flax")
 
 
 class Case(NamedTuple):
@@ -78,8 +89,14 @@ def example(case: Case) -> jax.Array:
     return jnp.asarray(tokens, jnp.int32)
 
 
+def filled(shapes: Any) -> Any:
+    """Small random numbers for leaves of any shape, without a program that would have to be compiled."""
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda leaf: jnp.asarray(0.05 * rng.normal(size=leaf.shape), leaf.dtype), shapes)
+
+
 def our_step(case: Case, x: jax.Array) -> tuple[Callable, tuple]:
-    params, state = jax.jit(case.ours.init)(jax.random.key(0), x)
+    params, state = filled(jax.eval_shape(case.ours.init, jax.random.key(0), x))
 
     def step(params: Any, state: Any, x: jax.Array) -> tuple:
         def loss(params: Any) -> tuple:
@@ -92,7 +109,7 @@ def our_step(case: Case, x: jax.Array) -> tuple[Callable, tuple]:
 
 
 def peer_step(case: Case, x: jax.Array) -> tuple[Callable, tuple]:
-    variables = dict(jax.jit(case.peer.init)(jax.random.key(0), x))
+    variables = dict(filled(jax.eval_shape(case.peer.init, jax.random.key(0), x)))
     params = variables.pop("params")
 
     def step(params: Any, state: Any, x: jax.Array) -> tuple:
@@ -117,7 +134,7 @@ def counted(compiled: Any) -> dict[str, float]:
 
 
 def building(steps: dict[str, tuple[Callable, tuple]], times: int) -> tuple[dict[str, dict], dict[str, Any]]:
-    """Median seconds of tracing (with lowering) and of compiling, each from nothing; and the programs."""
+    """Median processor seconds of tracing, lowering and compiling, each from nothing; and the programs."""
     seconds: dict[str, list] = {name: [] for name in steps}
     programs: dict[str, Any] = {}
     for step, arguments in steps.values():  # whatever is done once in a process
@@ -125,20 +142,24 @@ def building(steps: dict[str, tuple[Callable, tuple]], times: int) -> tuple[dict
     for _ in range(times):
         for name, (step, arguments) in steps.items():
             jax.clear_caches()
-            began = time.perf_counter()
-            lowered = jax.jit(step).lower(*arguments)
-            traced = time.perf_counter()
+            at = [time.process_time()]
+            traced = jax.jit(step).trace(*arguments)
+            at.append(time.process_time())
+            lowered = traced.lower()
+            at.append(time.process_time())
             programs[name] = lowered.compile()
-            seconds[name].append((traced - began, time.perf_counter() - traced))
+            at.append(time.process_time())
+            seconds[name].append((*np.diff(at), at[-1] - at[0]))
+    names = ("trace", "lower", "compile", "all three")
     medians = {name: np.median(each, axis=0) for name, each in seconds.items()}
-    return {name: {"trace": float(t), "compile": float(c)} for name, (t, c) in medians.items()}, programs
+    return {name: dict(zip(names, map(float, of), strict=True)) for name, of in medians.items()}, programs
 
 
 def runner(compiled: Any, arguments: tuple) -> Callable[[], None]:
     return lambda: jax.block_until_ready(compiled(*arguments))
 
 
-def compare(case: Case, rounds: int, times: int = 3) -> dict[str, Any]:
+def compare(case: Case, rounds: int, times: int) -> dict[str, Any]:
     x = example(case)
     steps = {"ours": our_step(case, x), "flax": peer_step(case, x)}
     sizes = {name: size(arguments[0]) for name, (_, arguments) in steps.items()}
@@ -152,10 +173,15 @@ def compare(case: Case, rounds: int, times: int = 3) -> dict[str, Any]:
 # A convolution inside a loop and outside, and a loop over blocks
 
 
-def convolutions(rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of a training step of a small CNN: outside a loop, and each of 20 inside `lax.scan`."""
+PLACES = {"CNN outside a loop": 1, "CNN inside a loop": 20}  # and how many steps a call has
+DEEP = "100 blocks"
+
+
+def convolutions(place: str, rounds: int) -> dict[str, float]:
+    """Seconds of a training step of a small CNN: outside a loop, or each of 20 inside `lax.scan`."""
     x = jnp.asarray(np.random.default_rng(0).normal(size=(32, 28, 28, 1)), jnp.float32)
     kernels = [jnp.ones((3, 3, 1, 32)) * 0.1, jnp.ones((3, 3, 32, 64)) * 0.01]
+    count = PLACES[place]
 
     def native(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
@@ -170,17 +196,15 @@ def convolutions(rounds: int) -> dict[str, dict[str, float]]:
         return jax.tree.map(lambda k, g: k - 0.01 * g, kernels, jax.grad(loss)(kernels))
 
     def many(convolution: Callable, kernels: list, x: jax.Array) -> list:
-        return lax.scan(lambda k, _: (step(convolution, k, x), None), kernels, None, length=20)[0]
+        return lax.scan(lambda k, _: (step(convolution, k, x), None), kernels, None, length=count)[0]
 
-    found: dict[str, dict[str, float]] = {}
-    for place, function, count in (("outside a loop", step, 1), ("inside a loop", many, 20)):
-        calls = {
-            name: runner(jax.jit(function, static_argnums=0).lower(form, kernels, x).compile(), (kernels, x))
-            for name, form in (("ours", jn.layers.convolution), ("native", native))
-        }
-        seconds = interleaved(calls, rounds if count == 1 else 3)
-        found[place] = {name: value / count for name, value in seconds.items()}
-    return found
+    jitted = jax.jit(step if count == 1 else many, static_argnums=0)
+    calls = {
+        name: runner(jitted.lower(form, kernels, x).compile(), (kernels, x))
+        for name, form in (("ours", jn.layers.convolution), ("native", native))
+    }
+    seconds = interleaved(calls, rounds if count == 1 else 3)
+    return {name: value / count for name, value in seconds.items()}
 
 
 def deep(rounds: int, depth: int = 100) -> dict[str, dict[str, float]]:
@@ -194,33 +218,102 @@ def deep(rounds: int, depth: int = 100) -> dict[str, dict[str, float]]:
     return {name: {"run": seconds[name], **built[name]} for name in steps}
 
 
+# What is kept, and the page
+
+
+def known() -> dict[str, Any]:
+    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+
+
+def record(name: str, row: dict[str, Any], load: float) -> None:
+    """Put one row into the file, with the load of the machine before it was measured."""
+    found = known()
+    found["versions"] = {package: importlib.metadata.version(package) for package in VERSIONS}
+    found["cores"] = os.cpu_count()
+    found.setdefault("rows", {})[name] = {"load": round(load, 2), **row}
+    RESULTS.mkdir(exist_ok=True)
+    RECORD.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+HEADS = ("run", "trace", "lower", "compile", "all three", "flops", "bytes", "operations")
+
+
+def ratios(row: dict[str, Any]) -> list[str]:
+    return [f"{row['ours'][head] / row['flax'][head]:.2f}" for head in HEADS]
+
+
+def page(found: dict[str, Any]) -> str:
+    rows = found["rows"]
+    loads = [row["load"] for row in rows.values()]
+    lines = [
+        "# Ready models beside Flax",
+        "",
+        "Made by `python -m benchmarks.models`; do not edit. Measured with "
+        + ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+        + f", on {found['cores']} cores",
+        f"of a CPU whose load before each row was {min(loads)} to {max(loads)}. Where that is not near 0,",
+        "other work ran beside it.",
+        "",
+        "A step is the loss and its gradient by all parameters, compiled. Ours divided by Flax linen's,",
+        "medians of one interleaved run; below 1, ours takes less. Tracing, lowering and compiling are",
+        "seconds of processor time from cleared caches; operations are those of the compiled program, bytes",
+        "and floating-point operations as XLA counts them.",
+        "",
+        "| model | ours, ms | " + " | ".join(HEADS) + " |",
+        "|---|---|" + "---|" * len(HEADS),
+    ]
+    for name in cases():
+        if name in rows:
+            row = rows[name]
+            lines.append(f"| {name} | {row['ours']['run'] * 1e3:.2f} | {' | '.join(ratios(row))} |")
+    places = [place for place in PLACES if place in rows]
+    if places:
+        lines += [
+            "",
+            "A training step of a CNN of two 3×3 convolutions (28×28×1 → 32 → 64 channels, batch 32):",
+            "",
+            "| | ours, ms | `lax.conv_general_dilated`, ms | ours is |",
+            "|---|---|---|---|",
+        ]
+        for place in places:
+            ours, native = (rows[place][name] * 1e3 for name in ("ours", "native"))
+            lines.append(f"| {place} | {ours:.2f} | {native:.2f} | {native / ours:.2f}× as fast |")
+    if DEEP in rows:
+        loop, unrolled = (rows[DEEP][name] for name in ("repeat", "unrolled"))
+        lines += [
+            "",
+            "A residual perceptron of 100 blocks, `repeat(block, 100)` beside `serial(*[block] * 100)`:",
+            "",
+            "| | step, ms | tracing, lowering and compiling, s |",
+            "|---|---|---|",
+            f"| repeat | {loop['run'] * 1e3:.2f} | {loop['all three']:.2f} |",
+            f"| unrolled | {unrolled['run'] * 1e3:.2f} | {unrolled['all three']:.2f} |",
+            f"| repeat is | {loop['run'] / unrolled['run']:.2f} of its time "
+            f"| {unrolled['all three'] / loop['all three']:.1f}× as fast |",
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument(
-        "--only", nargs="*", help="models whose name contains one of these; no further tables"
-    )
+    parser.add_argument("--times", type=int, default=3, help="how often each is compiled")
+    parser.add_argument("--only", nargs="*", help="rows whose name contains one of these")
     options = parser.parse_args()
-    found: dict[str, Any] = {}
-    print("ours divided by Flax's; below 1, ours takes less")
-    heads = ("run", "trace", "compile", "flops", "bytes", "operations")
-    print(f"{'':28s}{'ours ms':>9s}" + "".join(f"{head:>11s}" for head in heads))
-    for name, case in cases().items():
-        if options.only and not any(word in name for word in options.only):
-            continue
-        row = found[name] = compare(case, options.rounds)
-        ratios = "".join(f"{row['ours'][head] / row['flax'][head]:11.2f}" for head in heads)
-        print(f"{name:28s}{row['ours']['run'] * 1e3:9.2f}{ratios}", flush=True)
-    if not options.only:
-        found["convolution"] = convolutions(options.rounds)
-        for place, row in found["convolution"].items():
-            print(f"CNN {place}: ours {row['ours'] * 1e3:.2f} ms, native {row['native'] * 1e3:.2f} ms")
-        found["deep"] = deep(options.rounds)
-        for name, row in found["deep"].items():
-            both = row["trace"] + row["compile"]
-            print(f"100 blocks, {name}: {row['run'] * 1e3:.2f} ms, tracing and compiling {both:.2f} s")
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / "models.json").write_text(json.dumps(found, indent=1) + "\n")
+    rows: dict[str, Callable[[], dict]] = {
+        name: functools.partial(compare, case, options.rounds, options.times)
+        for name, case in cases().items()
+    }
+    rows |= {place: functools.partial(convolutions, place, options.rounds) for place in PLACES}
+    rows[DEEP] = functools.partial(deep, options.rounds)
+    for name, measure in rows.items():
+        if options.only is None or any(word in name for word in options.only):
+            load = os.getloadavg()[0]
+            row = measure()
+            record(name, row, load)
+            said = " ".join(f"{word:>6s}" for word in ratios(row)) if "flax" in row else json.dumps(row)
+            print(f"{name:28s}{said}", flush=True)
+    PAGE.write_text(page(known()), encoding="utf-8")
     return 0
 
 

@@ -5,7 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.models import preactivation_block, transition
+from jaxopt_notes.models import (
+    bottleneck_block,
+    dense_block,
+    preactivation_block,
+    residual_block,
+    transition,
+)
 from jaxopt_notes.models.resnet import projection
 
 torch = pytest.importorskip("torch")
@@ -34,6 +40,31 @@ class There:
         return F.batch_norm(x, kept["mean"], kept["var"], own["scale"], own["bias"], self.train, 0.1, 1e-5)
 
 
+def residual(there, x):
+    there = there.child("layers_0").child("layer")
+    y = there.norm("layers_1", there.conv("layers_0", x)).relu()
+    return (x + there.norm("layers_4", there.conv("layers_3", y))).relu()
+
+
+def bottleneck(there, x):
+    """The stride is that of the 3×3 convolution."""
+    there = there.child("layers_0")
+    branch, around = there.child("layer"), there.child("shortcut")
+    y = branch.norm("layers_1", branch.conv("layers_0", x)).relu()
+    y = branch.norm("layers_4", branch.conv("layers_3", y, 2)).relu()
+    y = branch.norm("layers_7", branch.conv("layers_6", y))
+    return (around.norm("layers_1", around.conv("layers_0", x, 2)) + y).relu()
+
+
+def dense_layers(there, x):
+    """Each sees all before it, side by side."""
+    for i in range(2):
+        layer = there.child(f"layers_{i}").child("layers_1")
+        y = layer.conv("layers_2", layer.norm("layers_0", x).relu())
+        x = torch.cat([x, layer.conv("layers_5", layer.norm("layers_3", y).relu())], 1)
+    return x
+
+
 def figure_4e(there, x):
     """x + weight(ReLU(BN(weight(ReLU(BN(x))))))."""
     branch = there.child("layer")
@@ -55,6 +86,9 @@ def transition_layers(there, x):
 
 
 BLOCKS = {
+    "residual": (residual_block(3), residual),
+    "bottleneck": (bottleneck_block(4, 2, projection(4, 2)), bottleneck),
+    "dense": (dense_block(2, 2, 1), dense_layers),
     "preactivation": (preactivation_block(3), figure_4e),
     "preactivation, projected": (preactivation_block(4, 2, projection(4, 2)), figure_4e_widened),
     "transition": (transition(2), transition_layers),
