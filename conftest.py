@@ -24,7 +24,6 @@ import pytest
 from jaxopt_notes.cli.kept_programs import processor
 
 ROOT = pathlib.Path(__file__).parent
-MEMORY = 3 * 2**30  # bytes of a process from which on compiled programs are let go
 
 # Tests compile thousands of small programs and run each a few times, so the quick tier takes the cheapest
 # code: next to no optimization, and the code generator before jax 0.10's, which takes half the time (jax 0.11
@@ -65,6 +64,9 @@ def pytest_cmdline_main(config):
 
 
 def pytest_configure(config):
+    gc.set_threshold(
+        100_000, 20, 20
+    )  # traced programs are no garbage: to look for it takes a tenth of the time
     cheap = [] if config.option.full else CHEAP_CODE
     own = os.environ.get("XLA_FLAGS")
     flags = " ".join([*WHOLE, *cheap, own or ""])  # the user's own come last, and win
@@ -175,16 +177,30 @@ def pytest_terminal_summary(terminalreporter, config):
 # Memory
 
 ran = itertools.count(1)
-memory_limit = MEMORY
+memory_limit = 0
 
 
 def pytest_runtest_teardown():
-    """Thousands of compiled programs are gigabytes: let them go when they are, and not before."""
+    """Thousands of compiled programs are gigabytes: let them go when they are, and not before.
+
+    To let them go takes some twenty seconds, and what is used again is compiled again: not before a worker's
+    share of two thirds of the machine's memory is full, or one third without workers.
+    """
     global memory_limit
-    if next(ran) % 50 == 0 and resident() > memory_limit:
+    if next(ran) % 50 == 0 and resident() > max(memory_limit, share_of_memory()):
         jax.clear_caches()
         gc.collect()
-        memory_limit = max(MEMORY, resident() + 2**30)  # not all of it goes back to the system
+        memory_limit = resident() + 2**30  # not all of it goes back to the system
+
+
+def share_of_memory():
+    """Bytes that a process may take, at least 3 GiB."""
+    workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)), 2)
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):
+        memory = 0
+    return max(3 * 2**30, memory * 2 // 3 // workers)
 
 
 def resident():

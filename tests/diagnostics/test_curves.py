@@ -1,6 +1,7 @@
 """Learning and capacity curves of least squares, which one step of descent solves: against NumPy."""
 
 import dataclasses
+import importlib
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,20 @@ def test_training_errors_fall_with_the_degree_and_validation_errors_are_u_shaped
         np.testing.assert_allclose(got, expected, rtol=1e-3)
     assert (np.diff(curve.train["loss"][:, 0]) < 0).all()
     assert curve.best == 3
+
+
+def test_validation_data_judge_capacities_and_stop_none_of_them(key, monkeypatch):
+    seen = []
+    module = importlib.import_module("jaxopt_notes.diagnostics.capacity_curve")
+    score = {"loss": np.ones(1)}
+    monkeypatch.setattr(module, "trained_scores", lambda trainer, *_: seen.append(trainer) or (score, score))
+    data = np.ones((4, 3), np.float32), np.ones(4, np.float32)
+
+    def build(number):
+        return Trainer(Columns(number), sgd(0.1), squared, metric=None, early_stopping=patience(1))
+
+    assert capacity_curve(build, (1, 3), key, data, data).parameters == (1, 3)
+    assert [trainer.early_stopping for trainer in seen] == [None, None]
 
 
 @pytest.mark.full

@@ -43,6 +43,12 @@ def test_a_deep_network_of_any_activation_keeps_its_signal(key):
     assert float(model.apply(fresh, state, x)[0].var()) < 1e-20
 
 
-def test_what_does_not_vary_stays(key):
-    params, _ = lsuv(dense(2, kernel_init=zeros()), key, jnp.ones((4, 3)))
-    np.testing.assert_array_equal(params["kernel"], 0)
+def test_each_layer_in_turn_has_variance_1_and_what_does_not_vary_stays(key):
+    x = np.random.default_rng(0).normal(5, 3, (16, 3)).astype(np.float32)
+    model = serial(dense(4), jnp.tanh, dense(2))
+    still = dense(2, kernel_init=zeros())
+    params, same = jax.jit(lambda x: (lsuv(model, key, x)[0], lsuv(still, key, jnp.ones_like(x))[0]))(x)
+    hidden = x @ np.asarray(params["layers_0"]["kernel"])
+    outputs = np.tanh(hidden) @ np.asarray(params["layers_2"]["kernel"])
+    np.testing.assert_allclose([hidden.var(), outputs.var()], 1, rtol=1e-4)
+    np.testing.assert_array_equal(same["kernel"], 0)

@@ -58,29 +58,30 @@ def test_descent_lengthens_v_and_never_shortens_it(key):
 @pytest.mark.notes("S4-63")
 def test_starts_as_the_layer_does_or_from_data(key, x64):
     """From data: every unit of every layer has mean 0 and variance 1 on the batch, also inside others."""
-    x = 3 + 2 * jax.random.normal(key, (16, 5, 4, 2))
-    plain = weight_norm(conv(3))
-    params, state = init(plain, key, x)
-    np.testing.assert_allclose(
-        apply(plain, params, state, x)[0],
-        apply(conv(3), {n: params[n] for n in ("kernel", "bias")}, (), x)[0],
-        atol=1e-12,
-    )
-    hidden = serial(weight_norm(conv(4)), jnp.tanh)
-    model = serial(
-        residual(hidden, weight_norm(conv(4, 1))), lambda x: x.mean((1, 2)), weight_norm(dense(3)), dense(2)
-    )
-    params, state = weight_norm_init(model, key, x)
+    x = np.random.default_rng(0).normal(3, 2, (16, 5, 4, 2))
+    plain, hidden = weight_norm(conv(3)), serial(weight_norm(conv(4)), jnp.tanh)
+    block = residual(hidden, weight_norm(conv(4, 1)))
+    model = serial(block, lambda x: x.mean((1, 2)), weight_norm(dense(3)), dense(2))
+
+    @jax.jit
+    def run(x):
+        own = plain.init(key, x)[0]
+        bare = {name: own[name] for name in ("kernel", "bias")}
+        both = plain.apply(own, (), x)[0], conv(3).apply(bare, (), x)[0]
+        params, state = weight_norm_init(model, key, x)
+        inside = params["layers_0"]["layer"]["layers_0"]
+        y = block.apply(params["layers_0"], (), x)[0].mean((1, 2))
+        z = weight_norm(dense(3)).apply(params["layers_2"], (), y)[0]
+        first = weight_norm(conv(4)).apply(inside, (), x)[0]
+        return both, params, state, model.init(key, x)[0], (first, z)
+
+    both, params, state, fresh, units = run(x)
+    np.testing.assert_allclose(*both, atol=1e-12)
     assert state == ()
-    fresh, _ = init(model, key, x)
     assert jax.tree.structure(params) == jax.tree.structure(fresh)
     for a, b in zip(jax.tree.leaves(params["layers_3"]), jax.tree.leaves(fresh["layers_3"]), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-14)
-    block = params["layers_0"]
-    first, _ = apply(weight_norm(conv(4)), block["layer"]["layers_0"], (), x)
-    y, _ = residual(hidden, weight_norm(conv(4, 1))).apply(block, (), x)
-    z, _ = apply(weight_norm(dense(3)), params["layers_2"], (), y.mean((1, 2)))
-    for t in (first, z):
+    for t in map(np.asarray, units):
         axes = tuple(range(t.ndim - 1))
         np.testing.assert_allclose(t.mean(axes), 0, atol=1e-10)
         np.testing.assert_allclose(t.var(axes), 1, rtol=1e-9)

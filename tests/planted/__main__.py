@@ -1,15 +1,16 @@
-"""Plants each fault in a copy of the tree and runs the tests of its subpackage until one fails.
+"""Plants each fault in a copy of the tree and runs the quick tests of its subpackage until one fails.
 
     python -m tests.planted                          all faults, one after the other
+    python -m tests.planted --known planted.tsv      what caught each of them in an earlier run comes first
     python -m tests.planted losses search --jobs 2   those of two subpackages, two at a time
     python -m tests.planted moments-joint-rounding   one fault
     python -m tests.planted --list                   the faults, without running anything
 
-Tests run in an order that finds a killer soon: the file that mirrors the module and the module's
-docstring examples; then the other tests of the folder; then the properties, comparisons with peers and
-tests of the whole that name what the module defines. The copies share the tree's cache of compiled
-programs, so that only what a fault changes is compiled again. Every test that caught a fault is run once
-more without any: one that fails there too has caught nothing, and the run goes on without it.
+Tests run in an order that finds a killer soon: what caught the fault before, if a report of an earlier run is
+given; the file that mirrors the module; then the other tests of the folder; then all tests that name what the
+module defines, and the properties. The copies share the tree's cache of
+compiled programs, so that only what a fault changes is compiled again. Every test that caught a fault is run
+once more without any: one that fails there too has caught nothing, and the run goes on without it.
 
 The exit status is 1 if fewer than 95% of the faults are caught, or fewer than 90% in a subpackage.
 """
@@ -20,7 +21,6 @@ import collections
 import concurrent.futures
 import contextlib
 import importlib.util
-import os
 import pathlib
 import queue
 import re
@@ -30,13 +30,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from tests.planted import ROOT, Fault, faults
+from tests.planted import ROOT, Fault, faults, process
 
 Result = tuple[Fault, str, str, float]  # the fault, "killed", "survived", …, the first killer, seconds
 ALL, EACH = 0.95, 0.90  # what must be caught, of all and in each subpackage
-RUNNING: set[int] = set()  # process groups, which end with this one
 LIMIT = 1800  # seconds a stage may take; a fault that makes a loop endless is caught by it
 
 
@@ -57,12 +56,13 @@ def stages(root: pathlib.Path, fault: Fault) -> tuple[list[str], list[str], list
         return sorted(filter(counts.get, files), key=lambda name: -counts[name])
 
     mirrored = f"{folder}/test_{module.stem}.py"
-    first = [name for name in (mirrored, fault.file) if (root / name).exists()]
+    first = [mirrored] if (root / mirrored).exists() else []
     near = naming(tests(str(folder)))
     if folder.parts[1:]:  # at the root of the tests, only what names the module belongs to it
         near += [name for name in tests(str(folder)) if name not in near]
-    above = [str(parent) for parent in folder.parents if len(parent.parts) > 1]
-    beyond = naming(tests(*above, "tests/interop", "tests/studies", "tests"))
+    everywhere = (path.relative_to(root).as_posix() for path in sorted((root / "tests").rglob("test_*.py")))
+    others = ("tests/properties/", "tests/planted/")  # the former come last, the latter read the sources
+    beyond = naming([name for name in everywhere if not name.startswith(others)])
     second = [name for name in near if name not in first]
     third = [name for name in dict.fromkeys(beyond) if name not in first + second]
     return first, second, third
@@ -74,13 +74,14 @@ def _public_names(source: str) -> list[str]:
     return [node.name for node in nodes if not node.name.startswith("_")]
 
 
-def run_fault(tree: pathlib.Path, fault: Fault, broken: Sequence[str] = ()) -> Result:
+def run_fault(tree: pathlib.Path, fault: Fault, broken: Sequence[str] = (), known: str = "") -> Result:
     """Plant, test, and put the file back. Broken tests, which fail without any fault, are left out."""
     began, path = time.perf_counter(), tree / fault.file
     source = path.read_text(encoding="utf-8")
     of_files = stages(tree, fault)
     public = " or ".join(_public_names(source)) or path.stem
-    commands = [*of_files, ["tests/properties", "-k", public]]
+    earlier = [known] if known and known not in broken else []
+    commands = [earlier, *of_files, ["tests/properties", "-k", public]]
     outcome, killer = "survived", ""
     try:
         path.write_text(fault.planted(source), encoding="utf-8")
@@ -89,33 +90,23 @@ def run_fault(tree: pathlib.Path, fault: Fault, broken: Sequence[str] = ()) -> R
                 outcome, killer = run_tests(tree, [*command, *(f"--deselect={name}" for name in broken)])
     finally:
         path.write_text(source, encoding="utf-8")
+        # Its bytecode, which Python tells by second and size, may be the fault's, or the last one's.
+        pathlib.Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
     return fault, outcome, killer, time.perf_counter() - began
 
 
 def run_tests(tree: pathlib.Path, arguments: Sequence[str]) -> tuple[str, str]:
-    """ "killed" and the first test that failed, "survived", or "stopped" and the signal that did."""
+    """ "killed" and the first test that failed, "survived", or "stopped" and its status."""
     one_process = ["-n0"] if importlib.util.find_spec("xdist") else []
-    command = [
-        sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider",
-        *one_process, *arguments,
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
-    with subprocess.Popen(
-        command, cwd=tree, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True,
-    ) as process:  # fmt: skip
-        RUNNING.add(process.pid)
-        try:
-            output, _ = process.communicate(timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return "killed", f"more than {LIMIT} s"
-        finally:
-            RUNNING.discard(process.pid)
-    if process.returncode in (0, 5):  # 5: no test was selected
+    options = ["-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "-m", "not full", *one_process]
+    status, output = process.run(tree, [*options, *arguments], LIMIT)
+    if status is None:
+        return "killed", f"more than {LIMIT} s"
+    unknown = status == 4 and "not found: " in output
+    if status in (0, 5) or unknown:  # 5: no test was selected
         return "survived", ""
-    if process.returncode < 0:  # by the system, or by whoever runs this: nothing is known of the fault
-        return "stopped", f"by signal {-process.returncode}"
+    if status not in (1, 2, 3, 4):  # ended by the system, or by whoever runs this: nothing is known
+        return "stopped", f"with status {status}"
     failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.MULTILINE)
     return "killed", failed[1] if failed else output.strip().splitlines()[-1]
 
@@ -141,7 +132,9 @@ def copies(number: int) -> Iterator[queue.Queue]:
         yield trees
 
 
-def run_all(chosen: Sequence[Fault], jobs: int, report: pathlib.Path) -> list[Result]:
+def run_all(
+    chosen: Sequence[Fault], jobs: int, report: pathlib.Path, known: Mapping[str, str]
+) -> list[Result]:
     """All results, in the order of the list; each is printed and written as soon as it is known."""
     found: dict[str, Result] = {}
     broken: list[str] = []
@@ -151,7 +144,7 @@ def run_all(chosen: Sequence[Fault], jobs: int, report: pathlib.Path) -> list[Re
         def run(fault: Fault) -> Result:
             tree = trees.get()
             try:
-                return run_fault(tree, fault, broken)
+                return run_fault(tree, fault, broken, known.get(fault.id, ""))
             finally:
                 trees.put(tree)
 
@@ -170,8 +163,7 @@ def run_all(chosen: Sequence[Fault], jobs: int, report: pathlib.Path) -> list[Re
                 pending = [fault for fault in pending if found[fault.id][2] in new]
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for group in tuple(RUNNING):
-                os.killpg(group, signal.SIGKILL)
+            process.end_all()
             raise
     return [found[fault.id] for fault in chosen]
 
@@ -191,6 +183,12 @@ def write(results: Sequence[Result], report: pathlib.Path) -> None:
         said = "equivalent" if fault.equivalent and outcome == "survived" else outcome
         lines.append("\t".join([fault.id, fault.file, fault.fault, said, killer, f"{seconds:.1f}"]))
     report.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def killers(report: pathlib.Path) -> dict[str, str]:
+    """Fault → the test that caught it first, from an earlier report."""
+    rows = (line.split("\t") for line in report.read_text(encoding="utf-8").splitlines()[1:])
+    return {row[0]: row[4] for row in rows if row[3] == "killed" and "::" in row[4]}
 
 
 def counts(results: Sequence[Result]) -> dict[str, tuple[int, int]]:
@@ -226,22 +224,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("wanted", nargs="*", metavar="ID|SUBPACKAGE|FILE", help="which faults (default all)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="faults at a time (default 1)")
     parser.add_argument("--output", type=pathlib.Path, default=pathlib.Path("planted.tsv"), metavar="FILE")
+    parser.add_argument(
+        "--known", type=pathlib.Path, metavar="FILE", help="an earlier run's output, whose killers come first"
+    )
     parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
     options = parser.parse_args(arguments)
-    known = faults()
+    planted = faults()
 
     def is_wanted(fault: Fault, name: str) -> bool:
         return name in (fault.id, fault.file, fault.subpackage, fault.subpackage.split("/")[0])
 
     for name in options.wanted:
-        if not any(is_wanted(fault, name) for fault in known):
+        if not any(is_wanted(fault, name) for fault in planted):
             parser.error(f"{name!r} is no id, file or subpackage of a planted fault.")
-    chosen = [f for f in known if not options.wanted or any(is_wanted(f, name) for name in options.wanted)]
+    chosen = [f for f in planted if not options.wanted or any(is_wanted(f, name) for name in options.wanted)]
     if options.list:
         print("\n".join(f"{fault.id:32} {fault.file}: {fault.fault}" for fault in chosen))
         return 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    results = run_all(chosen, options.jobs, options.output)
+    earlier = killers(options.known) if options.known else {}
+    results = run_all(chosen, options.jobs, options.output, earlier)
     print(f"\n{table(results)}\n\nwritten to {options.output}")
     for fault, outcome, killer, _ in results:
         if outcome != "killed" and not fault.equivalent:

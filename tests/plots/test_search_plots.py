@@ -19,7 +19,7 @@ from jaxopt_notes.plots import (
     plot_sweep,
     write_report,
 )
-from jaxopt_notes.search import Results, pair_importance
+from jaxopt_notes.search import Results
 
 SPACE = {
     "rate": jn.log_uniform(1e-4, 1e-1),
@@ -111,21 +111,6 @@ def test_lineages_fork_where_a_member_was_copied():
         [0.1, 0.2], [0.1, 0.1], [0.1, 0.5, 0.2, 0.1], [0.1, 0.2],
     ]  # fmt: skip
     assert heights(score.lines[-1]).tolist() == [1.0, 0.6]  # the winner's
-
-
-@pytest.mark.parametrize("method", ["bins", "forest"])
-def test_pairs_are_what_neither_does_alone(method):
-    """Of x·y on [−1, 1]², all of the variance is the pair's."""
-    if method == "forest":
-        pytest.importorskip("sklearn")
-    x, y, z = np.random.default_rng(0).uniform(-1, 1, size=(3, 300))
-    together = Results({"x": x, "y": y, "z": z}, (x * y)[:, None])
-    shares = pair_importance(together, method)
-    assert next(iter(shares)) == ("x", "y")
-    assert shares["x", "y"] > 0.45 > 0.2 > max(shares["x", "z"], shares["y", "z"])
-    alone = pair_importance(Results({"a": z, "x": x}, x[:, None]), method)
-    assert alone["a", "x"] < 0.05
-    assert pair_importance(Results({"x": x[:1]}, x[:1, None]), method) == {}
 
 
 def test_bars_of_pairs_and_slices_by_importance():

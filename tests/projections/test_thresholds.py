@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from jaxopt_notes import projections as p
-from tests.compiled import grad
 
 
 @pytest.mark.notes("S1-71", "S4-31")
@@ -31,7 +30,7 @@ def test_the_group_threshold_solves_its_problem(groups, axes, x64):
     v = np.random.default_rng(0).normal(size=(2, 3, 4)) * np.array([0.2, 3.0, 1.0, 0.1])
     v[:, 1] *= 0.1
     t = 0.6
-    x = np.asarray(p.group_threshold(jnp.asarray(v), t, groups))
+    x = np.asarray(jax.jit(lambda v: p.group_threshold(v, t, groups))(v))
     size = np.prod([v.shape[a] for a in axes])
     norm = lambda a: np.sqrt((a**2).sum(axis=axes, keepdims=True))  # noqa: E731
     dropped = norm(x) == 0
@@ -42,17 +41,20 @@ def test_the_group_threshold_solves_its_problem(groups, axes, x64):
 
 
 def test_groups_of_vectors_and_of_every_size():
-    assert p.group_threshold(jnp.array([3.0, 0.5]), 1.0).tolist() == [2.0, 0.0]  # each unit by itself
-    np.testing.assert_allclose(
-        p.group_threshold(jnp.array([3.0, 4.0]), 2**0.5, "leaves"), [1.8, 2.4], rtol=1e-6
-    )
-    tree = {"a": jnp.array([[3e25], [4e25]]), "b": jnp.zeros((2, 2)), "c": jnp.array([[3e-25], [4e-25]])}
-    (found, alone), slope = jax.jit(
-        lambda tree: (
-            (p.group_threshold(tree, 1e-25 / 2**0.5), p.group_threshold(tree, 0.0)),
-            grad(lambda tree: p.group_threshold(tree, 0.1)["b"].sum())(tree)["b"],
-        )
-    )(tree)
+    tree = {"a": [[3e25], [4e25]], "b": np.zeros((2, 2)), "c": [[3e-25], [4e-25]]}
+    tree = {name: np.float32(leaf) for name, leaf in tree.items()}
+
+    @jax.jit
+    def run(tree):
+        vectors = p.group_threshold(jnp.array([3.0, 0.5]), 1.0)
+        whole = p.group_threshold(jnp.array([3.0, 4.0]), 2**0.5, "leaves")
+        some, none = p.group_threshold(tree, 1e-25 / 2**0.5), p.group_threshold(tree, 0.0)
+        slope = jax.grad(lambda tree: p.group_threshold(tree, 0.1)["b"].sum())(tree)["b"]
+        return vectors, whole, some, none, slope
+
+    vectors, whole, found, alone, slope = jax.tree.map(np.asarray, run(tree))
+    assert vectors.tolist() == [2.0, 0.0]  # each unit by itself
+    np.testing.assert_allclose(whole, [1.8, 2.4], rtol=1e-6)
     np.testing.assert_allclose(found["a"], [[3e25], [4e25]], rtol=1e-6)
     np.testing.assert_allclose(found["c"], [[2.4e-25], [3.2e-25]], rtol=1e-6)
     assert all(np.array_equal(alone[name], tree[name]) for name in tree)  # nothing is moved by 0

@@ -36,7 +36,12 @@ TREES = {
     "bfloat16": params(jnp.bfloat16),
     "numpy": jax.tree.map(np.asarray, params(jnp.float32)),
     "python": {"kernel": 1.5, "bias": -2.0},
-    "mixed": {"a": params(jnp.float16), "b": params(jnp.bfloat16), "c": params(jnp.float32), "d": 1.5},
+    "mixed": {
+        "a": params(jnp.float16)["bias"],
+        "b": params(jnp.bfloat16)["kernel"],
+        "c": params(jnp.float32)["kernel"],
+        "d": 1.5,
+    },
 }
 
 

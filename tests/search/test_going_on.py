@@ -73,6 +73,14 @@ def check(results, trials, seeds, epochs):
     np.testing.assert_array_equal(results.scores, curve[:, :, -1])
 
 
+def test_more_seeds_begin_elsewhere(run):
+    first = run(jn.random_search(2), 1, 1)
+    more = run(jn.random_search(2), 2, 1)
+    assert run.trained == [(2, 1)]
+    np.testing.assert_array_equal(more.scores[:, :1], first.scores)
+    check(more, 2, 2, 1)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("keep", [True, False])
 def test_more_trials_then_seeds_then_epochs_then_all(run, keep):

@@ -11,7 +11,16 @@ import pytest
 
 import jaxopt_notes as jn
 from jaxopt_notes.interop import tensorboard_logger, wandb_logger
-from jaxopt_notes.search import Results, choice, integers, log_uniform, static_choice, sweep, uniform
+from jaxopt_notes.search import (
+    Results,
+    choice,
+    integers,
+    log_uniform,
+    pair_importance,
+    static_choice,
+    sweep,
+    uniform,
+)
 from jaxopt_notes.search.importance import edge_warnings, importance
 from jaxopt_notes.search.loggers import csv_logger
 
@@ -61,6 +70,21 @@ def test_a_forest_is_a_function_of_its_seed():
     results = drawn(40, lambda a, b: a + b, a=UNIT, b=UNIT)
     found = [importance(results, "forest", seed) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("method", ["bins", "forest"])
+def test_pairs_are_what_neither_does_alone(method):
+    """Of x·y on [−1, 1]², all of the variance is the pair's."""
+    if method == "forest":
+        pytest.importorskip("sklearn")
+    x, y, z = np.random.default_rng(0).uniform(-1, 1, size=(3, 300))
+    together = Results({"x": x, "y": y, "z": z}, (x * y)[:, None])
+    shares = pair_importance(together, method)
+    assert next(iter(shares)) == ("x", "y")
+    assert shares["x", "y"] > 0.45 > 0.2 > max(shares["x", "z"], shares["y", "z"])
+    alone = pair_importance(Results({"a": z, "x": x}, x[:, None]), method)
+    assert alone["a", "x"] < 0.05
+    assert pair_importance(Results({"x": x[:1]}, x[:1, None]), method) == {}
 
 
 @pytest.mark.parametrize("method", ["forest", "bins"])

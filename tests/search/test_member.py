@@ -52,7 +52,13 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param(of, id=name, marks=pytest.mark.full if name in ("accumulation", "lookahead") else ())
+        for name, of in OPTIMIZERS.items()
+    ],
+)
 def test_no_value_of_a_sweep_is_a_copy_of_the_data_for_each_member(optimizer):
     train = group(lambda h: trainer(optimizer(h["rate"]), early_stopping=jn.patience(h["rate"] * 100)))
     assert largest(jax.make_jaxpr(train)(*arguments(3)).jaxpr) < ROWS * FEATURES

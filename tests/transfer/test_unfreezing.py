@@ -32,6 +32,25 @@ def make(optimizer=None, **options):
     return Trainer(mlp([8, 8, 2], "tanh"), optimizer, mean_squared_error, **options)
 
 
+def test_the_optimizer_goes_on_where_it_was_and_begins_with_what_is_new():
+    trainer = make(adam(0.05), trainable=HEAD, skip_nonfinite=False)
+
+    @jax.jit
+    def states(key):
+        state = trainer.init(key, (X, Y))
+        trained = jax.tree.map(lambda leaf: leaf + jnp.ones_like(leaf), state.learner.opt_state)
+        state = state._replace(learner=state.learner._replace(opt_state=trained))
+        return unfreeze(trainer, state, {**HEAD, "layers_2": True})[1].learner.opt_state
+
+    found = states(jax.random.key(0))
+    values = [leaf for path, leaf in jax.tree.leaves_with_path(found) if "layers_2" not in str(path)]
+    fresh = [leaf for path, leaf in jax.tree.leaves_with_path(found) if "layers_2" in str(path)]
+    assert len(values) == 5  # the count, two moments of a kernel and of a bias
+    assert len(fresh) == 4
+    assert all((np.asarray(leaf) == 1).all() for leaf in values)
+    assert not any(np.asarray(leaf).any() for leaf in fresh)
+
+
 @pytest.mark.full
 def test_unfreezing_keeps_the_moments_of_what_moved():
     trainer = make(adam(0.05), trainable=HEAD, skip_nonfinite=False)

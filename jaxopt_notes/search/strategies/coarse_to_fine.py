@@ -21,10 +21,13 @@ from jaxopt_notes.search.spaces.unit_cube import as_configs
 from jaxopt_notes.search.strategies.latin_hypercube import latin_hypercube_points
 from jaxopt_notes.search.strategies.trials import (
     Trials,
+    arrays_of,
     check_batch,
     count_by_rung,
     has_score,
+    is_traced,
     no_trials,
+    put_rows,
     record_trials,
     tell_trials,
 )
@@ -36,7 +39,7 @@ class ZoomState(NamedTuple):
     """The trials, and their points of the unit cube [capacity, dimensions]."""
 
     trials: Trials
-    points: jax.Array
+    points: Any
 
 
 @record
@@ -50,48 +53,50 @@ class CoarseToFine:
 
     def init(self, key: jax.Array, space: Space) -> ZoomState:
         capacity = sum(n for _, n, _, _ in self._batches())
-        points = jnp.zeros((capacity, len(dimensions(space))), jnp.result_type(float))
+        points = np.zeros((capacity, len(dimensions(space))), jnp.result_type(float))
         return ZoomState(no_trials(space, capacity), points)
 
     def remaining(self, state: ZoomState) -> int:
         return int(self._next(state.trials)[2])
 
     def ask(self, state: ZoomState, key: jax.Array, n: int) -> tuple[Configs, ZoomState]:
-        trials = state.trials
+        xp, trials = arrays_of(state.trials, state.points, key, self)
         batch, place, wanted = self._next(trials)
         check_batch("coarse_to_fine", n, wanted)
-        epochs, is_fresh = (jnp.asarray([b[i] for b in self._batches()])[batch] for i in (2, 3))
+        epochs, is_fresh = (xp.asarray([b[i] for b in self._batches()])[batch] for i in (2, 3))
         low, high = self.box(state)
-        spread = latin_hypercube_points(key, n, len(low))
+        spread = xp.asarray(latin_hypercube_points(key, n, len(low)))
         spread = low[None, :] + (high - low)[None, :] * spread
         goes_on = self._survives(trials) & (trials.rung == batch - 1)
-        parent = jnp.argsort(~goes_on, stable=True)[place + jnp.arange(n, dtype=place.dtype)]
-        points = jnp.where(is_fresh, spread, state.points[parent])
-        row = jnp.asarray(trials.asked, int) + jnp.arange(n, dtype=jnp.result_type(int))
+        parent = xp.argsort(~goes_on, stable=True)[place + xp.arange(n, dtype=place.dtype)]
+        points = xp.where(is_fresh, spread, xp.asarray(state.points)[parent])
+        row = trials.asked
         configs, trials = record_trials(
             trials,
             as_configs(trials.dimensions, points),
-            jnp.where(is_fresh, -1, parent),
-            jnp.full((n,), epochs),
-            jnp.full((n,), batch),
+            xp.where(is_fresh, -1, parent),
+            xp.full((n,), epochs),
+            xp.full((n,), batch),
         )
-        return configs, ZoomState(trials, jnp.asarray(state.points).at[row].set(points, mode="drop"))
+        return configs, ZoomState(trials, put_rows(state.points, row, points))
 
     def tell(self, state: ZoomState, configs: Configs, scores: jax.Array) -> ZoomState:
         return state._replace(trials=tell_trials(state.trials, scores))
 
     def box(self, state: ZoomState) -> tuple[jax.Array, jax.Array]:
         """The ends of what the stage in work searches, in the unit cube, [dimensions] each."""
-        stage = jnp.asarray([b[0] for b in self._batches()])[self._next(state.trials)[0]]
-        best, found = self._best(state.trials, stage)
-        shrink = as_hyperparameter(self.shrink).astype(state.points.dtype)
-        width = jnp.where(found, shrink ** stage.astype(shrink.dtype), 1)
-        low = jnp.clip(state.points[best] - width / 2, 0, 1 - width)
+        xp, trials = arrays_of(state.trials, state.points, self)
+        stage = xp.asarray([b[0] for b in self._batches()])[self._next(trials)[0]]
+        best, found = self._best(trials, stage)
+        shrink = xp.asarray(as_hyperparameter(self.shrink), state.points.dtype)
+        width = xp.where(found, shrink ** stage.astype(shrink.dtype), xp.ones_like(shrink))
+        low = xp.clip(xp.asarray(state.points)[best] - width / 2, 0, 1 - width)
         return low, low + width
 
     def warnings(self, state: ZoomState) -> list[str]:
         """A sentence for each hyperparameter whose best values lie at an edge of its whole range."""
-        trials, last = state.trials, jnp.asarray(len(self.stages))
+        _, trials = arrays_of(state.trials)
+        last = np.asarray(len(self.stages))
         best, found = self._best(trials, last)
         if not bool(found):
             return []
@@ -99,30 +104,35 @@ class CoarseToFine:
         columns = {name: np.asarray(column)[rows] for name, column in trials.configs.items()}
         return edge_warnings(Results(columns, np.asarray(trials.scores)[rows, None], space=trials.dimensions))
 
-    def _best(self, trials: Trials, before: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def _best(self, trials: Trials, before: Any) -> tuple[jax.Array, jax.Array]:
         """The best run to its end of the last stage before that one, and whether there is any."""
+        xp: Any = jnp if is_traced(trials, before) else np
         batches = self._batches()
-        stage = jnp.asarray([b[0] for b in batches])[trials.rung]
-        ends = jnp.asarray([b[2] == self.stages[b[0]][1] for b in batches])[trials.rung]
+        stage = xp.asarray([b[0] for b in batches])[trials.rung]
+        ends = xp.asarray([b[2] == self.stages[b[0]][1] for b in batches])[trials.rung]
         counts = ends & (stage < before) & (trials.rung >= 0) & has_score(trials.scores)
-        best = jnp.lexsort((trials.scores, -stage, ~counts))[0]
+        best = xp.lexsort((trials.scores, -stage, ~counts))[0]
         return best, counts[best]
 
     def _survives(self, trials: Trials) -> jax.Array:
-        limit = as_hyperparameter(self.abort) * as_hyperparameter(self.initial_cost)
-        return has_score(trials.scores) & ~aborted(trials.scores, limit.astype(trials.scores.dtype))
+        xp: Any = jnp if is_traced(trials, self) else np
+        abort, initial_cost = (xp.asarray(as_hyperparameter(x)) for x in (self.abort, self.initial_cost))
+        return has_score(trials.scores) & ~aborted(
+            trials.scores, (abort * initial_cost).astype(trials.scores.dtype)
+        )
 
     def _next(self, trials: Trials) -> tuple[jax.Array, jax.Array, jax.Array]:
         """The batch that comes next, how many of it were asked for, and how many may be asked for now."""
+        xp, trials = arrays_of(trials, self)
         batches = self._batches()
-        asked = count_by_rung(trials, jnp.ones_like(trials.scores, bool), len(batches))
-        survivors = jnp.roll(count_by_rung(trials, self._survives(trials), len(batches)), 1)
+        asked = count_by_rung(trials, xp.ones_like(trials.scores, bool), len(batches))
+        survivors = xp.roll(count_by_rung(trials, self._survives(trials), len(batches)), 1)
         fresh = np.array([b[3] for b in batches])
-        sizes = jnp.where(fresh, jnp.asarray([b[1] for b in batches]), survivors)
-        batch = jnp.argmax(asked < sizes)
-        earlier = jnp.sum(jnp.where(jnp.arange(len(batches)) < batch, asked, 0))
-        ready = jnp.asarray(trials.told, int) >= earlier  # a batch needs all scores of those before it
-        return batch, asked[batch], jnp.where(ready, jnp.maximum(sizes[batch] - asked[batch], 0), 0)
+        sizes = xp.where(fresh, xp.asarray([b[1] for b in batches]), survivors)
+        batch = xp.argmax(asked < sizes)
+        earlier = xp.sum(xp.where(xp.arange(len(batches)) < batch, asked, 0))
+        ready = xp.asarray(trials.told, int) >= earlier  # a batch needs all scores of those before it
+        return batch, asked[batch], xp.where(ready, xp.maximum(sizes[batch] - asked[batch], 0), 0)
 
     def _batches(self) -> list[tuple[int, int, int, bool]]:
         """Stage, size, epochs and freshness of every batch, if all survive."""
@@ -138,10 +148,11 @@ def aborted(cost: jax.Array, limit: jax.Array) -> jax.Array:
     """Which runs are given up: cost above the limit, three times the initial cost, or no number.
 
     Example:
-        >>> aborted(jnp.array([2.0, 7.0, jnp.nan]), limit=jnp.array(3 * 2.3026))
-        Array([False,  True,  True], dtype=bool)
+        >>> aborted(np.array([2.0, 7.0, np.nan]), limit=3 * 2.3026).tolist()
+        [False, True, True]
     """
-    return ~jnp.isfinite(cost) | (cost > limit)
+    xp: Any = jnp if is_traced(cost, limit) else np
+    return ~xp.isfinite(cost) | (cost > limit)
 
 
 def coarse_to_fine(

@@ -1,5 +1,7 @@
 """Latin hypercube: n configurations of which each hyperparameter takes n values, evenly spread."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -19,6 +21,7 @@ class LatinHypercube(SpaceFilling):
         return latin_hypercube_points(key, self.n, d)
 
 
+@functools.partial(jax.jit, static_argnames=("n", "d"))  # one program, not one for each operation
 def latin_hypercube_points(key: jax.Array, n: int, d: int) -> jax.Array:
     """n points of the unit cube [n, d]: along each axis one in each of n equal intervals.
 

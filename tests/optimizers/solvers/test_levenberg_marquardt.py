@@ -147,26 +147,23 @@ def test_the_damping_is_the_least_within_the_radius_and_has_derivatives(x64):
     """Over ten orders of magnitude; the derivative is that of central differences, 0 where nothing binds."""
     rng = np.random.default_rng(0)
     j, r = rng.normal(size=(6, 3)) * [1.0, 1e3, 1e-4], rng.normal(size=6)
-    scale = jnp.array([1.0, 2.0, 0.1])
+    scale = np.array([1.0, 2.0, 0.1])
+    free = np.linalg.norm(scale * np.linalg.lstsq(j, -r, rcond=None)[0])
+    radii = free * np.array([0.999, 0.1, 1e-3, 1e-6, 1e-10, 2, np.inf])
 
-    def step_length(damping):
-        return norm(scale * damped_step(jnp.asarray(j), jnp.asarray(r), damping, scale))
+    @jax.jit
+    @jax.vmap
+    def found(radius):
+        within = lambda radius: damping_within(jnp.asarray(j), jnp.asarray(r), scale, radius)  # noqa: E731
+        damping, slope = jax.value_and_grad(within)(radius)
+        step = damped_step(jnp.asarray(j), jnp.asarray(r), damping, jnp.asarray(scale))
+        return damping, slope, within(radius * (1 + 1e-5)) - within(radius * (1 - 1e-5)), norm(scale * step)
 
-    free = float(step_length(jnp.zeros(())))
-    for radius in free * np.array([0.999, 0.1, 1e-3, 1e-6, 1e-10]):
-        damping = damping_within(jnp.asarray(j), jnp.asarray(r), scale, jnp.asarray(radius))
-        np.testing.assert_allclose(step_length(damping), radius, rtol=1e-6)
-        slope = jax.grad(damping_within, 3)(jnp.asarray(j), jnp.asarray(r), scale, jnp.asarray(radius))
-        around = (
-            damping_within(jnp.asarray(j), jnp.asarray(r), scale, radius * (1 + h)) for h in (1e-5, -1e-5)
-        )
-        np.testing.assert_allclose(slope, np.subtract(*map(float, around)) / (2e-5 * radius), rtol=1e-4)
-    for radius in (2 * free, np.inf):
-        damping, slope = jax.value_and_grad(damping_within, 3)(
-            jnp.asarray(j), jnp.asarray(r), scale, jnp.asarray(radius)
-        )
-        assert damping < 1e-20
-        assert slope == 0
+    dampings, slopes, differences, lengths = map(np.asarray, found(radii))
+    np.testing.assert_allclose(lengths[:5], radii[:5], rtol=1e-6)
+    np.testing.assert_allclose(slopes[:5], differences[:5] / (2e-5 * radii[:5]), rtol=1e-4)
+    assert (dampings[5:] < 1e-20).all()
+    assert not slopes[5:].any()
 
 
 @pytest.mark.parametrize("size", [1e-15, 1e15])
