@@ -263,7 +263,9 @@ def levenberg_marquardt(
     Returns:
         A `LevenbergMarquardt` record. `update` needs `params` and `residual_fn=`, as `gauss_newton`'s;
         the residuals are evaluated once more at the trial. A refused step is a zero update, and the
-        radius in the state shrinks. The loss ½‖r‖² never rises by more than rounding.
+        radius in the state shrinks. The loss ½‖r‖² never rises by more than rounding: that of the residuals,
+        whose products have three digits by default on GPU and TPU. There steps are refused, and λ is large,
+        once those are used up; inside `jax.default_matmul_precision("highest")` they go on.
 
     Raises:
         ValueError: a number outside its interval, `update` without params or residual_fn.
