@@ -97,3 +97,8 @@ def test_functions_of_jax_are_known():
 def test_an_unknown_activation_is_refused_with_the_list(unknown):
     with pytest.raises(ValueError, match="expected one of identity, tanh"):
         recommended(unknown)
+
+
+def test_a_sigmoid_needs_sixteen_times_the_variance_of_tanh():
+    """Its slope at 0 is a quarter, and a layer's factor is the slope's square times the variance."""
+    assert recommended("sigmoid").gain == 4 * recommended("tanh").gain
