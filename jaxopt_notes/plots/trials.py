@@ -39,5 +39,5 @@ def plot_trials(results: Any) -> Any:
     count_along(axis)
     axis.set_ylabel(results.monitor)
     axis.grid(alpha=0.25)
-    axis.legend(frameon=False, fontsize="small")
+    drawn.legend(loc="outside upper right", ncols=3, frameon=False, fontsize="small")  # beside no trial
     return drawn
