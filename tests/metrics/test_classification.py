@@ -42,7 +42,10 @@ def cases(dtype):
     labels = rng.integers(CLASSES, size=(4, N))
     weights = rng.uniform(0.5, 2, (4, N)).astype(dtype)
     weights[0] = 1
-    labels[2][labels[2] == 1] = 0  # a class that does not occur, but is predicted
+    labels[1][labels[1] == 3] = 2  # a class that neither occurs nor is predicted
+    probabilities[1, :, 2] += probabilities[1, :, 3]
+    logits[1, :, 3], probabilities[1, :, 3] = -9, 0
+    labels[2][labels[2] == 1] = 0  # one that does not occur, but is predicted
     weights[3, ::3] = 0
     logits[3, ::3] = probabilities[3, ::3] = np.nan
     labels[3, 1] = -1
