@@ -93,7 +93,7 @@ def test_members_that_share_one_of_the_two_gradients_operands(x64):
         jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-12), together, alone)
 
 
-@pytest.mark.parametrize("strides", [(1, 2), (2, 1)])
+@pytest.mark.parametrize("strides", [(1, 1), (1, 2), pytest.param((2, 1), marks=pytest.mark.full)])
 @pytest.mark.parametrize("members", [(), pytest.param((2,), marks=pytest.mark.full)])
 def test_sizes_whose_native_form_is_best_on_cpus(strides, members, x64):
     """Outputs and gradients, with more channels than the other tests have; uneven padding, dilation."""
@@ -238,9 +238,12 @@ def test_precision_is_that_of_the_call():
         assert "HIGHEST" not in lowered(platform, convolution, *arguments)
 
 
-@pytest.mark.parametrize("check_vma", [True, False])
-def test_data_parallel_gradients_under_shard_map(check_vma):
-    """Images cut over devices, one kernel: its gradient is summed over them once, not twice."""
+@pytest.mark.parametrize(("pixels", "check_vma"), [(2, True), (2, False), (4, True)])
+def test_data_parallel_gradients_under_shard_map(pixels, check_vma):
+    """Images cut over devices, one kernel: its gradient is summed over them once, not twice.
+
+    Of few pixels it is made by products, of more natively.
+    """
     mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:1])
     spec = jax.sharding.PartitionSpec
 
@@ -250,7 +253,7 @@ def test_data_parallel_gradients_under_shard_map(check_vma):
     cut = jax.shard_map(
         gradient, mesh=mesh, in_specs=(spec(), spec("data")), out_specs=spec(), check_vma=check_vma
     )
-    arguments = jnp.full((3, 3, 2, 2), 0.1), jnp.ones((2, 4, 4, 2))
+    arguments = jnp.full((3, 3, 2, 4), 0.1), jnp.ones((2, pixels, pixels, 2))
     text = jax.jit(cut).lower(*arguments).as_text()
     assert text.count('"stablehlo.all_reduce"') == 1
     want = grad(lambda kernel, x: jnp.sum(jnp.sin(convolution(x, kernel))))(*arguments)
