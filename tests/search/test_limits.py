@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
-from jaxopt_notes.search.limits import AT_ONCE, Limits
+from jaxopt_notes.search.limits import AT_ONCE, Limits, check_limits
 from tests.search.test_feedback import DATA, SPACE, build
 
 
@@ -36,6 +36,9 @@ def test_what_is_reached():
     assert limits.reached([0.9, np.nan, 0.8]) is None
     assert limits.reached([np.nan, 0.5]) == "trial 1 has met the target"
     assert limits.reached([0.9, 0.8, 0.8, np.inf, 0.8]) == "the last 3 trials were no better than trial 1"
+    upwards = check_limits("sweep", 0.9, None, None, ["max"])  # costs are what is maximized times -1
+    assert upwards.reached([-0.5, -0.8]) is None
+    assert upwards.reached([-0.5, -0.95]) == "trial 1 has met the target"
     assert Limits(None, 1e-6, None, 0.0).reached([1.0]).endswith("of 1e-06 seconds are spent")
     assert Limits(None, 1e-6, None, np.inf).reached([1.0]) is None
     assert [Limits(None, None, None, 0.0).batch(99), limits.batch(99), limits.batch(3)] == [99, AT_ONCE, 3]
