@@ -66,7 +66,7 @@ def pytest_cmdline_main(config):
 def pytest_configure(config):
     gc.set_threshold(
         100_000, 20, 20
-    )  # traced programs are no garbage: to look for it takes a tenth of the time
+    )  # traced programs are no garbage: looking for it takes a tenth of the time
     cheap = [] if config.option.full else CHEAP_CODE
     own = os.environ.get("XLA_FLAGS")
     flags = " ".join([*WHOLE, *cheap, own or ""])  # the user's own come last, and win
@@ -184,7 +184,8 @@ def pytest_runtest_teardown():
     """Thousands of compiled programs are gigabytes: let them go when they are, and not before.
 
     To let them go takes some twenty seconds, and what is used again is compiled again: not before a worker's
-    share of two thirds of the machine's memory is full, or one third without workers.
+    share of two thirds of the machine's memory is full, or one third without workers; 6 GiB at most, since a
+    container may have less than its machine.
     """
     global memory_limit
     if next(ran) % 50 == 0 and resident() > max(memory_limit, share_of_memory()):
@@ -194,13 +195,13 @@ def pytest_runtest_teardown():
 
 
 def share_of_memory():
-    """Bytes that a process may take, at least 3 GiB."""
+    """Bytes that a process may take, from 3 to 6 GiB."""
     workers = max(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)), 2)
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError):
         memory = 0
-    return max(3 * 2**30, memory * 2 // 3 // workers)
+    return min(max(3 * 2**30, memory * 2 // 3 // workers), 6 * 2**30)
 
 
 def resident():
