@@ -1,6 +1,7 @@
 """The README: its examples run, and it names what there is."""
 
 import importlib
+import json
 import pathlib
 import re
 
@@ -73,3 +74,13 @@ def test_continuous_integration_runs_the_commands_for_tests_and_for_the_document
         ['pip install -e ".[test]" && python -m pytest'],
         ['pip install -e ".[docs]" && python -m mkdocs build'],
     ]
+
+
+def test_the_speed_table_is_what_was_measured():
+    found = json.loads((ROOT / "benchmarks/results/instead.json").read_text(encoding="utf-8"))["many"]
+    rows = re.findall(r"^\| `?(.+?)`? \| (\d+) \| (\d+) \| ([\d.]+) \|$", README, re.MULTILINE)
+    measured = [
+        (name, str(row["trained"]), f"{row['seconds']:.0f}", f"{row['ours_is']:.1f}")
+        for name, row in found.items()
+    ]
+    assert rows == measured
