@@ -64,9 +64,8 @@ def pytest_cmdline_main(config):
 
 
 def pytest_configure(config):
-    gc.set_threshold(
-        100_000, 20, 20
-    )  # traced programs are no garbage: looking for it takes a tenth of the time
+    # What is traced and compiled is no garbage, and looking for some takes a tenth of the time.
+    gc.set_threshold(100_000, 20, 20)
     cheap = [] if config.option.full else CHEAP_CODE
     own = os.environ.get("XLA_FLAGS")
     flags = " ".join([*WHOLE, *cheap, own or ""])  # the user's own come last, and win

@@ -15,7 +15,6 @@ that; `--only` leaves the other rows as they are.
 
 import argparse
 import functools
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -33,10 +32,13 @@ from jax import lax
 import jaxopt_notes as jn
 from benchmarks.counts import RESULTS
 from benchmarks.machine import interleaved
+from benchmarks.record_file import RecordFile
 
 ROOT = pathlib.Path(__file__).parent.parent
-RECORD, PAGE = RESULTS / "models.json", ROOT / "docs" / "MODELS.md"
+PAGE = ROOT / "docs" / "MODELS.md"
 VERSIONS = ("jaxopt-notes", "jax", "jaxlib", "flax")
+RECORD = RecordFile(RESULTS / "models.json", VERSIONS)
+known, record = RECORD.known, RECORD.put
 
 
 class Case(NamedTuple):
@@ -218,21 +220,7 @@ def deep(rounds: int, depth: int = 100) -> dict[str, dict[str, float]]:
     return {name: {"run": seconds[name], **built[name]} for name in steps}
 
 
-# What is kept, and the page
-
-
-def known() -> dict[str, Any]:
-    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-
-
-def record(name: str, row: dict[str, Any], load: float) -> None:
-    """Put one row into the file, with the load of the machine before it was measured."""
-    found = known()
-    found["versions"] = {package: importlib.metadata.version(package) for package in VERSIONS}
-    found["cores"] = os.cpu_count()
-    found.setdefault("rows", {})[name] = {"load": round(load, 2), **row}
-    RESULTS.mkdir(exist_ok=True)
-    RECORD.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+# The page
 
 
 HEADS = ("run", "trace", "lower", "compile", "all three", "flops", "bytes", "operations")
@@ -310,7 +298,8 @@ def main() -> int:
         if options.only is None or any(word in name for word in options.only):
             load = os.getloadavg()[0]
             row = measure()
-            record(name, row, load)
+            record(("cores",), os.cpu_count())
+            record(("rows", name), {"load": round(load, 2), **row})
             said = " ".join(f"{word:>6s}" for word in ratios(row)) if "flax" in row else json.dumps(row)
             print(f"{name:28s}{said}", flush=True)
     PAGE.write_text(page(known()), encoding="utf-8")

@@ -10,11 +10,7 @@ after 32 and after 96 trainings; under noise the value without it, so that luck 
 """
 
 import argparse
-import fcntl
-import importlib.metadata
-import json
 import pathlib
-import re
 import statistics
 import sys
 import time
@@ -27,12 +23,15 @@ import numpy as np
 
 import jaxopt_notes as jn
 from benchmarks.counts import RESULTS
+from benchmarks.record_file import RecordFile
 from benchmarks.search_problems import PROBLEMS, Problem
 from jaxopt_notes.interop import optuna_search
 
 ROOT = pathlib.Path(__file__).parent.parent
-RECORD, PAGE = RESULTS / "searches.json", ROOT / "docs" / "SEARCH.md"
+PAGE = ROOT / "docs" / "SEARCH.md"
 VERSIONS = ("jaxopt-notes", "jax", "numpy", "scipy", "optuna", "cmaes", "torch")
+RECORD = RecordFile(RESULTS / "searches.json", VERSIONS)
+known, record = RECORD.known, RECORD.put
 BUDGETS = (32, 96)
 BATCH = 8
 
@@ -90,27 +89,6 @@ def seconds_of_a_batch(observations: int, times: int = 5) -> float:
         taken.append(time.process_time() - began)
         state = strategy.tell(state, configs, problem.score(configs).astype(np.float32))
     return min(taken[1:])
-
-
-def record(keys: tuple[str, ...], value: Any) -> None:
-    """Put one number or list into the file, to which other processes may be writing."""
-    with RECORD.open("a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        found = json.loads(file.read() or "{}")
-        found["versions"] = {name: importlib.metadata.version(name) for name in VERSIONS}
-        of = found
-        for key in keys[:-1]:
-            of = of.setdefault(key, {})
-        of[keys[-1]] = value
-        file.seek(0)
-        file.truncate()
-        lines = json.dumps(found, indent=1)
-        file.write(re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", lines) + "\n")
-
-
-def known() -> dict[str, Any]:
-    return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
 
 
 def medians(searches: dict[str, Any]) -> dict[str, dict[str, list[float]]]:

@@ -9,6 +9,7 @@ import jax
 from jaxopt_notes.diagnostics.trained_scores import Scores, stacked, trained_scores
 from jaxopt_notes.record import check_count
 from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.step_history import steps_of
 from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["LearningCurve", "learning_curve"]
@@ -88,6 +89,6 @@ def learning_curve(
     trainer = dataclasses.replace(trainer, early_stopping=None)
     points = []
     for size in sizes:
-        steps = -(-size // min(trainer.batch_size, size))
-        points.append(trained_scores(trainer, keys, train_data, valid_data, size, -(-updates // steps)))
+        epochs = -(-updates // steps_of(trainer, size))
+        points.append(trained_scores(trainer, keys, train_data, valid_data, size, epochs))
     return LearningCurve(tuple(sizes), *stacked(points))

@@ -21,7 +21,8 @@ from jaxopt_notes.search.cross_validation import FoldData
 from jaxopt_notes.search.names import reserved_columns
 from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.fit import FitResult, fit
-from jaxopt_notes.training.refit import continue_on_all, joined, steps_of, train_anew
+from jaxopt_notes.training.refit import continue_on_all, joined, train_anew
+from jaxopt_notes.training.step_history import steps_of
 
 PARTS = ("train", "train+validation")
 KEPT = ("epochs", "updates", "parameters")

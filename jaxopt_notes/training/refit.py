@@ -24,6 +24,7 @@ from jaxopt_notes.training.early_stopping.stop_at_target import stop_at_target
 from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.fit import FitResult, fit
 from jaxopt_notes.training.step import Learner
+from jaxopt_notes.training.step_history import steps_of
 from jaxopt_notes.training.trainer import Trainer
 
 
@@ -154,11 +155,6 @@ def continue_on_all(
         stopped=stop,
     )  # fmt: skip
     return fit(trainer, key, everything, valid_data, epochs, progress=progress, state=state)
-
-
-def steps_of(trainer: Trainer, n: int) -> int:
-    """How many updates an epoch of n examples is."""
-    return -(-n // min(trainer.batch_size, n))
 
 
 def joined(train_data: tuple, valid_data: tuple) -> tuple:

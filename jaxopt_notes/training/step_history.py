@@ -21,8 +21,12 @@ def windows_of(trainer: Any, n: int) -> int:
     """How many windows an epoch of n examples has; 0 without a history of steps."""
     if trainer.history_every is None:
         return 0
-    steps = -(-n // min(trainer.batch_size, n))
-    return -(-steps // trainer.history_every)
+    return -(-steps_of(trainer, n) // trainer.history_every)
+
+
+def steps_of(trainer: Any, n: int) -> int:
+    """How many steps an epoch of n examples has; the last one may be a short batch."""
+    return -(-n // min(trainer.batch_size, n))
 
 
 def no_steps(windows: int, collected: dict[str, jax.Array]) -> dict[str, jax.Array]:

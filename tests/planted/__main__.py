@@ -8,9 +8,9 @@
 
 Tests run in an order that finds a killer soon: what caught the fault before, if a report of an earlier run is
 given; the file that mirrors the module; then the other tests of the folder; then all tests that name what the
-module defines, and the properties. The copies share the tree's cache of
-compiled programs, so that only what a fault changes is compiled again. Every test that caught a fault is run
-once more without any: one that fails there too has caught nothing, and the run goes on without it.
+module defines, and the properties. The copies share the tree's cache of compiled programs, so that only what
+a fault changes is compiled again. Every test that caught a fault is run once more without any: one that fails
+there too has caught nothing, and the run goes on without it.
 
 The exit status is 1 if fewer than 95% of the faults are caught, or fewer than 90% in a subpackage.
 """

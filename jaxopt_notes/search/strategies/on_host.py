@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,14 +66,13 @@ def one_blas_thread() -> contextlib.AbstractContextManager:
     Both wheels bring an OpenBLAS, whose threads wait for work spinning: with matrices of some hundred rows
     one pool keeps the other, and every other process, from the cores, and takes many times as long as alone.
     """
-    controller = _blas()
+    controller = _blas("scipy.linalg" in sys.modules)
     return contextlib.nullcontext() if controller is None else controller.limit(limits=1, user_api="blas")
 
 
 @functools.cache
-def _blas() -> Any:
-    import scipy.linalg.lapack  # noqa: F401  its library must be loaded to be found
-
+def _blas(scipy_is_loaded: bool) -> Any:
+    """What sets the threads of the libraries loaded by now; SciPy's is slow to load, and not all need it."""
     try:
         import threadpoolctl
     except ImportError:  # it comes with scikit-learn
