@@ -131,6 +131,40 @@ def _apply_one_jvp(functions: Sequence[Callable], primals: tuple, tangents: tupl
     return jax.jvp(chosen, ([x] * len(functions), x), (dx_inside, dx))
 
 
+def any_member(condition: jax.Array) -> jax.Array:
+    """Whether a condition holds for any member of a population; alone, whether it holds.
+
+        any_i c_i        over the members that `vmap` vectorizes together
+
+    It is one for all of them, so a `lax.cond` by it stays one under `vmap`: nothing is selected for each
+    member, and where it holds for none nothing is computed.
+
+    Arguments:
+        condition: a bool scalar.
+
+    Returns:
+        A bool scalar, which `vmap` does not map.
+
+    Example:
+        >>> double = lambda c, x: jax.lax.cond(any_member(c), lambda: 2 * x, lambda: x)
+        >>> jax.vmap(double)(jnp.array([True, False]), jnp.ones(2))
+        Array([2., 2.], dtype=float32)
+
+    Elsewhere: `lax.pmax` needs the name of the axis, and one that is there.
+    """
+    return _any_member(jnp.asarray(condition))
+
+
+@jax.custom_batching.custom_vmap
+def _any_member(condition: jax.Array) -> jax.Array:
+    return condition
+
+
+@_any_member.def_vmap
+def _(axis_size: int, mapped: list, condition: jax.Array) -> tuple[jax.Array, bool]:
+    return _any_member(jnp.any(condition)), False
+
+
 def hoist(function: Callable, *arguments: Any) -> tuple[Callable, list[jax.Array]]:
     """A function that closes over nothing that is traced: `converted(*arguments, *arrays)`, and the arrays.
 

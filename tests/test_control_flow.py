@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxopt_notes.control_flow import apply_if, apply_one
+from jaxopt_notes.control_flow import any_member, apply_if, apply_one
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
 from tests.jaxprs import equations
 
@@ -109,6 +109,22 @@ def test_a_population_copies_nothing_that_the_function_reads():
     assert largest(twice.jaxpr) < data.size
     slope = jax.vmap(jax.grad(lambda x, keep: apply_if(keep, lambda x: x * jnp.sum(data[0]), x)))
     assert largest(jax.make_jaxpr(slope)(jnp.zeros(2), jnp.array([True, False])).jaxpr) < data.size
+
+
+def test_a_condition_of_any_member_is_one_for_all(key):
+    """Nested populations too: the branch stays a branch, and nothing is selected."""
+
+    def step(keep, x):
+        return jax.lax.cond(any_member(keep), lambda: x + 1, lambda: x)
+
+    keep, x = jnp.array([[False, True], [False, False]]), jnp.zeros((2, 2))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(jax.vmap(step)))(keep, x), np.ones((2, 2)))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(step))(keep[1], x[1]), np.zeros(2))
+    names = [
+        equation.primitive.name for equation in equations(jax.make_jaxpr(jax.vmap(step))(keep[0], x[0]).jaxpr)
+    ]
+    assert "cond" in names
+    assert "select_n" not in names
 
 
 def test_a_bounded_loop_may_close_over_traced_integers_and_keys(key):

@@ -7,7 +7,6 @@ import importlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 
@@ -62,4 +61,4 @@ def _import(where: str, module: str, remedy: str) -> Any:
 
 
 def _pair(x: np.ndarray, y: np.ndarray) -> tuple[jax.Array, jax.Array]:
-    return jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.int32)
+    return jax.device_put(np.asarray(x, np.float32)), jax.device_put(np.asarray(y, np.int32))

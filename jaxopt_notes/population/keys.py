@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.serialization.leaf import is_key
@@ -60,6 +61,18 @@ def members_keys(where: str, tree: Tree) -> Tree:
         stacklevel=3,
     )
     return jax.tree.map(lambda leaf: threefry_keys(leaf) if _of_batches(leaf) else leaf, tree)
+
+
+def take_keys(keys: jax.Array, index: Any) -> jax.Array:
+    """Some of a vector of keys, chosen on the host: to index keys compiles a program for every length.
+
+    Example:
+        >>> keys = jax.random.split(jax.random.key(0), 3)
+        >>> bool((take_keys(keys, [2, 0]) == keys[jnp.array([2, 0])]).all())
+        True
+    """
+    words = np.asarray(jax.random.key_data(keys))[np.asarray(index)]
+    return jax.random.wrap_key_data(words, impl=jax.random.key_impl(keys))
 
 
 def _of_batches(leaf: Any) -> bool:

@@ -2,8 +2,8 @@
 
 Both loop over epochs in one program whose number of epochs is data, so a run cut anywhere is the same
 program called again, and gives the same bits. A run whose score is not finite at the end of an epoch has
-diverged: it stays as it is from then on and its last entries are repeated, as those of a run that has
-stopped early.
+diverged: its last entries are repeated, as those of a run that has stopped early. Its state means nothing any
+more: to keep that as it was would be a selection for each of its arrays.
 """
 
 import functools
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxopt_notes.control_flow import apply_if
+from jaxopt_notes.control_flow import any_member
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import fingerprint
 from jaxopt_notes.population.program_cache import Programs
@@ -25,6 +25,8 @@ from jaxopt_notes.search.rule import PARAMETERS
 from jaxopt_notes.search.spaces.choices import StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, fill
+from jaxopt_notes.training.epoch import TrainState
+from jaxopt_notes.training.step import select
 
 Entries = dict[str, jax.Array]  # the history's latest epoch, by name
 
@@ -89,6 +91,8 @@ class Runs(NamedTuple):
         def begin(config: Configs, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
             trainer, data = self.trainer(config), self.data_of(config, train, valid)
             state = trainer.init(key, data[0])
+            if not keep and isinstance(state, TrainState):  # nobody will see its best networks
+                state = state._replace(best_params=None, best_model_state=None)
             return self._advance(trainer, state, None, epochs, data, keep)
 
         return begin
@@ -139,7 +143,7 @@ class Runs(NamedTuple):
         """The entries of an epoch, and how many numbers the network has, if that is asked for."""
         if PARAMETERS in entries or PARAMETERS not in (*self.monitors, *self.bounded):
             return entries
-        networks = getattr(state, "best_params", getattr(state, "params", None))
+        networks = getattr(state, "params", None)
         if networks is None:
             raise TypeError(
                 f"sweep counts {PARAMETERS!r} in a state with `params`, as a Trainer's, and build makes runs "
@@ -178,7 +182,8 @@ class Runs(NamedTuple):
         def step(i: jax.Array, carry: tuple) -> tuple:
             state, latest, history = carry
             alive = self.is_finite(latest)
-            state, latest = apply_if(alive, lambda run: epoch(run[0]), (state, latest))
+            state, new = lax.cond(any_member(alive), lambda: epoch(state), lambda: (state, latest))
+            latest = select(alive, new, latest)
             history = {
                 name: lax.dynamic_update_index_in_dim(curve, latest[name], i, 0)
                 for name, curve in history.items()

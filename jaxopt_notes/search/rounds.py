@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population.keys import take_keys
 from jaxopt_notes.population.packing import pack, unpack
 from jaxopt_notes.search.cross_validation import FOLD
 from jaxopt_notes.search.diagnosis import check_run, explain
@@ -262,7 +263,7 @@ class Rounds:
             finished(np.arange(len(rows) * seeds), {})
             curves, state = old, start.state if start else None
         else:
-            keys = self.keys[members.start + np.arange(len(rows) * seeds) % seeds]
+            keys = take_keys(self.keys, members.start + np.arange(len(rows) * seeds) % seeds)
             try:
                 trained = train_members(
                     self.task, runs, Members(columns, keys, start), more,

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.population.chunk_program import as_numpy
 from jaxopt_notes.record import check_choice
 
 PARAMETERS = "parameters"  # of a network, how many: a sweep counts them where they are asked for
@@ -76,7 +76,8 @@ class Rule(NamedTuple):
 
     def told(self, values: Values) -> jax.Array:
         """What a search with one objective is told: the cost; NaN, as of diverged ones, if infeasible."""
-        return jnp.asarray(np.where(self.violations(values) > 0, np.nan, self.costs(values)[:, 0]))
+        costs = np.where(self.violations(values) > 0, np.nan, self.costs(values)[:, 0])
+        return jax.device_put(as_numpy(costs))
 
 
 def sign(mode: str) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.chunk_program import Rows, is_key
 from jaxopt_notes.population.execution import Hooks, Population, Report, run_population
+from jaxopt_notes.population.keys import take_keys
 from jaxopt_notes.population.layout import Layout
 from jaxopt_notes.population.machine import Machine
 from jaxopt_notes.population.store import Store
@@ -119,7 +120,7 @@ def train_members(
         counts = [np.asarray(count, np.int32) for count in (more, 1)]  # of epochs; one is enough to measure
         population = Population(
             runs.function(task.machine.programs, state is not None, keeps),
-            Rows.of(members.to_train(active, state, latest), members.keys[active]),
+            Rows.of(members.to_train(active, state, latest), take_keys(members.keys, active)),
             (counts[0], *task.data), (counts[1], *task.data), task.machine.full() if keep else 1,
         )  # fmt: skip
         out, report = run_population(

@@ -38,8 +38,9 @@ class TrainState(NamedTuple):
 
     `metrics` are those of the last epoch, by name; what has not been measured yet is 0. `best_params` are
     the ones to evaluate with: those after `best_epoch` epochs (0: the initial ones; `best_score` is then
-    the worst finite number). With `stopped` set nothing changes any more. `partial` is for runs on batches
-    from outside, which may stand in the middle of an epoch.
+    the worst finite number), or `None` where nobody keeps them, nor the model's state. With `stopped` set
+    nothing changes any more. `partial` is for runs on batches from outside, which may stand in the middle of
+    an epoch.
 
     Example:
         >>> from jaxopt_notes.layers.dense import dense
@@ -114,14 +115,17 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     """
     n = count(train_data)
     order, noise = jax.random.split(jax.random.fold_in(state.key, state.epoch))
-    indices, weights = epoch_batches(order, n, min(trainer.batch_size, n))
+    size = min(trainer.batch_size, n)
+    indices, weights = epoch_batches(order, n, size)
     steps = len(indices)
+    filled = n % size > 0  # else all weights are 1 and known to the compiler, which drops them
     # Here and not in the step: one vectorized hash.
     keys = as_vector(lambda shape: jax.random.split(noise, shape), (2, steps))
 
     def step(carry: tuple, batch: tuple) -> tuple:
         learner, total = carry
         rows, weights, *keys = batch
+        weights = weights if filled else jnp.ones(size)
         x, y, *own = take(train_data, rows)
         weights = weights * own[0].astype(weights.dtype) if own else weights
         learner, loss, seen = collected_step(trainer, learner, (x, y), weights, *keys)
@@ -133,7 +137,7 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     seen: Collected | None
     each: tuple | None
     carry = (state.learner, as_hyperparameter(0.0))
-    (learner, total), (seen, each) = lax.scan(step, carry, (indices, weights, *keys))
+    (learner, total), (seen, each) = lax.scan(step, carry, (indices, weights if filled else None, *keys))
     whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
     loss = safe_divide(total, jnp.asarray(whole, total.dtype))
     after = state._replace(learner=learner, step=state.step + steps)
@@ -221,12 +225,16 @@ def end_epoch(
         learner=learner,
         key=state.key, epoch=epoch, step=state.step, metrics=metrics,
         stopping=stopping, stopped=state.stopped | stop,
-        best_params=select(improved, params, state.best_params),
-        best_model_state=select(improved, learner.model_state, state.best_model_state),
+        best_params=_better(improved, params, state.best_params),
+        best_model_state=_better(improved, learner.model_state, state.best_model_state),
         best_score=jnp.where(improved, score, state.best_score),
         best_epoch=jnp.where(improved, epoch, state.best_epoch),
         partial=jax.tree.map(jnp.zeros_like, state.partial),
     )  # fmt: skip
+
+
+def _better(improved: jax.Array, new: Tree, best: Tree | None) -> Tree | None:
+    return None if best is None else select(improved, new, best)
 
 
 def _judge(trainer: Any, state: TrainState, metrics: dict, validated: bool) -> tuple:

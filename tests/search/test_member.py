@@ -6,6 +6,7 @@ import pytest
 
 import jaxopt_notes as jn
 from jaxopt_notes.search.member import Runs
+from tests.jaxprs import equations
 from tests.test_control_flow import largest
 
 ROWS, FEATURES = 4096, 64  # the data are 1 MB, a member's state is 10 kB
@@ -19,15 +20,34 @@ def arguments(members):
     return {"rate": shape((members,), jnp.float32)}, keys, shape((), jnp.int32), train, valid
 
 
+SPACE = {"rate": jn.log_uniform(1e-3, 1e-1)}
+
+
 def group(build):
     """The function of a group of members, as a sweep trains it."""
-    runs = Runs(build, {"rate": jn.log_uniform(1e-3, 1e-1)}, {}, ("valid_loss",), 4)
+    runs = Runs(build, SPACE, {}, ("valid_loss",), 4)
     return jax.vmap(runs.begin(keep=True), in_axes=(0, 0, None, None, None))
 
 
 def trainer(optimizer, **options):
     model = jn.mlp([8, 4])
     return jn.Trainer(model, optimizer, jn.softmax_cross_entropy, **options)
+
+
+def kernels_of_run(keep):
+    """How many values like the first kernel of 8 members the loop over epochs carries, and selects."""
+    runs = Runs(lambda h: trainer(jn.sgd(h["rate"]), skip_nonfinite=False), SPACE, {}, ("valid_loss",), 4)
+    begin = jax.vmap(runs.begin(keep), in_axes=(0, 0, None, None, None))
+    program = list(equations(jax.make_jaxpr(begin)(*arguments(8)).jaxpr))
+    loop = next(equation for equation in program if equation.primitive.name == "while")
+    selected = (equation.outvars[0] for equation in program if equation.primitive.name == "select_n")
+    return [[value.aval.shape for value in some].count((8, FEATURES, 8)) for some in (loop.outvars, selected)]
+
+
+def test_a_run_whose_networks_nobody_keeps_holds_one():
+    """Kept, it holds the best as well, selected once an epoch. Divergence selects no array."""
+    assert kernels_of_run(keep=False) == [1, 0]
+    assert kernels_of_run(keep=True) == [2, 1]
 
 
 @pytest.mark.full
