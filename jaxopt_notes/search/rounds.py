@@ -242,9 +242,9 @@ class Rounds:
         """Train a group's members; returns their whole histories."""
         seeds, rows, more = len(members), group.rows, group.epochs - group.before
         columns = {n: np.repeat(c[rows], seeds) for n, c in batch.configs.items() if n not in group.static}
+        seed = members.start + np.arange(len(rows) * seeds) % seeds
         if self.rule.folds > 1:
-            fold = (members.start + np.arange(len(rows) * seeds) % seeds) % self.rule.folds
-            columns[FOLD] = fold.astype(np.int32)
+            columns[FOLD] = (seed % self.rule.folds).astype(np.int32)
         segment = self.task.segment
         whole = -(-more // 64) * 64 if batch.given else more  # one program for all rungs
         runs = self._runs(group, segment or whole)
@@ -256,17 +256,15 @@ class Rounds:
 
         def finished(index: np.ndarray, new: Curves) -> None:
             curves = _join(take(old, index), new)
-            own = members.start + index % seeds
-            self._tell(batch, rows[index // seeds], own, curves, self.rule.scores(curves))
+            self._tell(batch, rows[index // seeds], seed[index], curves, self.rule.scores(curves))
 
         if more == 0:
             finished(np.arange(len(rows) * seeds), {})
             curves, state = old, start.state if start else None
         else:
-            keys = take_keys(self.keys, members.start + np.arange(len(rows) * seeds) % seeds)
             try:
                 trained = train_members(
-                    self.task, runs, Members(columns, keys, start), more,
+                    self.task, runs, Members(columns, take_keys(self.keys, seed), start), more,
                     keep=keep or self.winners is not None, on_finished=finished,
                     # seeds and epochs are in the name: a sweep that wants more of them has other chunks
                     prefix=f"chunk-{number:04d}-{members.start}-{members.stop}-{group.epochs}-{g:03d}",
