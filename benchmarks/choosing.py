@@ -10,9 +10,9 @@ gets. Of strategies those that continue runs are measured here; `benchmarks.sear
 Nothing here is a clock.
 """
 
+import argparse
 import itertools
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -207,15 +207,23 @@ def strategies() -> dict[str, Any]:
     }
 
 
-def main(arguments: list[str]) -> int:
+PARTS = {"optimizers": optimizers, "initializers": initializers, "strategies": strategies}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The parts that are named, added to the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; by default all")
+    options = parser.parse_args(arguments)
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"PART is {unknown[0]!r}, expected one of {', '.join(PARTS)}")
     path = RESULTS / "choosing.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    for part in arguments or ("optimizers", "initializers", "strategies"):
-        found[part] = globals()[part]()
+    for part in options.parts or PARTS:
+        found[part] = PARTS[part]()
         found["jax"] = jax.__version__
         path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()
