@@ -108,14 +108,17 @@ def moved(state: Tree, mean: jax.Array, var: jax.Array, count: Any, momentum: Nu
 
     One value has no variance to estimate, and none tells nothing: what is known stays.
     """
-    count = jnp.asarray(count, var.dtype)
+    known = isinstance(count, int)  # without a mask, and on one device
     if unbiased:
-        var = var * (count / jnp.maximum(count - 1, 1))
+        var = var * (count / max(count - 1, 1) if known else count / jnp.maximum(count - 1, 1))
     after = {}
     for name, new, least in (("mean", mean, 1), ("var", var, 2 if unbiased else 1)):
         running = state[name]
         new = moving_average(running, new.reshape(running.shape), momentum)
-        after[name] = jnp.where(count >= least, new, running)
+        if known:
+            after[name] = new if count >= least else running
+        else:
+            after[name] = jnp.where(count >= least, new, running)
     return {**state, **after}
 
 

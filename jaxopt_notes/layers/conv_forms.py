@@ -6,15 +6,20 @@ NHWC and kernels HWIO, and gradients are convolutions of other axes. Outside a l
 inside `lax.scan`, where a training loop lives, it does not, and computes gradients by a naive loop, 14 to 200
 times as long. `native_on_cpu` gives all three in that one layout, which is as fast inside a loop as outside.
 
-`products_on_cpu` says where products are faster still, from sizes alone. (Two busy cores, CPU seconds,
-float32, 3×3, batches of 16 and 32: products took twice the time of `native_on_cpu` at 16 channels of 32×32
-pixels, half of it for one to six channels, a tenth at 256 channels of 2×2.)
+`products_on_cpu` says where products are faster, from sizes alone (`products` has all three): patches of few
+numbers, that few outputs share; and fewer pixels than the kernel has places, where XLA would exchange image
+and kernel and compute them by the naive loop. (Processor time, float32: of 3×3 kernels products took a
+third to a half of the time of `native_on_cpu` for one and three channels to 8 and 16, a sixtieth for 512
+channels of 2×2 pixels, twice for 16 channels of 32×32, and the gradient by a kernel four times for 32 to 64
+channels of 28×28.) The native form is also a single operation, or three with the axes that a gradient moves,
+where products are many: each loop that XLA compiles takes 15 to 50 ms.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +33,6 @@ Pads = Sequence[tuple[int, int]]
 
 SHORT_PATCH = 64  # numbers in a patch, which few outputs share: it is soon written
 FEW_OUTPUTS = 16
-LARGE_COTANGENT = 2**20  # numbers; the native gradient by the kernel packs them all, beyond the cache
 
 
 class Geometry(NamedTuple):
@@ -78,27 +82,57 @@ def im2col(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
     return y.reshape(x.shape[0], *geometry.out, outputs).astype(x.dtype)
 
 
-def im2col_by_axes(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """`im2col`, whose patches are cut along one axis after the other.
+def products(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> jax.Array:
+    """As `native_on_cpu`, by one product each.
 
-    A 5×5 window takes 5 + 5 shifted images in place of 25, and the second five are copied in runs of five
-    pixels. On CPUs that compiles in a third of the time, and takes half of it for images of one channel.
+        y = patches(x)·k        k = patches(x)ᵀ·y        x = the sum of images y·k[t]ᵀ, each shifted by its t
+
+    `im2col` and its gradients, in fewer operations, which take less time to trace and to compile.
     """
-    if geometry.groups > 1:
-        return im2col(x, kernel, geometry)
-    matrix = patches(x, geometry).reshape(-1, math.prod(kernel.shape[:-1]))
-    y = jnp.matmul(matrix, kernel.reshape(-1, kernel.shape[-1]), preferred_element_type=compute_dtype(x))
-    return y.reshape(x.shape[0], *geometry.out, -1).astype(x.dtype)
+    wide, size = compute_dtype(a), math.prod(geometry.window)
+    if of == "x":
+        inputs, outputs = a.shape[-2:]
+        z = _product(b, a.reshape(size * inputs, outputs), (b.ndim - 1, 1), wide)
+        parts = [lax.slice_in_dim(z, t * inputs, (t + 1) * inputs, axis=-1) for t in range(size)]
+        return functools.reduce(lax.add, map(_placed, parts, _corners(geometry), [geometry] * size)).astype(
+            a.dtype
+        )
+    inputs = a.shape[-1]
+    matrix = patches(a, geometry).reshape(-1, size * inputs)
+    if of == "y":
+        y = _product(matrix, b.reshape(size * inputs, -1), (1, 0), wide)
+        return y.reshape(a.shape[0], *geometry.out, -1).astype(a.dtype)
+    k = _product(matrix, b.reshape(-1, b.shape[-1]), (0, 0), wide)
+    return k.reshape(*geometry.window, inputs, -1).astype(a.dtype)
+
+
+def _product(a: jax.Array, b: jax.Array, axes: tuple[int, int], dtype: Any) -> jax.Array:
+    """The sum over one axis of both."""
+    return lax.dot_general(a, b, (((axes[0],), (axes[1],)), ((), ())), preferred_element_type=dtype)
+
+
+def _placed(part: jax.Array, corner: tuple[int, ...], geometry: Geometry) -> jax.Array:
+    """What one place of the kernel gives to the image, [B, *out, I] to [B, *size, I]."""
+    sides = [
+        (p - before, n + before - p - 1 - (out - 1) * stride, stride - 1)
+        for p, (n, out, stride, (before, _), _) in zip(corner, _sizes(geometry), strict=True)
+    ]
+    return lax.pad(part, jnp.zeros((), part.dtype), [(0, 0, 0), *sides, (0, 0, 0)])
 
 
 def patches(x: jax.Array, geometry: Geometry) -> jax.Array:
-    """The pixels that each window covers, in row-major order, side by side: [B, *out, window·I]."""
+    """The pixels that each window covers, in row-major order, side by side: [B, *out, window·I].
+
+    They are cut along one axis after the other. A 5×5 window takes 5 + 5 shifted images in place of 25, and
+    the second five are copied in runs of five pixels. On CPUs that compiles in a third of the time, and takes
+    half of it for images of one channel.
+    """
     x = _padded(x, geometry)
     for axis in reversed(range(len(geometry.size))):
         stride, distance = geometry.strides[axis], geometry.dilation[axis]
         span = (geometry.out[axis] - 1) * stride + 1
         places = range(0, geometry.window[axis] * distance, distance)
-        x = jnp.concatenate([lax.slice_in_dim(x, p, p + span, stride, axis + 1) for p in places], axis=-1)
+        x = lax.concatenate([lax.slice_in_dim(x, p, p + span, stride, axis + 1) for p in places], x.ndim - 1)
     return x
 
 
@@ -107,13 +141,16 @@ def _padded(x: jax.Array, geometry: Geometry) -> jax.Array:
     return lax.pad(x, zero, [(0, 0, 0), *((*pads, 0) for pads in geometry.pads), (0, 0, 0)])
 
 
+def _corners(geometry: Geometry) -> Iterator[tuple[int, ...]]:
+    """For each place in the kernel, in row-major order, the first pixel that stands there."""
+    steps = zip(geometry.window, geometry.dilation, strict=True)
+    return itertools.product(*(range(0, k * d, d) for k, d in steps))
+
+
 def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
     """For each place in the kernel, in row-major order, the pixels that stand there: [B, *out, I]."""
     x = _padded(x, geometry)
     spans = [(out - 1) * stride + 1 for out, stride in zip(geometry.out, geometry.strides, strict=True)]
-    places = itertools.product(
-        *(range(0, k * d, d) for k, d in zip(geometry.window, geometry.dilation, strict=True))
-    )
     return [
         lax.slice(
             x,
@@ -121,7 +158,7 @@ def shifts(x: jax.Array, geometry: Geometry) -> list[jax.Array]:
             (x.shape[0], *(p + span for p, span in zip(place, spans, strict=True)), x.shape[-1]),
             (1, *geometry.strides, 1),
         )
-        for place in places
+        for place in _corners(geometry)
     ]
 
 
@@ -136,7 +173,8 @@ def native_on_cpu(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> ja
     if of == "y":
         return native(a, b, geometry)
     if of == "x":
-        turned = jnp.flip(a, tuple(i - 1 for i in space)).swapaxes(-1, -2)
+        last = len(space)
+        turned = lax.transpose(lax.rev(a, range(last)), (*range(last), last + 1, last))
         pads = [
             (reach - before, n + before - 1 - (out - 1) * stride)
             for n, out, stride, (before, _), reach in _sizes(geometry)
@@ -146,13 +184,14 @@ def native_on_cpu(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> ja
         (before, reach + (out - 1) * stride + 1 - n - before)
         for n, out, stride, (before, _), reach in _sizes(geometry)
     ]
-    x, y = a.transpose(-1, *space, 0), b.transpose(*space, 0, -1)
+    last = len(space) + 1
+    x, y = lax.transpose(a, (last, *space, 0)), lax.transpose(b, (*space, 0, last))
     k = _convolve(x, y, geometry.dilation, pads, (1,) * len(space), geometry.strides)
-    return k.transpose(*space, 0, -1)
+    return lax.transpose(k, (*space, 0, last))
 
 
 def products_on_cpu(of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: Geometry) -> bool:
-    """Whether `im2col`, or its gradient by what is sought, beats `native_on_cpu`.
+    """Whether `products` beats `native_on_cpu`.
 
     Arguments:
         of: what is sought: "y", "x" or "k".
@@ -161,13 +200,13 @@ def products_on_cpu(of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: G
     window, inputs, outputs = math.prod(geometry.window), x[-1], y[-1]
     if window == 1 or geometry.groups > 1 or len(geometry.size) != 2:
         return True
-    if window * inputs * outputs >= 4 * math.prod(x):  # the native form packs the kernel, for few pixels
+    size, out = math.prod(geometry.size), math.prod(geometry.out)
+    if window > min(size, out) or (of == "k" and out > size):  # XLA would exchange the two factors
         return True
-    if of == "k":
-        return math.prod(y) >= LARGE_COTANGENT
-    if of == "x" and max(geometry.strides) > 1:  # dilated, most of y would be zeros
-        return True
-    return window * inputs <= SHORT_PATCH and (of == "x" or outputs <= FEW_OUTPUTS)
+    short = window * inputs <= SHORT_PATCH
+    if of != "x":  # these two share the patches
+        return short and outputs <= FEW_OUTPUTS
+    return short or window * inputs * outputs >= 4 * math.prod(x)  # the native form turns the kernel around
 
 
 def _sizes(geometry: Geometry) -> Iterator[tuple]:

@@ -37,9 +37,9 @@ from jax.interpreters import ad, batching, mlir
 from jaxopt_notes.layers.conv_forms import (
     Geometry,
     im2col,
-    im2col_by_axes,
     native,
     native_on_cpu,
+    products,
     products_on_cpu,
 )
 
@@ -160,19 +160,20 @@ def _evaluate(form: Form, of: str, geometry: Geometry, a: jax.Array, b: jax.Arra
 
 
 def _on_cpu(of: str, geometry: Geometry, a: jax.Array, b: jax.Array) -> jax.Array:
+    if geometry.groups > 1:
+        return _evaluate(im2col, of, geometry, a, b)
     shape = _shape(of, geometry, a.shape, b.shape)
     shapes = dict(zip(_others(of), (a.shape, b.shape), strict=True)) | {of: shape}
-    x, y = ((*shapes[name][1:-2], math.prod(shapes[name][-2:])) for name in "xy")
+    x, y = ((*shapes[name][1:-2], shapes[name][-1]) for name in "xy")
     wide = a.dtype in (jnp.float32, jnp.float64)  # the native form sums in the dtype itself
-    if not wide or products_on_cpu(of, x, y, geometry):
-        # The gradient by x is a sum of shifted images, which XLA makes one loop of.
-        return _evaluate(im2col if of == "x" else im2col_by_axes, of, geometry, a, b)
-
-    def member(ab: tuple[jax.Array, jax.Array]) -> jax.Array:
-        a, b = (array.reshape(*array.shape[:-2], -1) for array in ab)
-        return native_on_cpu(of, a, b, geometry)
-
-    found = member((a[0], b[0])) if a.shape[0] == 1 else lax.map(member, (a, b))
+    by_products = not wide or products_on_cpu(of, x, y, geometry)
+    form = functools.partial(products if by_products else native_on_cpu, of, geometry=geometry)
+    members = a.shape[0]
+    a, b = (lax.squeeze(array, (array.ndim - 2,) if members > 1 else (0, array.ndim - 2)) for array in (a, b))
+    if members == 1:
+        found = form(a, b)
+    else:
+        found = jax.vmap(form)(a, b) if by_products else lax.map(lambda ab: form(*ab), (a, b))
     return found.reshape(shape)
 
 

@@ -175,24 +175,25 @@ def test_patches_that_take_too_much_memory_are_made_for_fewer_members_at_once():
     assert "stablehlo.convolution" not in text(9216)
 
 
-# images, kernel, strides; and which of the output, x's gradient and the kernel's are products on CPUs
+# images, kernel, arguments; and which of the output, x's gradient and the kernel's are products on CPUs
 SIZES = {
-    "many channels": ((2, 8, 8, 16), (3, 3, 16, 16), 1, ""),
-    "strides": ((2, 8, 8, 16), (3, 3, 16, 16), 2, "x"),
-    "few channels": ((2, 8, 8, 3), (3, 3, 3, 16), 1, "yx"),
-    "few channels, many outputs": ((2, 8, 8, 3), (3, 3, 3, 32), 1, "x"),
-    "large cotangent": ((64, 32, 32, 8), (3, 3, 8, 16), 1, "k"),
-    "few pixels": ((2, 2, 2, 64), (3, 3, 64, 64), 1, "yxk"),
-    "one pixel": ((2, 8, 8, 16), (1, 1, 16, 16), 1, "yxk"),
-    "one dimension": ((2, 8, 16), (3, 16, 16), 1, "yxk"),
+    "many channels": ((2, 8, 8, 16), (3, 3, 16, 16), {}, ""),
+    "strides": ((2, 8, 8, 16), (3, 3, 16, 16), {"strides": 2}, ""),
+    "few channels": ((2, 8, 8, 3), (3, 3, 3, 16), {}, "yxk"),
+    "few channels, many outputs": ((2, 8, 8, 3), (3, 3, 3, 32), {}, "x"),
+    "large kernel": ((2, 4, 4, 64), (3, 3, 64, 64), {}, "x"),
+    "few pixels": ((2, 2, 2, 64), (3, 3, 64, 64), {}, "yxk"),
+    "more outputs than pixels": ((64, 8, 8, 16), (3, 3, 16, 16), {"padding": ((2, 2), (2, 2))}, "k"),
+    "one pixel": ((2, 8, 8, 16), (1, 1, 16, 16), {}, "yxk"),
+    "one dimension": ((2, 8, 16), (3, 16, 16), {}, "yxk"),
 }
 
 
 @pytest.mark.parametrize("sizes", SIZES)
 def test_form_on_cpus_is_chosen_by_sizes(sizes):
     """Of one member; others follow it, in a loop if it is the native form."""
-    *shapes, strides, products = SIZES[sizes]
-    way = functools.partial(convolution, strides=strides)
+    *shapes, arguments, by_products = SIZES[sizes]
+    way = functools.partial(convolution, **arguments)
     x, kernel = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
 
     def by(place):
@@ -200,7 +201,7 @@ def test_form_on_cpus_is_chosen_by_sizes(sizes):
 
     for of, function in {"y": way, "x": by(0), "k": by(1)}.items():
         count = 1 if of == "y" else 2  # the cotangent is an output
-        want = count - (of in products) - (of != "y" and "y" in products)
+        want = count - (of in by_products) - (of != "y" and "y" in by_products)
         assert lowered("cpu", function, x, kernel).count("stablehlo.convolution") == want
         members = [jax.ShapeDtypeStruct((3, *a.shape), a.dtype) for a in (x, kernel)]
         assert lowered("cpu", jax.vmap(function), *members).count("stablehlo.convolution") == want
@@ -208,12 +209,17 @@ def test_form_on_cpus_is_chosen_by_sizes(sizes):
 
 @pytest.mark.usefixtures("compiled_as_for_users")
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="is about XLA's CPU backend")
-def test_convolutions_in_a_scan_have_the_layout_that_xla_computes_fast():
-    """It computes others by a naive loop where they stand in a loop."""
-    kernels, x = jnp.ones((2, 3, 3, 16, 16)), jnp.ones((1, 8, 8, 16))
-    text = jax.jit(jax.vmap(training, (0, None))).lower(kernels, x).compile().as_text()
+@pytest.mark.parametrize(
+    ("pixels", "pads"),
+    [(8, 1), pytest.param(2, 1, marks=pytest.mark.full), pytest.param(4, 2, marks=pytest.mark.full)],
+)
+def test_convolutions_in_a_scan_have_the_layout_that_xla_computes_fast(pixels, pads):
+    """It computes others by a naive loop where they stand in a loop; and, anywhere, what it turns around."""
+    kernels, x = jnp.ones((2, 3, 3, 16, 16)), jnp.ones((1, pixels, pixels, 16))
+    train = functools.partial(training, padding=[(pads, pads)] * 2)
+    text = jax.jit(jax.vmap(train, (0, None))).lower(kernels, x).compile().as_text()
     convolutions = [line for line in text.splitlines() if " convolution(" in line]
-    assert convolutions
+    assert bool(convolutions) == (pixels > 2)
     assert all("dim_labels=b01f_01io->b01f" in line for line in convolutions)
     assert " conditional(" not in text
 

@@ -83,6 +83,34 @@ def test_gradient_needs_no_window_operation(layer):
     assert "select_and_scatter" not in text
 
 
+@pytest.mark.parametrize("layer", [max_pool(), average_pool((2, 3))])
+def test_gradient_of_windows_side_by_side_is_spread_over_them(layer):
+    """Not put together from padded parts, each of which would be a loop of its own to compile."""
+    gradient = jax.jit(grad(lambda x: jnp.sum(jnp.sin(layer.apply({}, (), x)[0]))))
+    text = gradient.lower(jnp.ones((2, 8, 6, 3))).as_text()
+    assert "stablehlo.pad" not in text
+    assert "stablehlo.concatenate" not in text
+
+
+def test_derivatives_in_every_mode():
+    """Both are linear where no two values are equal: a tangent goes the way of its value, none bends."""
+    rng = np.random.default_rng(0)
+    x, dx = (jnp.asarray(rng.normal(size=(1, 4, 6, 2)), jnp.float32) for _ in range(2))
+    cut, moved = (windows(np.asarray(a), (2, 3), (2, 3), "VALID", 0) for a in (x, dx))
+    largest = np.take_along_axis(moved, cut.argmax(3, keepdims=True), 3)[..., 0, :]
+    for layer, want in ((max_pool((2, 3)), largest), (average_pool((2, 3)), moved.mean(3))):
+
+        @jax.jit
+        def derivatives(x, dx, layer=layer):
+            dy = jax.jvp(lambda x: layer.apply({}, (), x)[0], (x,), (dx,))[1]
+            bend = jax.jvp(jax.grad(lambda x: jnp.sum(layer.apply({}, (), x)[0] ** 2)), (x,), (dx,))[1]
+            return dy, bend, jax.vjp(lambda x: layer.apply({}, (), x)[0], x)[1](2 * dy)[0]
+
+        dy, bend, back = derivatives(x, dx)
+        np.testing.assert_allclose(dy, want, rtol=1e-5)
+        np.testing.assert_allclose(bend, back, rtol=1e-5)
+
+
 def test_low_precision_mean_is_summed_in_float32():
     """400 ones: a bfloat16 sum stops growing at 256."""
     assert apply(average_pool(20), {}, (), jnp.ones((1, 20, 20, 1), jnp.bfloat16))[0].item() == 1
