@@ -26,15 +26,17 @@ class Functions(NamedTuple):
 class Stateless:
     """A model of `init(key, x) -> params` and `apply(params, x) -> y`, without a state, noise or modes."""
 
-    functions: Functions
+    # Not one field of both: what has `init` and `apply` is taken for a layer within (`capture`).
+    init_function: Any
+    apply_function: Any
 
     def init(self, key: jax.Array, x: Any) -> tuple[Tree, Tree]:
-        return self.functions.init(key, x), ()
+        return self.init_function(key, x), ()
 
     def apply(
         self, params: Tree, state: Tree, x: Any, *, key: jax.Array | None = None, train: bool = False
     ) -> tuple[Any, Tree]:
-        return self.functions.apply(params, x), state
+        return self.apply_function(params, x), state
 
 
 def as_model(model: Any) -> Any:
@@ -67,7 +69,7 @@ def as_model(model: Any) -> Any:
     if not (layer_like and jax.tree_util.all_leaves([model])):
         return model
     functions = Functions(as_leaf(model.init), as_leaf(model.apply))
-    return Stateless(functions) if _has_no_state(model.apply) else functions
+    return Stateless(*functions) if _has_no_state(model.apply) else functions
 
 
 def _is_of(library: str, model: Any) -> bool:
