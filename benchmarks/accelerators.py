@@ -2,9 +2,10 @@
 
     JAX_PLATFORMS=cpu XLA_FLAGS=--xla_gpu_autotune_level=0 python -m benchmarks.accelerators [PART …]
 
-Parts are `gpu` (kernels of updates), `tpu` (fusions and bytes of updates with small leaves grouped), `random`
-(a mask of dropout, and the order of an epoch, on a TPU) and `first` (the programs that a sweep compiles with
-each strategy, here); without a name all of them. The GPU's needs the packages of the CUDA plugin and no GPU:
+Parts are `gpu` (kernels of updates), `tpu` (fusions and bytes of updates with small leaves grouped),
+`gpu-steps` and `tpu-steps` (kernels of a `Trainer`'s step), `random` (a mask of dropout, and the order of an
+epoch, on a TPU) and `first` (the programs that a sweep compiles with each strategy, here); without a name all
+of them. The GPU's needs the packages of the CUDA plugin and no GPU:
 jax-cuda12-plugin, jax-cuda12-pjrt (of jaxlib's version) and nvidia-cuda-nvcc-cu12, without what these depend
 on; the TPU's needs libtpu. What is missing is said and left out.
 
@@ -14,7 +15,9 @@ the wrapper. Seconds are of processor time.
 
 import argparse
 import collections
+import functools
 import json
+import os
 import re
 import sys
 import time
@@ -32,6 +35,7 @@ from benchmarks.counts import RESULTS, count, step, tpu_device
 from benchmarks.shapes import resnet50, transformer
 from benchmarks.update import optax_peers, optax_step, ours
 from jaxopt_notes.optimizers import flatten_tree
+from jaxopt_notes.optimizers.wrappers.grouped import size_on
 
 RECIPES = ("adam", "clip + adamw + schedule", "adam, packed state")
 H100 = """gpu_device_info {
@@ -148,6 +152,45 @@ def tpu() -> dict[str, Any]:
     return found
 
 
+def steps(platform: str, depths: tuple[int, ...] = (3, 20)) -> dict[str, Any]:
+    """A step of an epoch of a `Trainer`, leaf by leaf, and as `fit` runs it on that platform."""
+    place = SingleDeviceSharding({"gpu": gpu_device, "tpu": lambda: tpu_device("v5e:2x2")}[platform]())
+    shaped = functools.partial(
+        jax.tree.map, lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place) if _is_array(x) else x
+    )
+    data = (jax.ShapeDtypeStruct((64, 64), jnp.float32), jax.ShapeDtypeStruct((64,), jnp.int32))
+    networks = {f"MLP of {depth} hidden layers": jn.mlp([64] * depth + [10]) for depth in depths}
+    found: dict[str, Any] = {}
+    print(f"\n{platform}, a step\n{'':44s}{'kernels':>9s}{'copies':>8s}{'trace s':>9s}{'compile s':>11s}")
+    for label, model in networks.items():
+        for who, rule in {"ours": jn.adam(), "fit": jn.grouped(jn.adam(), size_on(platform))}.items():
+            jax.clear_caches()
+            trainer = jn.Trainer(model, rule, jn.softmax_cross_entropy, metric=None)
+            key = jax.eval_shape(lambda: jax.random.key(0))
+            state = jax.eval_shape(lambda key, *data: trainer.init(key, data), key, *data)  # noqa: B023
+            epoch = jax.jit(lambda trainer, state, *data: trainer.advance(state, data))
+            began = time.process_time()
+            lowered = epoch.lower(trainer, *shaped((state, *data)))
+            traced = time.process_time()
+            text = lowered.compile().as_text()
+            done = time.process_time()
+            bodies = [part for part in re.split(r"\n(?=\S.*\{\n)", text) if "ENTRY" not in part[:6]]
+            body = max(bodies, key=lambda part: part.count(" fusion("))
+            row = {
+                "kernels": len(re.findall(r"\b(?:fusion|custom-call)\(", body)),
+                "leaf_copies": len(re.findall(r"= \w+\[\d[\d,]*\]\S* copy\(", body)),
+                "trace_seconds": traced - began, "compile_seconds": done - traced,
+            }  # fmt: skip
+            print(f"{label:35s}{who:9s}{row['kernels']:9d}{row['leaf_copies']:8d}{row['trace_seconds']:9.1f}"
+                  f"{row['compile_seconds']:11.1f}", flush=True)  # fmt: skip
+            found.setdefault(label, {})[who] = row
+    return found
+
+
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "shape") and hasattr(x, "dtype")
+
+
 def random() -> dict[str, Any]:
     """A mask of dropout for 256 members, drawn in its shape or as a vector, and sorts of 60,000 words."""
     device, found = SingleDeviceSharding(tpu_device("v5e:2x2")), {}
@@ -219,7 +262,14 @@ def first() -> dict[str, Any]:
     return found
 
 
-PARTS = {"gpu": gpu, "tpu": tpu, "random": random, "first": first}
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "gpu": gpu,
+    "tpu": tpu,
+    "gpu-steps": functools.partial(steps, "gpu"),
+    "tpu-steps": functools.partial(steps, "tpu"),
+    "random": random,
+    "first": first,
+}
 
 
 def main(args: list[str] | None = None) -> int:
@@ -235,7 +285,8 @@ def main(args: list[str] | None = None) -> int:
             continue
         RESULTS.mkdir(exist_ok=True)
         kept = json.loads(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**kept, name: found}, indent=1) + "\n")
+        load = {**kept.get("load averages", {}), name: os.getloadavg()[0]}  # seconds are dearer under load
+        path.write_text(json.dumps({**kept, name: found, "load averages": load}, indent=1) + "\n")
     return 0
 
 

@@ -18,6 +18,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import evaluate, predict
+from jaxopt_notes.training.grouping import Groups
 from jaxopt_notes.training.run_folder import RunFolder
 from jaxopt_notes.training.stream import Stream, is_stream
 from jaxopt_notes.training.trainer import Trainer
@@ -125,6 +126,9 @@ def fit(
     Returns:
         A `FitResult`. After a KeyboardInterrupt it holds the calls that were finished.
 
+    On a GPU or a TPU many small leaves of one network share their update, as with `grouped`, where the
+    optimizer is known to allow it; the states that are seen are as ever.
+
     Batches from outside may be more than the memory holds, and arrays of any library that NumPy reads. While
     a step runs, the next batch is read and put on the device; `Trainer.batch_size` is not used, and smaller
     batches are filled up with examples of weight 0. Their order is theirs. A `state` from the middle of an
@@ -203,11 +207,14 @@ def _fit(
         left = max(epochs - int(state.epoch), 0)
         if stream and not stream.once:
             stream.batches = None  # it is begun anew, and read up to where the run was
+    every_step = stream is not None and stream.call_ends and (kept is not None or callback is not None)
+    groups = Groups(trainer, joined=False) if every_step else Groups.of(trainer, state)
+    state = groups.held(state)
     bar = _bar(left, progress)
     try:
         while left and not jax.device_get(state.stopped):
             if stream:
-                advanced, rows = stream.advance(trainer, state, valid_data)
+                advanced, rows = stream.advance(groups.trainer, state, valid_data)
                 if rows is None:
                     warnings.warn(
                         f"fit(train_data) is an iterator that has ended after {int(state.epoch)} epochs, "
@@ -217,7 +224,7 @@ def _fit(
                     break
             else:
                 size = min(left, epochs_per_call)
-                advanced, rows = trainer.advance(state, train_data, valid_data, size)
+                advanced, rows = groups.trainer.advance(state, train_data, valid_data, size)
             before, after, found = jax.device_get((state.epoch, advanced.epoch, rows))
             ran = int(after) - int(before)
             new = {name: values[:ran] for name, values in found.items()}
@@ -231,14 +238,14 @@ def _fit(
                 shown = {n: curve[-1] for n, curve in new.items() if curve.ndim == 1 and "/" not in n}
                 bar.set_postfix({name: f"{value:.4g}" for name, value in shown.items()})
             if kept is not None:
-                kept.save(state, history)
-            if callback is not None and callback(state, history):
+                kept.save(groups.shown(state), history)
+            if callback is not None and callback(groups.shown(state), history):
                 break
     except KeyboardInterrupt:
         pass
     finally:
         bar.close()
-    return FitResult(trainer, state, history)
+    return FitResult(trainer, groups.shown(state), history)
 
 
 def _bar(epochs: int, progress: bool | None) -> Any:

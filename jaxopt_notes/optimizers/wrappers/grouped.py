@@ -41,10 +41,10 @@ class Grouped(Transform):
         return getattr(self.optimizer, "gated", False)
 
     def init(self, params: Tree) -> Any:
-        return self.optimizer.init(self._join(params))
+        return self.optimizer.init(self.join(params))
 
     def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
-        like = self._join(updates if params is None else params)
+        like = self.join(updates if params is None else params)
         if any(g is None for g in like.layout.treedef.flatten_up_to(updates)):
             return self._leaf_by_leaf(updates, state, params, extra)
         flat = None if params is None else like
@@ -52,24 +52,42 @@ class Grouped(Transform):
         return _as_leaves(updates.tree(), params), state
 
     def evaluation_params(self, params: Tree, state: Any) -> Tree:
-        return evaluation_params(self.optimizer, self._join(params), state).tree()
+        flat = self.join(params)
+        found = evaluation_params(self.optimizer, flat, state)
+        return params if found is flat else found.tree()
 
     def mirrored(self, state: Any) -> Any:
         """The state as the wrapped optimizer's own, trees like the parameters: for those who look into it."""
-        return jax.tree.map(lambda part: part.tree() if _is_flat(part) else part, state, is_leaf=_is_flat)
+        return mirrored(state)
 
     def joined(self, state: Any, params: Tree) -> Any:
         """The state that the wrapped optimizer has for these parameters, in the form that it has here."""
-        return _joined(jax.eval_shape(self.init, params), state)
+        return joined(self, state, params)
 
-    def _join(self, tree: Tree) -> Joined:
+    def join(self, tree: Tree) -> Joined:
+        """Parameters or gradients in the form that the wrapped optimizer is given."""
         flat = flatten_tree(tree, max_size=self.max_size)
         return Joined(flat.buffers, flat.others, flat.layout)
 
     def _leaf_by_leaf(self, updates: Tree, state: Any, params: Tree, extra: dict) -> tuple[Tree, Any]:
         """Where gradients are missing, state is that must not move."""
-        updates, new = self.optimizer.update(updates, self.mirrored(state), params, **extra)
+        updates, new = self.optimizer.update(updates, mirrored(state), params, **extra)
         return updates, _joined(state, new)
+
+
+def size_on(platform: str) -> int:
+    """Leaves of at most how many numbers are joined there."""
+    return MAX_SIZES.get(platform, ELSEWHERE)
+
+
+def mirrored(state: Any) -> Any:
+    """Any state, or tree that has a `Grouped` optimizer's in it, with trees in place of the vectors."""
+    return jax.tree.map(lambda part: part.tree() if _is_flat(part) else part, state, is_leaf=_is_flat)
+
+
+def joined(optimizer: Any, state: Any, params: Tree) -> Any:
+    """The way back: `optimizer` is a `Grouped`, or has one in it."""
+    return _joined(jax.eval_shape(optimizer.init, params), state)
 
 
 def _is_flat(part: Any) -> bool:
@@ -131,5 +149,5 @@ def grouped(optimizer: Any, max_size: int | None = None) -> Grouped:
             "itself: use it as it is, or group the elementwise parts of a partition."
         )
     if max_size is None:
-        max_size = MAX_SIZES.get(jax.default_backend(), ELSEWHERE)
+        max_size = size_on(jax.default_backend())
     return Grouped(optimizer, check_count("grouped(max_size)", max_size, 0))

@@ -18,6 +18,7 @@ from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment
 from jaxopt_notes.optimizers.core.wrapping import update_inner
 from jaxopt_notes.optimizers.transforms.clipping import ClipByGlobalNorm
+from jaxopt_notes.optimizers.wrappers.grouped import Grouped
 from jaxopt_notes.record import record
 
 
@@ -62,6 +63,8 @@ class SkipNonfinite(Transform):
 
 
 def _all_finite(updates: Tree, optimizer: Any) -> jax.Array:
+    if isinstance(optimizer, Grouped):  # it joins the gradient anyway
+        updates, optimizer = optimizer.join(updates), optimizer.optimizer
     first = optimizer.transforms[0] if isinstance(optimizer, Chain) and optimizer.transforms else optimizer
     if isinstance(first, ClipByGlobalNorm):
         # The norm is finite exactly when every entry is, and the clip computes it anyway.

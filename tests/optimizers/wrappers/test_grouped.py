@@ -92,6 +92,13 @@ def test_a_missing_gradient_moves_nothing_of_its_leaf():
     assert_close(one.mirrored(state[0]), state[1])
 
 
+def test_a_guard_looks_at_the_joined_gradient_once():
+    optimizer, params = jn.skip_nonfinite(jn.grouped(jn.adam())), {"a": jnp.ones(2), "b": jnp.ones(3)}
+    state = optimizer.init(params)
+    update = jax.make_jaxpr(optimizer.update)(params, state, params)
+    assert str(update).count("is_finite") == 1
+
+
 def test_rules_that_look_at_whole_leaves_are_refused():
     for whole in (jn.lamb(), jn.muon(), jn.chain(jn.adam(), jn.clip_by_norm(1.0))):
         with pytest.raises(TypeError, match="every entry by itself"):

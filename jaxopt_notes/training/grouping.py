@@ -1,0 +1,91 @@
+"""Small leaves that share kernels while `fit` trains on a GPU or a TPU, without being asked.
+
+There a step starts a kernel for every leaf. `fit` owns the state between its first and its last call of
+`Trainer.advance`, so it holds the optimizer's state joined for so long, by `grouped`; whoever sees the state,
+a callback, a folder, the caller, sees trees like the parameters.
+
+It does so for one network on one device, with an optimizer that is known to treat every entry by itself. In a
+population a leaf of all members is large already, and a CPU gains next to nothing: the model's own loops over
+leaves remain.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxopt_notes.dtypes import is_float
+from jaxopt_notes.optimizers.core.moments import LowPrecision
+from jaxopt_notes.optimizers.wrappers.flatten_tree import Joined
+from jaxopt_notes.optimizers.wrappers.grouped import grouped, joined, mirrored, size_on
+from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite, skip_nonfinite
+from jaxopt_notes.record import replace
+from jaxopt_notes.training.epoch import TrainState
+from jaxopt_notes.training.step import Learner
+from jaxopt_notes.training.trainer import Trainer
+
+UNGROUPED = ("cpu",)  # platforms
+FEWEST = 16  # leaves: below, a step saves less than a program that joins and cuts costs
+
+
+class Groups(NamedTuple):
+    """A trainer to go on with, and whether the state that it goes on with is joined.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jaxopt_notes.layers.dense import dense
+        >>> from jaxopt_notes.losses.squared_error import mean_squared_error
+        >>> from jaxopt_notes.optimizers.adam import adam
+        >>> trainer = Trainer(dense(1), adam(0.1), mean_squared_error, metric=None)
+        >>> state = trainer.init(jax.random.key(0), (jnp.ones((4, 2)), jnp.ones((4, 1))))
+        >>> Groups.of(trainer, state).joined
+        False
+    """
+
+    trainer: Trainer
+    joined: bool
+
+    @classmethod
+    def of(cls, trainer: Trainer, state: TrainState) -> "Groups":
+        """The optimizer `grouped` where that is worth while."""
+        size, rule = _size(state.learner), trainer.optimizer
+        guarded = isinstance(rule, SkipNonfinite)
+        rule = rule.optimizer if guarded else rule
+        leaves = jax.tree.leaves(trainer.moving(state.params))
+        few = sum(is_float(leaf) and leaf.size <= size for leaf in leaves) < FEWEST
+        if few or not getattr(rule, "elementwise", False) or _has_a_form(state.learner.opt_state):
+            return cls(trainer, False)
+        rule = grouped(rule, size)
+        return cls(replace(trainer, optimizer=skip_nonfinite(rule) if guarded else rule), True)
+
+    def held(self, state: TrainState) -> TrainState:
+        """The state in the form that the trainer goes on with."""
+        if not self.joined:
+            return state
+        optimizer, moving = self.trainer.guarded_optimizer(), self.trainer.moving(state.params)
+        return _with(state, _joined(optimizer, state.learner.opt_state, moving))
+
+    def shown(self, state: TrainState) -> TrainState:
+        """The state as others see it."""
+        return _with(state, _mirrored(state.learner.opt_state)) if self.joined else state
+
+
+def _size(learner: Learner) -> int:
+    """Leaves of how many numbers are joined; none where they lie on several devices."""
+    arrays = [leaf for leaf in jax.tree.leaves(learner) if isinstance(leaf, jax.Array)]
+    places = {device for array in arrays for device in array.devices()}
+    if len(places) != 1 or (platform := places.pop().platform) in UNGROUPED:
+        return -1
+    return size_on(platform)
+
+
+def _has_a_form(opt_state: Any) -> bool:
+    """Whether it is joined already, or rounded at random: by the place of a number in its leaf."""
+    has = lambda part: isinstance(part, LowPrecision | Joined)  # noqa: E731
+    return any(map(has, jax.tree.leaves(opt_state, is_leaf=has)))
+
+
+def _with(state: TrainState, opt_state: Any) -> TrainState:
+    return state._replace(learner=state.learner._replace(opt_state=opt_state))
+
+
+_joined, _mirrored = jax.jit(joined), jax.jit(mirrored)
