@@ -37,7 +37,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **others: Any) -> str:
-    """Links to files of the repository, seen from where a page was written; and room for code side by side."""
+    """Links to files of the repository, seen from where a page was written; room for code side by side."""
     if page.file.src_uri.startswith("coming_from/"):
         page.meta["hide"] = ["toc"]
     return links.outward(markdown, pages.folder(page.file.src_uri), links.repository())

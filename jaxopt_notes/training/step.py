@@ -214,7 +214,7 @@ def collected_step(
     seen = None
     if collects:
         grads = _unscaled(optimizer, grads, learner.opt_state)
-        kept = _stored_once(updates, weights)
+        kept = _stored_once(updates)
         made_of = StepRecord(learner.params, grads, kept, activations, loss, weights)
         taken = opt_state.last_finite if isinstance(optimizer, SkipNonfinite) else jnp.array(True)
         seen = _collected(trainer.collect(made_of), taken)
@@ -240,18 +240,19 @@ def _collected(found: Any, taken: jax.Array) -> Collected | None:
     return collected(found, taken)
 
 
-def _stored_once(updates: Tree, weights: jax.Array) -> Tree:
+def _stored_once(updates: Tree) -> Tree:
     """Updates that a collector and the parameters read from one place.
 
     XLA's CPU backend would store several steps on the way to them and make the rest twice. A quotient it
-    makes once, and that this one is by 1 it does not know.
+    makes once, unless one number divides all: that it inverts. Here it does not know that nothing changes.
     """
 
-    def divided(updates: Tree, weights: jax.Array) -> Tree:
-        one = jnp.where(jnp.sum(jnp.abs(weights)) < 0, 2.0, 1.0)
-        return jax.tree.map(lambda u: u / one.astype(u.dtype) if is_float(u) else u, updates)
+    def divided(updates: Tree) -> Tree:
+        return jax.tree.map(
+            lambda u: u / jnp.where(jnp.isnan(u), 2, 1).astype(u.dtype) if is_float(u) else u, updates
+        )
 
-    return lax.platform_dependent(updates, weights, cpu=divided, default=lambda updates, weights: updates)
+    return lax.platform_dependent(updates, cpu=divided, default=lambda updates: updates)
 
 
 def _after(seen: Collected, updates: Tree) -> Tree:

@@ -10,7 +10,7 @@ import pytest
 from jaxopt_notes.data.batches import epoch_batches
 from jaxopt_notes.layers import mlp
 from jaxopt_notes.losses.squared_error import mean_squared_error
-from jaxopt_notes.optimizers import chain, sgd, static_loss_scale
+from jaxopt_notes.optimizers import adam, chain, sgd, static_loss_scale
 from jaxopt_notes.penalties import activity_penalty
 from jaxopt_notes.training import Trainer, fit, patience
 from jaxopt_notes.training.trainer import _advance
@@ -85,8 +85,9 @@ def compiled(collect, **parts):
     """The optimized program of an epoch, without the names of files and lines it came from."""
     data = (np.ones((8, 5), np.float32), np.zeros((8, 2), np.float32))
     trainer = Trainer(
-        mlp([3, 2], "tanh"), sgd(0.1), mean_squared_error, metric=None, batch_size=4, collect=collect, **parts
-    )
+        mlp([3, 2], "tanh"), loss=mean_squared_error, metric=None, batch_size=4, collect=collect,
+        **{"optimizer": sgd(0.1)} | parts,
+    )  # fmt: skip
     state = jax.eval_shape(lambda key: trainer.init(key, data), jax.random.key(0))
     text = _advance.lower(trainer, state, data, None, 1).compile().as_text()
     text = re.sub(r"\n(FileNames|FunctionNames|FileLocations|StackFrames)\n(.+\n)*", "\n", text)
@@ -102,6 +103,19 @@ def test_what_is_not_looked_at_is_not_computed_and_no_layer_runs_twice():
     assert without == nothing
     assert without.count(" dot(") == everything.count(" dot(") > 0
     assert len(everything) > len(without)
+
+
+def norms(step):
+    return {"updates": jnp.sum(step.updates["layers_0"]["kernel"] ** 2)}
+
+
+@pytest.mark.full
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="counts loops of XLA's CPU backend")
+def test_updates_are_stored_once_for_the_collector():
+    """Beside both moments and the parameters one array of the kernel's size, and no step on the way to it."""
+    stored = r"= f32\[5,3\]\S* (fusion|copy)\("
+    without, with_norms = (len(re.findall(stored, compiled(c, optimizer=adam(0.1)))) for c in (None, norms))
+    assert with_norms == without + 1
 
 
 @pytest.mark.full
