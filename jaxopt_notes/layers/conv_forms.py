@@ -174,7 +174,7 @@ def native_on_cpu(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> ja
         return native(a, b, geometry)
     if of == "x":
         last = len(space)
-        turned = lax.transpose(lax.rev(a, range(last)), (*range(last), last + 1, last))
+        turned = lax.transpose(lax.rev(a, tuple(range(last))), (*range(last), last + 1, last))
         pads = [
             (reach - before, n + before - 1 - (out - 1) * stride)
             for n, out, stride, (before, _), reach in _sizes(geometry)
