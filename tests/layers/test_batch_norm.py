@@ -9,7 +9,7 @@ import pytest
 
 from jaxopt_notes.initializers import zeros
 from jaxopt_notes.layers import batch_norm, conv, dense, fold_batch_norm, mlp, moments, serial
-from tests.compiled import apply, grad, init
+from tests.compiled import apply, compiled, grad, init
 
 
 def run(layer, x, params=None, state=None, train=True):
@@ -177,7 +177,7 @@ def test_folded_layer_is_evaluation(make, shape, use_bias, x64):
         tree["layers_1"] = {name: jnp.asarray(rng.uniform(0.5, 2, 4)) for name in tree["layers_1"]}
     if use_bias:
         params["layers_0"]["bias"] = jnp.asarray(rng.normal(size=4))
-    folded = norm.fold(params["layers_1"], state["layers_1"], params["layers_0"])
+    folded = compiled(norm.fold)(params["layers_1"], state["layers_1"], params["layers_0"])
     assert set(folded) == {"kernel", "bias"}
     want = apply(model, params, state, x)[0]
     np.testing.assert_allclose(apply(make(4), folded, (), x)[0], want, rtol=1e-11, atol=1e-12)
@@ -281,8 +281,8 @@ def test_synchronized_over_a_named_axis_is_one_large_batch(masked, x64):
         y, state = apply(layer, params, init(layer, None, x)[1], x, train=True)
         return jnp.sum(jnp.where(count[:, None], jnp.sin(y), 0.0)), (y, state)
 
-    halves = jax.vmap(grad(loss, 1, has_aux=True), (None, 0, 0), axis_name="devices")
-    dx, (y, state) = halves(batch_norm(axis_name="devices"), jnp.asarray(x), jnp.asarray(mask))
+    halves = jax.jit(jax.vmap(grad(loss, 1, has_aux=True), (None, 0, 0), axis_name="devices"))
+    dx, (y, state) = jax.device_get(halves(batch_norm(axis_name="devices"), x, mask))
     flat = jnp.asarray(x[mask])
     want_dx, (want_y, want) = grad(loss, 1, has_aux=True)(
         dataclasses.replace(batch_norm(), mask=None), flat, jnp.ones(len(flat), bool)

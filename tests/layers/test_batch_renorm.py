@@ -7,6 +7,7 @@ import pytest
 
 from jaxopt_notes.layers import batch_norm, batch_renorm
 from jaxopt_notes.schedules import linear
+from tests.compiled import apply, grad, init
 
 STATE = {"mean": np.array([1.0, -1.0]), "var": np.array([4.0, 0.25]), "count": np.array(6.0)}
 
@@ -14,7 +15,7 @@ STATE = {"mean": np.array([1.0, -1.0]), "var": np.array([4.0, 0.25]), "count": n
 def run(layer, x, train=True, params=None):
     state = {name: jnp.asarray(leaf) for name, leaf in STATE.items()}
     params = params or {"scale": jnp.array([2.0, 3.0]), "bias": jnp.array([0.5, -0.5])}
-    return layer.apply(params, state, jnp.asarray(x), train=train)
+    return apply(layer, params, state, jnp.asarray(x), train=train)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_formula_and_gradient(x, x64):
     np.testing.assert_allclose(y, [2, 3] * (hat * r + d) + [0.5, -0.5], rtol=1e-10)
     np.testing.assert_allclose(state["mean"], 0.99 * STATE["mean"] + 0.01 * x.mean(0), rtol=1e-12)
     np.testing.assert_allclose(state["var"], 0.99 * STATE["var"] + 0.01 * x.var(0), rtol=1e-12)
-    dx = jax.grad(lambda x: jnp.sum(delta * run(layer, x)[0]))(jnp.asarray(x))
+    dx = grad(lambda x: jnp.sum(delta * run(layer, x)[0]))(jnp.asarray(x))
     inner = delta - delta.mean(0) - hat * (delta * hat).mean(0)
     np.testing.assert_allclose(dx, [2, 3] * r / sigma_batch * inner, rtol=1e-9, atol=1e-12)
 
@@ -50,7 +51,7 @@ def test_unbounded_training_is_evaluation_and_fully_bounded_is_batch_norm(x, x64
     np.testing.assert_allclose(run(free, x)[0], run(free, x, train=False)[0], rtol=1e-10)
     params = {"scale": jnp.array([2.0, 3.0]), "bias": jnp.array([0.5, -0.5])}
     norm = batch_norm(eps=1e-3)
-    want, _ = norm.apply(params, norm.init(None, jnp.asarray(x))[1], jnp.asarray(x), train=True)
+    want, _ = apply(norm, params, init(norm, None, jnp.asarray(x))[1], jnp.asarray(x), train=True)
     np.testing.assert_allclose(run(batch_renorm(1.0, 0.0), x)[0], want, rtol=1e-12)
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import affine, dense
-from tests.compiled import apply, grad, init
+from tests.compiled import apply, compiled, grad, init
 
 
 def test_formula(x64):
     rng = np.random.default_rng(0)
     x, kernel, bias = rng.normal(size=(2, 3, 5)), rng.normal(size=(5, 4)), rng.normal(size=4)
-    np.testing.assert_allclose(affine(*map(jnp.asarray, (x, kernel, bias))), x @ kernel + bias, rtol=1e-13)
+    np.testing.assert_allclose(compiled(affine)(x, kernel, bias), x @ kernel + bias, rtol=1e-13)
 
 
 # Rows, inputs, outputs on both sides of what `dense` calls narrow.
@@ -36,16 +36,20 @@ def test_derivatives(x64, rows, inputs, outputs):
     def weighted(x, kernel, bias):
         return jnp.sum(w * affine(x, kernel, bias))
 
-    grads = jax.jit(grad(weighted, (0, 1, 2)))(x, kernel, bias)
+    @jax.jit
+    def derivatives(x, kernel, bias):
+        _, forwards = jax.jvp(affine, (x, kernel), (dx, kernels[1]))
+        each = jax.vmap(grad(weighted, 1), (None, 0, None))(x, kernels, bias)
+        squares = grad(lambda kernel: jnp.sum(w * affine(x, kernel) ** 2))
+        _, curved = jax.jvp(squares, (kernel,), (kernels[1],))
+        return grad(weighted, (0, 1, 2))(x, kernel, bias), forwards, each, curved
+
+    grads, forwards, each, curved = derivatives(x, kernel, bias)
     for found, expected in zip(grads, (w @ kernel.T, by_kernel, w.sum(tuple(range(len(rows))))), strict=True):
         np.testing.assert_allclose(found, expected, **tight)
-    _, forwards = jax.jvp(affine, (jnp.asarray(x), jnp.asarray(kernel)), (dx, kernels[1]))
     np.testing.assert_allclose(forwards, dx @ kernel + x @ kernels[1], **tight)
-    each = jax.vmap(grad(weighted, 1), (None, 0, None))(x, kernels, bias)
     np.testing.assert_allclose(each, [by_kernel, by_kernel], **tight)
     # The second derivative of Σ w·y²: 2·xᵀ·(w·(x·dkernel)).
-    squares = grad(lambda kernel: jnp.sum(w * affine(x, kernel) ** 2))
-    _, curved = jax.jvp(squares, (kernel,), (kernels[1],))
     expected = 2 * x.reshape(-1, inputs).T @ (w * (x @ kernels[1])).reshape(-1, outputs)
     np.testing.assert_allclose(curved, expected, **tight)
 
@@ -86,7 +90,7 @@ def test_default_kernel_is_lecun_normal(key):
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_low_precision_sums_in_float32(dtype):
     """4096 ones: a bfloat16 sum stops growing at 256."""
-    y = affine(jnp.ones((1, 4096), dtype), jnp.ones((4096, 1)))
+    y = compiled(affine)(np.ones((1, 4096), dtype), np.ones((4096, 1), np.float32))
     assert y.dtype == dtype
     assert y.item() == 4096
 

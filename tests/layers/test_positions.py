@@ -7,7 +7,7 @@ import pytest
 
 from jaxopt_notes.initializers import constant
 from jaxopt_notes.layers import learned_positions, rotary, sinusoidal_positions, sinusoids
-from tests.compiled import apply, init
+from tests.compiled import apply, compiled, init
 
 
 @pytest.mark.parametrize("features", [6, 7])
@@ -16,7 +16,7 @@ def test_sinusoids(features, x64):
     i = np.arange(features)
     angles = t * 100.0 ** (-2 * (i // 2) / features)
     expected = np.where(i % 2 == 0, np.sin(angles), np.cos(angles))
-    np.testing.assert_allclose(sinusoids(5, features, 100.0), expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(compiled(sinusoids)(5, features, 100.0), expected, rtol=1e-12, atol=1e-15)
     x = np.random.default_rng(0).normal(size=(2, 5, features))
     y, _ = apply(sinusoidal_positions(100.0), {}, (), x)
     np.testing.assert_allclose(y, x + expected, rtol=1e-12, atol=1e-12)
@@ -28,11 +28,11 @@ def test_rotary(x64):
     places = np.array([1.0, 5.0, 6.0])
     pairs = x[..., :2] + 1j * x[..., 2:]
     turned = pairs * np.exp(1j * places[None, :, None, None] * 50.0 ** (-np.arange(2) / 2))
-    found = rotary(jnp.asarray(x), jnp.asarray(places), 50.0)
+    found = np.asarray(compiled(rotary)(x, places, 50.0))
     np.testing.assert_allclose(found[..., :2], turned.real, rtol=1e-12)
     np.testing.assert_allclose(found[..., 2:], turned.imag, rtol=1e-12)
-    default = rotary(jnp.asarray(x), base=50.0)
-    np.testing.assert_allclose(default, rotary(jnp.asarray(x), jnp.arange(3.0), 50.0), rtol=1e-12)
+    default = compiled(rotary)(x, base=50.0)
+    np.testing.assert_allclose(default, compiled(rotary)(x, np.arange(3.0), 50.0), rtol=1e-12)
 
 
 def test_learned_positions(key):
