@@ -1,6 +1,5 @@
 """A driver for strategies that continue runs, on learning curves that are simulated."""
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -17,10 +16,16 @@ class Trial(NamedTuple):
     batch: int
 
 
-@functools.cache
-def compiled(strategy):
-    """Asking and telling as programs, shared by all searches with this strategy."""
-    return jax.jit(strategy.ask, static_argnums=2), jax.jit(strategy.tell)
+# Programs that all searches share whose strategies differ in numbers alone.
+ask = jax.jit(lambda strategy, state, key, n: strategy.ask(state, key, n), static_argnums=3)
+tell = jax.jit(lambda strategy, state, configs, scores: strategy.tell(state, configs, scores))
+
+
+def ask_all(strategy, space, key):
+    """All the configurations of a strategy that is told nothing, in one batch, and its last state."""
+    state = strategy.init(key, space)
+    configs, state = ask(strategy, state, key, strategy.remaining(state))
+    return jax.device_get(configs), state
 
 
 def drive(strategy, space, score, key, whole=20, batches=1000, most=None):
@@ -29,14 +34,13 @@ def drive(strategy, space, score, key, whole=20, batches=1000, most=None):
     Returns the trials and the epochs that were trained: those that a parent has trained are not again.
     """
     state, trials, trained = strategy.init(key, space), [], 0
-    ask, tell = compiled(strategy)
     for batch in range(batches):
         n = strategy.remaining(state)
         if n == 0:
             return trials, trained
         n = n if most is None else min(n, most)
-        configs, state = ask(state, jax.random.fold_in(key, batch), n)
-        columns = {name: np.asarray(column) for name, column in configs.items()}
+        configs, state = ask(strategy, state, jax.random.fold_in(key, batch), n)
+        columns = jax.device_get(configs)
         epochs = columns.pop("epochs", np.full(n, whole)).tolist()
         parents = columns.pop("parent", np.full(n, -1)).tolist()
         rows = []
@@ -47,7 +51,7 @@ def drive(strategy, space, score, key, whole=20, batches=1000, most=None):
             trained += epochs[i] - before
             rows.append(Trial(config, epochs[i], parents[i], float(score(config, epochs[i])), batch))
         trials += rows
-        state = tell(state, configs, np.array([row.score for row in rows], np.float32))
+        state = tell(strategy, state, configs, np.array([row.score for row in rows], np.float32))
     raise AssertionError("the strategy does not end")
 
 

@@ -26,14 +26,9 @@ from jaxopt_notes.search import (
     sobol,
     uniform,
 )
+from tests.search.curves import ask_all
 
 SPACE = {"rate": log_uniform(1e-3, 1e-1), "dropout": uniform(0.0, 0.5), "batch": choice([4, 16, 64, 256])}
-
-
-def ask_all(strategy, space, key):
-    state = strategy.init(key, space)
-    configs, state = strategy.ask(state, key, strategy.remaining(state))
-    return configs, state
 
 
 @pytest.mark.notes("S1-40")

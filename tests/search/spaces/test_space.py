@@ -16,7 +16,9 @@ from jaxopt_notes.search import (
     static_choice,
     uniform,
 )
+from tests.compiled import compiled
 
+ENDS = np.float32([0, 1])
 CONTINUOUS = {
     "uniform": (uniform(-2.0, 3.0), stats.uniform(-2, 5)),
     "log_uniform": (log_uniform(1e-6, 1e-3), stats.loguniform(1e-6, 1e-3)),
@@ -28,18 +30,20 @@ CONTINUOUS = {
 @pytest.mark.notes("S1-43")
 def test_samples_follow_the_distribution(name, key):
     ours, reference = CONTINUOUS[name]
-    draws = np.asarray(ours.sample(key, 4000), float)
+    sample = compiled(ours.sample)
+    draws = np.asarray(sample(key, 4000), float)
     assert stats.kstest(draws, reference.cdf).pvalue > 0.01
-    np.testing.assert_array_equal(draws, ours.sample(key, 4000))
-    assert (draws != np.asarray(ours.sample(jax.random.key(1), 4000))).any()
+    np.testing.assert_array_equal(draws, sample(key, 4000))
+    assert (draws != np.asarray(sample(jax.random.key(1), 4000))).any()
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_from_unit_is_the_quantile_function(name):
     ours, reference = CONTINUOUS[name]
     u = np.array([0.01, 0.25, 0.5, 0.9, 0.99])
-    np.testing.assert_allclose(ours.from_unit(jnp.asarray(u, jnp.float32)), reference.ppf(u), rtol=2e-5)
-    assert np.isfinite(ours.from_unit(jnp.array([0.0, 1.0]))).all()
+    found = np.asarray(compiled(ours.from_unit)(np.float32([*u, 0, 1])))
+    np.testing.assert_allclose(found[:5], reference.ppf(u), rtol=2e-5)
+    assert np.isfinite(found).all()
 
 
 @pytest.mark.notes("S1-55")
@@ -59,12 +63,14 @@ def test_logarithms_of_a_log_uniform_are_uniform(key):
 )
 @pytest.mark.notes("S1-43")
 def test_discrete_draws_are_equally_probable_and_in_range(axis, values, key):
-    u = jnp.asarray((np.arange(4000) + 0.5) / 4000, jnp.float32)
-    for draws in (axis.sample(key, 4000), axis.from_unit(u)):
+    u = np.float32((np.arange(4000) + 0.5) / 4000)
+    both = jax.jit(lambda key, u: (axis.sample(key, 4000), axis.from_unit(u), axis.from_unit(ENDS)))
+    sampled, quantiles, ends = jax.device_get(both(key, u))
+    for draws in (sampled, quantiles):
         found, counts = np.unique(draws, return_counts=True)
         np.testing.assert_array_equal(found, values)  # the upper end of integers is left out
         assert stats.chisquare(counts).pvalue > 0.01
-    np.testing.assert_array_equal(axis.from_unit(jnp.array([0.0, 1.0])), [values[0], values[-1]])
+    np.testing.assert_array_equal(ends, [values[0], values[-1]])
 
 
 def test_integers_beyond_the_resolution_of_a_float(key):
@@ -83,11 +89,13 @@ def test_a_grid_has_the_ends_and_no_value_twice():
 
 def test_first_draws_stay_as_n_grows(key):
     for axis in (uniform(0.0, 1.0), integers(0, 9), choice([1.0, 2.0])):
-        np.testing.assert_array_equal(axis.sample(key, 4), axis.sample(key, 9)[:4])
+        few, more = jax.jit(lambda key, axis=axis: (axis.sample(key, 4), axis.sample(key, 9)))(key)
+        np.testing.assert_array_equal(few, np.asarray(more)[:4])
 
 
 def test_bounds_are_data(key):
-    draws = jax.vmap(lambda low: uniform(low, low + 1.0).sample(key, 3))(jnp.array([0.0, 10.0]))
+    draws = jax.jit(jax.vmap(lambda low: uniform(low, low + 1.0).sample(key, 3)))(np.float32([0, 10]))
+    draws = np.asarray(draws)
     np.testing.assert_allclose(draws[1] - draws[0], 10.0, rtol=1e-5)
 
 

@@ -1,6 +1,5 @@
 """CMA-ES: the tutorial's formulas in float64 NumPy, the test functions, walls, ends and restarts."""
 
-import functools
 import pickle
 
 import jax
@@ -151,15 +150,15 @@ def test_it_finds_the_minimum(x64, key, f, d, n, reached):
 def test_the_covariance_becomes_the_inverse_hessian(x64, key):
     """On the turned ellipsoid, of condition 10⁶, up to a factor."""
     _, state = search(ellipsoid, 5, key, 2000)
-    hessian = jax.hessian(lambda x: ellipsoid(x[None])[0])(jnp.zeros(5))
-    product = np.linalg.eigvals(state.covariance @ hessian).real
+    hessian = jax.jit(jax.hessian(lambda x: ellipsoid(x[None])[0]))(np.zeros(5))
+    product = np.linalg.eigvals(np.asarray(state.covariance) @ np.asarray(hessian)).real
     assert product.max() / product.min() < 30
 
 
 def test_only_the_order_of_scores_matters(x64, key):
     plain, _ = search(rosenbrock, 3, key, 200)
     bent, _ = search(lambda x: jnp.log(rosenbrock(x)) ** 3, 3, key, 200)
-    np.testing.assert_allclose(jnp.log(plain) ** 3, bent, rtol=1e-6)
+    np.testing.assert_allclose(np.log(plain) ** 3, bent, rtol=1e-6)
 
 
 @pytest.mark.full
@@ -180,13 +179,14 @@ def test_the_diverged_are_last_and_poison_nothing(x64, key):
         return jnp.where(x[:, 0] > 0.35, jnp.where(x[:, 1] > 0, jnp.nan, -jnp.inf), fine)
 
     scores, state = search(f, 3, key, 700)
-    assert (~jnp.isfinite(scores)).any()
-    assert jnp.nanmin(jnp.where(jnp.isfinite(scores), scores, jnp.nan)) < 1e-4
-    assert all(jnp.isfinite(leaf).all() for leaf in (state.mean, state.sigma, state.covariance))
+    finite = np.isfinite(scores)
+    assert not finite.all()
+    assert np.asarray(scores)[finite].min() < 1e-4
+    assert all(np.isfinite(leaf).all() for leaf in (state.mean, state.sigma, state.covariance))
     strategy = cma_es(12, 6)
     before = strategy.init(key, cube(3))
     configs, asked = jax.jit(strategy.ask, static_argnums=2)(before, key, 6)
-    after = jax.jit(strategy.tell)(asked, configs, jnp.full(6, jnp.nan))
+    after = jax.jit(strategy.tell)(asked, configs, np.full(6, np.nan))
     for name in ("mean", "sigma", "covariance", "path_c"):  # nothing was learned
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
 
@@ -275,19 +275,20 @@ def test_the_gradient_reaches_sigma_through_generations(x64, key):
     np.testing.assert_allclose(run(0.1)[1], slope, rtol=1e-5)
 
 
-def test_symmetric_roots_and_their_derivatives(x64, key):
-    a = jax.random.normal(key, (4, 4))
-    m = a @ a.T + jnp.eye(4)
-    root, inverse = symmetric_roots(m)
+def test_symmetric_roots_and_their_derivatives(x64):
+    a = np.random.default_rng(0).normal(size=(4, 4))
+    m = a @ a.T + np.eye(4)
+    roots = jax.jit(symmetric_roots)
+    root, inverse = map(np.asarray, roots(m))
     np.testing.assert_allclose(root @ root, m, rtol=1e-10)
     np.testing.assert_allclose(root @ inverse, np.eye(4), atol=1e-10)
     change = a + a.T
-    for point in (m, 2 * jnp.eye(4)):
-        for which in (0, 1):
-            f = functools.partial(lambda t, which, point: symmetric_roots(point + t * change)[which],
-                                  which=which, point=point)  # fmt: skip
-            slope = (f(1e-5) - f(-1e-5)) / 2e-5
-            np.testing.assert_allclose(jax.jvp(f, (0.0,), (1.0,))[1], slope, rtol=1e-6, atol=1e-8)
+    derivatives = jax.jit(lambda point: jax.jvp(symmetric_roots, (point,), (change,))[1])
+    for point in (m, 2 * np.eye(4)):
+        above, below = roots(point + 1e-5 * change), roots(point - 1e-5 * change)
+        for found, high, low in zip(derivatives(point), above, below, strict=True):
+            slope = (np.asarray(high) - np.asarray(low)) / 2e-5
+            np.testing.assert_allclose(found, slope, rtol=1e-6, atol=1e-8)
 
 
 def test_updates_keep_their_types(key):

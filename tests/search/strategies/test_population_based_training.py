@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.search import integers, log_uniform, pbt_step, population_based_training, uniform
-from tests.search.curves import drive, lineage
+from tests.compiled import compiled
+from tests.search.curves import ask, drive, lineage, tell
 
 SPACE = {"rate": log_uniform(1e-3, 1e-1), "dropout": uniform(0.0, 0.5)}
 
@@ -18,13 +19,21 @@ def score(config, epochs):
     return abs(np.log10(config["rate"]) + 2) + config["dropout"] / epochs
 
 
+step = compiled(pbt_step)
+
+
+def many(keys, points, scores, **options):
+    """A step with each of several keys."""
+    draw = jax.vmap(functools.partial(pbt_step, **options), (0, None, None))
+    return jax.device_get(jax.jit(draw)(keys, points, scores))
+
+
 def test_truncation_replaces_the_worst_by_the_best(key):
     """Of ten, a truncation of 0.3: ranks 7, 8 and 9 continue one of ranks 0, 1 and 2."""
-    scores = jnp.array([5.0, 1, 9, 3, 7, 2, 8, 4, 6, 0])
-    points = jnp.linspace(0.05, 0.95, 10)[:, None]
-    step = functools.partial(pbt_step, points=points, scores=scores, truncation=0.3, resample=0.0)
-    seen = set()
-    for parents, moved in [step(key) for key in jax.random.split(key, 10)]:
+    scores = np.float32([5, 1, 9, 3, 7, 2, 8, 4, 6, 0])
+    points = np.linspace(0.05, 0.95, 10, dtype=np.float32)[:, None]
+    seen, draws = set(), many(jax.random.split(key, 10), points, scores, truncation=0.3, resample=0.0)
+    for parents, moved in zip(*draws, strict=True):
         for i in range(10):
             if i in (2, 4, 6):
                 assert parents[i] in (9, 1, 5)
@@ -37,22 +46,21 @@ def test_truncation_replaces_the_worst_by_the_best(key):
 
 
 def test_a_tournament_is_won_by_the_better(key):
-    scores, points = jnp.arange(6.0), jnp.full((6, 1), 0.5)
-    for own in jax.random.split(key, 3):
-        parents, moved = pbt_step(own, points, scores, selection="tournament")
-        assert parents[0] == 0
-        assert (parents <= jnp.arange(6)).all()
-        np.testing.assert_array_equal(moved[:, 0] == 0.5, parents == jnp.arange(6))
-    tournament = functools.partial(pbt_step, points=points, scores=scores, selection="tournament")
-    draws, _ = jax.jit(jax.vmap(tournament))(jax.random.split(key, 4000))
+    scores, points = np.arange(6, dtype=np.float32), np.full((6, 1), 0.5, np.float32)
+    draws, moved = many(jax.random.split(key, 4000), points, scores, selection="tournament")
+    assert (draws[:, 0] == 0).all()
+    assert (draws <= np.arange(6)).all()
+    np.testing.assert_array_equal(moved[..., 0] == 0.5, draws == np.arange(6))
     # member 5 meets each of the others equally often, and always loses
     np.testing.assert_allclose(np.bincount(draws[:, 5], minlength=6) / 4000, [0.2] * 5 + [0.0], atol=0.03)
 
 
 def test_exploring_resamples_with_its_probability_and_stays_inside(key):
-    scores, points = jnp.arange(1000.0), jnp.ones((1000, 3))
-    parents, moved = pbt_step(key, points, scores, truncation=0.5, perturbation=0.25, resample=0.3)
-    changed = moved[np.asarray(parents) != np.arange(1000)]
+    scores, points = np.arange(1000, dtype=np.float32), np.ones((1000, 3), np.float32)
+    parents, moved = jax.device_get(
+        step(key, points, scores, truncation=0.5, perturbation=0.25, resample=0.3)
+    )
+    changed = moved[parents != np.arange(1000)]
     assert len(changed) == 500
     np.testing.assert_allclose(np.mean(changed != 0.75), 0.3, atol=0.03)  # 1 ± 0.25 is reflected to 0.75
     assert ((moved >= 0) & (moved <= 1)).all()
@@ -61,14 +69,14 @@ def test_exploring_resamples_with_its_probability_and_stays_inside(key):
 
 
 def test_the_diverged_are_replaced_however_many_there_are(key):
-    nan, inf = jnp.nan, jnp.inf
-    points = jnp.linspace(0.0, 1.0, 6)[:, None]
-    parents, moved = pbt_step(key, points, jnp.array([nan, 3.0, -inf, inf, nan, 2.0]))
+    nan, inf = np.nan, np.inf
+    points = np.linspace(0, 1, 6, dtype=np.float32)[:, None]
+    parents, moved = jax.device_get(step(key, points, np.float32([nan, 3, -inf, inf, nan, 2])))
     assert parents[1] == 1
     assert parents[5] == 5
     assert all(parents[i] == 5 for i in (0, 2, 3, 4))  # the best fifth of six is one
-    assert jnp.isfinite(moved).all()
-    parents, moved = pbt_step(key, points, jnp.full(6, nan))
+    assert np.isfinite(moved).all()
+    parents, moved = step(key, points, np.full(6, nan, np.float32))
     assert parents.tolist() == list(range(6))
     np.testing.assert_array_equal(moved, points)
 
@@ -176,8 +184,9 @@ def test_errors_name_everything():
 
 
 def test_every_dimension_of_a_member_turns_its_own_way(key):
-    parents, moved = pbt_step(key, jnp.full((1000, 2), 0.5), jnp.arange(1000.0), truncation=0.5, resample=0.0)
-    signs = np.sign(np.asarray(moved)[np.asarray(parents) != np.arange(1000)] - 0.5)
+    points, scores = np.full((1000, 2), 0.5, np.float32), np.arange(1000, dtype=np.float32)
+    parents, moved = jax.device_get(step(key, points, scores, truncation=0.5, resample=0.0))
+    signs = np.sign(moved[parents != np.arange(1000)] - 0.5)
     assert abs(np.mean(signs[:, 0] * signs[:, 1])) < 5 / np.sqrt(len(signs))
 
 
@@ -187,9 +196,9 @@ def test_the_strategy_explores_as_it_was_told(key):
 
     def apart(**numbers):
         strategy = population_based_training(40, 2, truncation=0.5, **numbers)
-        first, state = strategy.ask(strategy.init(key, space), key, 40)
-        state = strategy.tell(state, first, first["x"])
-        second, _ = strategy.ask(state, key, 40)
+        first, state = ask(strategy, strategy.init(key, space), key, 40)
+        state = tell(strategy, state, first, first["x"])
+        first, second = jax.device_get((first, ask(strategy, state, key, 40)[0]))
         replaced = second["parent"] != np.arange(40)
         assert replaced.sum() == 20
         return np.abs(second["y"] - first["y"][second["parent"]])[replaced]
@@ -201,10 +210,10 @@ def test_the_strategy_explores_as_it_was_told(key):
 
 
 def test_equal_scores_replace_nobody_in_a_tournament_and_the_last_in_a_truncation(key):
-    points, scores = jnp.linspace(0.1, 0.9, 10)[:, None], jnp.ones(10)
-    parents, moved = pbt_step(key, points, scores, selection="tournament")
+    points, scores = np.linspace(0.1, 0.9, 10, dtype=np.float32)[:, None], np.ones(10, np.float32)
+    parents, moved = step(key, points, scores, selection="tournament")
     assert parents.tolist() == list(range(10))
     np.testing.assert_array_equal(moved, points)
-    parents, _ = pbt_step(key, points, scores, truncation=0.2)
-    assert parents[:8].tolist() == list(range(8))
+    parents = step(key, points, scores, truncation=0.2)[0].tolist()
+    assert parents[:8] == list(range(8))
     assert all(parent in (0, 1) for parent in parents[8:])

@@ -7,13 +7,13 @@ import pytest
 
 from jaxopt_notes.search import integers, uniform
 from jaxopt_notes.search.strategies.sobol import sobol
+from tests.search import curves
 
 SPACE = {"a": uniform(0.0, 1.0), "b": uniform(0.0, 1.0), "c": integers(0, 8)}
 
 
 def ask_all(strategy, key):
-    state = strategy.init(key, SPACE)
-    return strategy.ask(state, key, strategy.remaining(state))[0]
+    return curves.ask_all(strategy, SPACE, key)[0]
 
 
 def test_powers_of_two_are_balanced_in_every_hyperparameter_and_in_pairs(key):
