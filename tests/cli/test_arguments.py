@@ -74,6 +74,13 @@ def test_a_job_runs_again_from_its_config_with_the_same_table(job, tmp_path, cap
         np.testing.assert_array_equal(first[name], second[name])
 
 
+def test_what_is_typed_beside_a_saved_job_wins(job, tmp_path, capsys):
+    """Said at once of a flag that is refused; nothing is run."""
+    flags = ["--config", str(job / "config.json"), "--configs", "0", "--output", str(tmp_path)]
+    assert main(["sweep", *flags]) == 2
+    assert "--configs is 0, expected a whole number of at least 1" in capsys.readouterr().err
+
+
 @pytest.mark.full
 def test_flags_change_a_saved_job_and_a_table_is_printed(job, tmp_path, capsys):
     """One configuration and one seed; every dimension but two is fixed."""

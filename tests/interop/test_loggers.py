@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 import sys
+import types
 
 import jax
 import numpy as np
@@ -134,6 +135,21 @@ def test_weights_and_biases_has_a_run_for_each_member_and_leaves_the_callers_alo
     own.log({"mine": 1.0})  # it has not been finished
     assert own.summary["mine"] == 1.0
     own.finish()
+
+
+def test_weights_and_biases_counts_epochs_from_one(monkeypatch):
+    """What its library is told, also where it is not there."""
+    told = []
+    told_run = types.SimpleNamespace(
+        log=lambda values, step: told.append((values, step)), summary={}, finish=lambda: told.append("end")
+    )
+    library = types.SimpleNamespace(init=lambda **options: told.append(options) or told_run)
+    monkeypatch.setitem(sys.modules, "wandb", library)
+    wandb_logger("digits").log(3, 1, {"rate": 0.5}, 0.25, {"loss": np.array([3.0, 2.0])})
+    options, *steps, end = told
+    assert (options["name"], options["config"]) == ("3-1", {"rate": 0.5, "trial": 3, "seed": 1})
+    assert steps == [({"loss": 3.0}, 1), ({"loss": 2.0}, 2)]
+    assert (told_run.summary, end) == ({"score": 0.25}, "end")
 
 
 def test_an_option_that_weights_and_biases_does_not_take_is_said_at_once():

@@ -102,6 +102,20 @@ def test_lstm_classifier_remembers_the_first_token(bidirectional):
     np.testing.assert_allclose(longer, shorter, rtol=1e-5)
 
 
+def test_a_language_model_cannot_look_ahead():
+    tokens = np.array([[1, 2, 3, 4], [1, 2, 0, 4]])
+    (logits,) = outputs(jn.transformer_language_model(5, 4, 1, 1, positions="rotary"), tokens)
+    differs = np.abs(np.subtract(*np.asarray(logits))).max(1) > 1e-6
+    assert differs.tolist() == [False, False, True, True]
+
+
+def test_every_second_pixel_is_that_of_a_stride():
+    x = np.arange(20).reshape(1, 5, 4, 1)
+    y = np.asarray(jax.jit(every_second_pixel)(x))
+    np.testing.assert_array_equal(y[0, ..., 0], [[0, 2], [8, 10], [16, 18]])
+    assert not y[..., 1:].any()
+
+
 @pytest.mark.full
 def test_language_model_learns_to_repeat_and_cannot_look_ahead():
     """The second half of a sequence repeats the first: attention has to find the place."""

@@ -9,7 +9,7 @@ import pytest
 
 from jaxopt_notes.population import Programs, machine, population_map
 from jaxopt_notes.population.chunk_program import Program
-from jaxopt_notes.population.layout import Layout, slots
+from jaxopt_notes.population.layout import Layout, following, slots
 from jaxopt_notes.population.memory import check_memory
 
 KEYS = jax.random.split(jax.random.key(0), 24)
@@ -117,6 +117,8 @@ def test_rows_that_follow_one_another_are_no_copy():
     np.testing.assert_array_equal(whole.rows(rows), np.arange(8.0, 16.0))
     np.testing.assert_array_equal(last.rows(rows)[:4], [12, 13, 14, 14])
     np.testing.assert_array_equal(last.results(last.member), [12, 13, 14])
+    assert following(np.array([3, 4, 5])) == slice(3, 6)
+    np.testing.assert_array_equal(rows[following(np.array([3, 5]))], [3, 5])
 
 
 def test_memory_counts_what_is_there_at_a_time(accelerator):

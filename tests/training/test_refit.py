@@ -68,19 +68,18 @@ def test_both_algorithms_are_their_loops(key):
     np.testing.assert_allclose([*further.params["w"], further.params["b"]], [*w, b], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.full
 @pytest.mark.notes("S4-01", "X-06")
-def test_updates_or_epochs_are_kept(key):
-    """Two of three epochs' updates are one epoch of all data, and half of another."""
+@pytest.mark.parametrize(
+    ("keep", "steps"), [("updates", 4), pytest.param("epochs", 6, marks=pytest.mark.full)]
+)
+def test_updates_or_epochs_are_kept(keep, steps, key):
+    """Two of three epochs' updates are one epoch of all data, and a third of another."""
     train, valid = problem()
     counting = dataclasses.replace(trainer(batch_size=4), model=Counting())
-    results = {keep: refit_on_all(counting, key, train, valid, 2, keep) for keep in ("updates", "epochs")}
-    seen = {
-        keep: (int(of.state.step), int(of.model_state["seen"]), len(of.history["loss"]))
-        for keep, of in results.items()
-    }
-    assert seen == {"updates": (4, 16, 2), "epochs": (6, 24, 2)}
-    assert results["updates"].best_epoch == 2
+    result = refit_on_all(counting, key, train, valid, 2, keep)
+    seen = int(result.state.step), int(result.model_state["seen"]), len(result.history["loss"])
+    assert seen == (steps, 4 * steps, 2)
+    assert result.best_epoch == 2
 
 
 @pytest.mark.full

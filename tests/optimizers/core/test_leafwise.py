@@ -27,6 +27,9 @@ def test_no_slot_is_rounded_as_another_one_or_as_in_another_step():
         found += [np.sign(np.float64(read(slot)) - np.float64(halfway)) for slot in slots]
     together = np.corrcoef(found) - np.eye(6)
     assert np.abs(together).max() < 5 / np.sqrt(4096)
+    for accept, steps in ((False, 3), (True, 4)):  # a step not accepted draws nothing
+        _, *after = leafwise(keep, halfway, None, *slots, accept=jnp.array(accept))
+        assert [int(slot.step) for slot in after] == [steps] * 2
 
 
 def test_integers_are_left_alone_without_parameters():

@@ -75,6 +75,8 @@ for name, optimizer in recipes.items():
     for a, b in zip(jax.tree.leaves(runs["plain"][0]), jax.tree.leaves(runs["sharded"][0])):
         assert b.sharding.is_fully_replicated
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=atol)
+    kernels = [leaf for leaf in jax.tree.leaves(runs["sharded"][1]) if leaf.shape == (64, 48)]
+    assert kernels and all(leaf.sharding.is_equivalent_to(cut, 2) for leaf in kernels), name  # the first axis
     print("zero", name, local_bytes(runs["plain"][1]), local_bytes(runs["sharded"][1]), *runs["sharded"][2])
 """
 
