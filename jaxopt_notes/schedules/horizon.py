@@ -22,6 +22,7 @@ from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number
 
 LAST = 2**31 - 1  # the largest step that is counted exactly
+SLACK = 2.0**-48  # far below 1/LAST, by which quotients of whole numbers differ from whole ones at least
 
 
 class Time(NamedTuple):
@@ -176,9 +177,11 @@ def _decimal(x: jax.Array) -> jax.Array:
 
 
 def _divided_in_double(t: jax.Array, T: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Some rounding up: XLA divides many by one as a product with 1/T, and 49·(1/49) is below 1."""
     T = jnp.where(T > 0, T, 1)
-    count = jnp.floor(t / T)
-    return count, t - count * T
+    passed = t / T
+    count = jnp.floor(passed + SLACK * jnp.abs(passed))
+    return count, jnp.maximum(t - count * T, 0)
 
 
 def divided(time: Time, T: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -189,8 +192,8 @@ def divided(time: Time, T: jax.Array) -> tuple[jax.Array, jax.Array]:
     rests = [lax.rem(*jnp.broadcast_arrays(part, T)) for part in parts]
     count = sum(jnp.round((part - rest) / T) for part, rest in zip(parts, rests, strict=True))
     rest = rests[0] + rests[1] + rests[2]
-    more = jnp.floor(rest / T)
-    return count + more, rest - more * T
+    more = sum((rest >= i * T).astype(T.dtype) for i in range(-2, 3)) - 3  # ⌊rest/T⌋, without a quotient
+    return jnp.asarray(count + more), rest - more * T
 
 
 def fraction(step: Any, horizon: Number) -> jax.Array:

@@ -13,6 +13,7 @@ from jaxopt_notes.data import (
     repeated_kfold_indices,
     time_series_indices,
 )
+from tests.compiled import compiled
 
 LABELS = np.repeat(np.arange(4), [50, 30, 13, 7])  # sorted by class, as files often are
 
@@ -32,7 +33,7 @@ def test_every_sample_validates_exactly_once(key, n, k):
 
 
 def test_folds_depend_on_the_key_and_need_no_filling_where_k_divides_n(key):
-    one, two = kfold_indices(key, 20, 5), kfold_indices(jax.random.key(1), 20, 5)
+    one, two = (compiled(kfold_indices)(own, 20, 5) for own in (key, jax.random.key(1)))
     assert one.train_weights.all()
     assert one.validation_weights.all()
     assert not np.array_equal(one.validation, two.validation)
@@ -40,7 +41,7 @@ def test_folds_depend_on_the_key_and_need_no_filling_where_k_divides_n(key):
 
 def test_stratified_folds_keep_the_proportions(key):
     """To the next whole number: a class is a run of every fifth place."""
-    folds = kfold_indices(key, 100, 5, labels=jnp.asarray(LABELS))
+    folds = compiled(kfold_indices)(key, 100, 5, labels=LABELS)
     for validation in np.asarray(folds.validation):
         assert np.all(np.abs(np.bincount(LABELS[validation], minlength=4) - np.bincount(LABELS) / 5) < 1)
 
@@ -48,7 +49,8 @@ def test_stratified_folds_keep_the_proportions(key):
 def test_any_fold_can_have_the_sample_that_a_class_has_over(key):
     """Four samples of the first class in three folds: over many keys each fold has two of them at times."""
     labels = np.repeat([0, 1], [4, 8])
-    folds = jax.vmap(lambda key: kfold_indices(key, 12, 3, jnp.asarray(labels)))(jax.random.split(key, 40))
+    draw = jax.jit(jax.vmap(lambda key: kfold_indices(key, 12, 3, jnp.asarray(labels))))
+    folds = draw(jax.random.split(key, 40))
     counts = (labels[np.asarray(folds.validation)] == 0).sum(-1)  # [keys, folds]
     assert (counts.sum(1) == 4).all()
     np.testing.assert_allclose((counts == 2).mean(0), 1 / 3, atol=0.3)
@@ -139,7 +141,8 @@ def test_groups_stay_together_in_folds_as_balanced_as_those_of_scikit_learn(key)
 
 @pytest.mark.parametrize(("n", "k", "size", "gap"), [(12, 3, None, 0), (13, 3, 2, 1), (7, 2, None, 2)])
 def test_folds_in_the_order_of_time_are_those_of_scikit_learn(n, k, size, gap):
-    train, train_weights, validation, _ = map(np.asarray, time_series_indices(n, k, size=size, gap=gap))
+    folds = compiled(time_series_indices)(n, k, size=size, gap=gap)
+    train, train_weights, validation, _ = map(np.asarray, folds)
     splitter = sklearn.model_selection.TimeSeriesSplit(k, test_size=size, gap=gap)
     for i, (before, after) in enumerate(splitter.split(np.zeros(n))):
         np.testing.assert_array_equal(train[i][train_weights[i] == 1], before)

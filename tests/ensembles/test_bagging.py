@@ -25,6 +25,7 @@ from jaxopt_notes.losses import mean_squared_error, softmax_cross_entropy
 from jaxopt_notes.metrics import accuracy, r2
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.training import Trainer
+from tests.compiled import compiled
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 3)).astype(np.float32)
@@ -43,19 +44,19 @@ def least_squares(x, y, weights):
 def test_each_member_is_the_regression_on_its_own_sample():
     """The population against least squares on the weighted examples, one by one."""
     bag = bagging(TRAINER, jax.random.key(0), (X, Y), epochs=400, members=4)
-    outputs = np.asarray(bag.members.predict(X))
+    outputs = np.asarray(jax.jit(bag.members.predict)(X))
     assert bag.history["loss"].shape == (4, 400)
     for said, weights in zip(outputs, np.asarray(bag.weights), strict=True):
         solution = least_squares(X, Y, weights)
         np.testing.assert_allclose(said, np.c_[X, np.ones(24)] @ solution, atol=2e-3)
 
-    said, judged = out_of_bag(outputs, bag.weights, of="outputs")
+    said, judged = map(np.asarray, compiled(out_of_bag)(outputs, bag.weights, of="outputs"))
     unseen = np.asarray(bag.weights) == 0
     np.testing.assert_array_equal(judged, unseen.any(axis=0))
     by_hand = [outputs[unseen[:, i], i].mean() for i in range(24) if unseen[:, i].any()]
-    np.testing.assert_allclose(said[np.asarray(judged), 0], by_hand, rtol=1e-4, atol=1e-6)
-    score = bag.out_of_bag((X, Y), mean_squared_error, of="outputs")
-    errors = (np.asarray(said)[np.asarray(judged)] - Y[np.asarray(judged)]) ** 2
+    np.testing.assert_allclose(said[judged, 0], by_hand, rtol=1e-4, atol=1e-6)
+    score = jax.jit(lambda bag: bag.out_of_bag((X, Y), mean_squared_error, of="outputs"))(bag)
+    errors = (said[judged] - Y[judged]) ** 2
     np.testing.assert_allclose(score, errors.mean(), rtol=1e-5)
     one = bag.members.take(slice(2, 3))
     np.testing.assert_allclose(one.predict(X), outputs[2:3], atol=1e-6)
@@ -64,7 +65,7 @@ def test_each_member_is_the_regression_on_its_own_sample():
 @pytest.mark.notes("S2-88")
 def test_members_see_their_features_only():
     features = np.asarray(
-        jax.vmap(lambda key: random_features(key, 5, 3, 4))(jax.random.split(jax.random.key(0), 50))
+        jax.jit(jax.vmap(lambda key: random_features(key, 5, 3, 4)))(jax.random.split(jax.random.key(0), 50))
     )
     assert all(len(set(row)) == 3 for row in features.reshape(-1, 3).tolist())
     np.testing.assert_allclose(np.bincount(features.ravel()) / features.size, 0.2, atol=0.05)
@@ -98,7 +99,7 @@ def test_outputs_out_of_fold_and_what_is_learned_from_them():
     """Each example by the regression on the other folds; the combiner finds the member that is right."""
     key = jax.random.key(3)
     said = np.asarray(out_of_fold(TRAINER, key, (X, Y), 400, folds=5))
-    fold = np.asarray(fold_of(jax.random.split(key)[0], 24, 5))
+    fold = np.asarray(compiled(fold_of)(jax.random.split(key)[0], 24, 5))
     np.testing.assert_array_equal(np.sort(np.bincount(fold)), [4, 5, 5, 5, 5])
     for k in range(5):
         solution = least_squares(X, Y, (fold != k).astype(float))
@@ -108,7 +109,7 @@ def test_outputs_out_of_fold_and_what_is_learned_from_them():
     stacked = stack([idle, TRAINER], TRAINER, key, (X, Y), 200, folds=3, combiner_epochs=400)
     assert len(stacked.members) == 2
     assert all(isinstance(part, Members) for part in stacked.members)
-    assert r2(stacked.predict(X), Y) > 0.9
+    assert jax.jit(lambda stacked: r2(stacked.predict(X), Y))(stacked) > 0.9
 
 
 @pytest.mark.full

@@ -8,6 +8,7 @@ import scipy.special
 
 from jaxopt_notes.ensembles import average, greedy_selection
 from jaxopt_notes.losses import mean_squared_error, softmax_cross_entropy
+from tests.compiled import compiled
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(3, size=60)
@@ -44,19 +45,19 @@ def test_the_steps_of_the_paper():
         np.testing.assert_allclose(chosen.weights[:-1], weights, rtol=1e-12)
         assert chosen.weights[-1] == 0
     best = min(-np.log(scipy.special.softmax(o, axis=1)[np.arange(60), LABELS]).mean() for o in LOGITS)
-    together = softmax_cross_entropy(
-        average(LOGITS, found[0].weights[:-1], of="probabilities"), LABELS
-    ).mean()
+    weights = np.asarray(found[0].weights)[:-1]
+    mixed = compiled(average)(LOGITS, weights, of="probabilities")
+    together = np.mean(compiled(softmax_cross_entropy)(mixed, LABELS))
     assert together < 0.95 * best
-    np.testing.assert_allclose(together, found[0].losses.min(), rtol=1e-9)
+    np.testing.assert_allclose(together, np.min(found[0].losses), rtol=1e-9)
 
 
 def test_of_numbers_and_what_is_refused():
-    outputs = jnp.array([[5.0, 5.0], [0.0, 1.5], [2.0, 0.5]])
-    chosen = greedy_selection(outputs, jnp.ones(2), mean_squared_error, 3, of="outputs")
+    outputs, ones = np.float32([[5, 5], [0, 1.5], [2, 0.5]]), np.ones(2, np.float32)
+    chosen = compiled(greedy_selection)(outputs, ones, mean_squared_error, 3, of="outputs")
     assert chosen.weights.tolist() == [0.0, 0.5, 0.5]
-    heavy = jnp.array([0.0, 1.0])  # the second example alone: the last member is off by a half, as the first
-    weighed = greedy_selection(outputs, jnp.ones(2), mean_squared_error, 1, of="outputs", samples=heavy)
+    heavy = np.float32([0, 1])  # the second example alone: the last member is off by a half, as the first
+    weighed = compiled(greedy_selection)(outputs, ones, mean_squared_error, 1, of="outputs", samples=heavy)
     np.testing.assert_allclose(weighed.losses, [0.25])
     with pytest.raises(ValueError, match=r"initial\) is 4, expected at most the 9 steps and the 3 members"):
         greedy_selection(outputs, jnp.ones(2), mean_squared_error, 9, initial=4)

@@ -1,5 +1,6 @@
 """Steps beyond 2²⁴, where float32 knows only every second whole number: phases against exact arithmetic."""
 
+import functools
 import math
 from fractions import Fraction
 
@@ -123,15 +124,22 @@ SMOOTH = {
 
 @pytest.mark.parametrize("name", SMOOTH)
 def test_long_horizons(name):
-    schedule, exactly = SMOOTH[name]
-    np.testing.assert_allclose(
-        schedule(jnp.asarray(STEPS)), [exactly(t) for t in STEPS], rtol=2e-6, atol=1e-6
+    found, exactly = all_smooth()[name], SMOOTH[name][1]
+    np.testing.assert_allclose(found, [exactly(t) for t in STEPS], rtol=2e-6, atol=1e-6)
+
+
+@functools.cache
+def all_smooth():
+    """The values of all of these schedules, in one program."""
+    schedules = {name: schedule for name, (schedule, _) in SMOOTH.items()}
+    return jax.jit(lambda t: {name: schedule(t) for name, schedule in schedules.items()})(
+        np.array(STEPS, np.int32)
     )
 
 
 def test_noise_is_drawn_anew_at_every_large_step():
     noisy = s.noisy_linear_cosine(1.0, 2**30, variance_decay=0.0)
-    values = np.asarray(noisy(jnp.asarray(2**24 + np.arange(4))))
+    values = np.asarray(jax.jit(noisy)(np.int32(2**24 + np.arange(4))))
     assert len(np.unique(values)) == 4
 
 
@@ -142,10 +150,18 @@ def test_a_foreign_schedule_is_given_a_number():
 
 def test_where_the_hardware_has_no_float64():
     """Remainders in float32 are exact for whole horizons; only nearly equal runs lose their phase."""
-    t, T = jnp.asarray(STEPS), jnp.float32(1000.0)
-    count, rest = horizon.divided(horizon.as_time(t), T)
+    t, T, k = jnp.asarray(STEPS), jnp.float32(1000.0), np.arange(-99, 99, dtype=np.int32)
+    multiples = horizon.as_time(47 * k)
+
+    @jax.jit
+    def divided(t, T):
+        return horizon.divided(horizon.as_time(t), T), horizon.divided(multiples, jnp.float32(47))
+
+    (count, rest), (whole, nothing) = divided(t, T)
     np.testing.assert_array_equal(rest, np.asarray(STEPS) % 1000)
     np.testing.assert_array_equal(count, np.asarray(STEPS) // 1000)
+    np.testing.assert_array_equal(whole, k)
+    np.testing.assert_array_equal(nothing, 0)
     for m in (1.0, 2.0):
         _, rest, _, _, growth = _run_in_single(horizon.as_time(t), T, jnp.float32(m))
         found = 0.5 * (1 + np.cos(np.pi * np.asarray(rest / (T * growth))))

@@ -140,9 +140,9 @@ class AverageParams(Averaging):
     def weight(self, count: jax.Array) -> jax.Array:
         every = as_hyperparameter(self.every)
         since = as_hyperparameter(count) - as_hyperparameter(self.start)
-        sampled = jnp.mod(since, every) < 1
-        number = jnp.floor(since / every) + 1
-        return jnp.where(since < 0, 1, jnp.where(sampled, 1 / jnp.maximum(number, 1), 0))
+        left = jnp.mod(since, every)
+        number = jnp.round((since - left) / every) + 1  # a quotient that XLA need not round correctly
+        return jnp.where(since < 0, 1, jnp.where(left < 1, 1 / jnp.maximum(number, 1), 0))
 
 
 def polyak_average(optimizer: Any, start: Number = 1) -> AverageParams:

@@ -22,9 +22,16 @@ def test_each_has_a_key_of_its_own():
     key = jax.random.key(3)
     flip, crop, noise = random_flip(), random_crop(1), random_noise(0.5)
     shift = lambda key, x, y: (x + 1, None if y is None else y + 1)  # noqa: E731
-    x, y = compose(flip, crop, shift, noise)(key, X, jnp.arange(10))
-    expected = crop(jax.random.fold_in(key, 1), flip(jax.random.fold_in(key, 0), X)[0])[0] + 1
-    np.testing.assert_array_equal(x, noise(jax.random.fold_in(key, 3), expected)[0])
+
+    @jax.jit
+    def together_and_apart(x):
+        own = crop(jax.random.fold_in(key, 1), flip(jax.random.fold_in(key, 0), x)[0])[0] + 1
+        return *compose(flip, crop, shift, noise)(key, x, jnp.arange(10)), noise(
+            jax.random.fold_in(key, 3), own
+        )[0]
+
+    x, y, expected = together_and_apart(X)
+    np.testing.assert_array_equal(x, expected)
     np.testing.assert_array_equal(y, np.arange(10) + 1)
     same, labels = compose()(key, X, y)
     assert same is X

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.data import center_crop, crop, random_crop, random_flip, resize, ten_crop
+from tests.compiled import compiled
 
 PADS = {"constant": "constant", "nearest": "edge", "reflect": "symmetric", "wrap": "wrap"}
 X = np.arange(3 * 5 * 6 * 2).reshape(3, 5, 6, 2).astype(np.int32)
@@ -40,8 +41,8 @@ def test_random_crops_are_crops_and_all_places_are_alike():
 @pytest.mark.notes("S3-36")
 def test_the_middle_and_the_corners():
     images = X.astype(np.float32)
-    np.testing.assert_array_equal(center_crop(images, (3, 3)), images[:, 1:4, 1:4])
-    ten = np.asarray(ten_crop(images, (2, 3)))
+    np.testing.assert_array_equal(compiled(center_crop)(images, (3, 3)), images[:, 1:4, 1:4])
+    ten = np.asarray(compiled(ten_crop)(images, (2, 3)))
     parts = [images[:, i : i + 2, j : j + 3] for i, j in [(0, 0), (0, 3), (3, 0), (3, 3), (1, 1)]]
     np.testing.assert_array_equal(ten[:, :5], np.stack(parts, axis=1))
     np.testing.assert_array_equal(ten[:, 5:], ten[:, :5, :, ::-1])

@@ -55,8 +55,8 @@ def test_random_erasing():
 @pytest.mark.parametrize("size", [4, 5])
 def test_cutout_is_a_square_around_any_pixel(size):
     n, h, w = 2000, 7, 9
-    x = jnp.ones((n, h, w, 1))
-    y = np.asarray(cutout(size, 3.0)(jax.random.key(0), x)[0])[..., 0]
+    x = np.ones((n, h, w, 1), np.float32)
+    y = np.asarray(jax.jit(cutout(size, 3.0))(jax.random.key(0), x)[0])[..., 0]
     assert set(np.unique(y)) == {1.0, 3.0}
     top, left, height, width = rectangles(y == 3)
     places = set()

@@ -8,6 +8,7 @@ import pytest
 from jaxopt_notes.data import cutmix, mixup, sample_pairing
 from jaxopt_notes.layers import mask_batch
 from jaxopt_notes.losses import softmax_cross_entropy
+from tests.compiled import compiled
 
 N = 600
 IDENTITY = jnp.eye(N)  # what an example has of each of the others
@@ -25,7 +26,7 @@ def shares(mixed):
 
 @pytest.mark.notes("S1-78", "X-10")
 def test_mixup_takes_weighted_means_of_inputs_and_targets():
-    y = jnp.arange(N) % 3
+    y = np.arange(N) % 3
     x, targets = jax.jit(mixup(2.0, classes=3))(jax.random.key(0), IDENTITY, y)
     partner, own = shares(x)
     assert sorted(partner.tolist()) == list(range(N))  # everyone serves once
@@ -37,10 +38,10 @@ def test_mixup_takes_weighted_means_of_inputs_and_targets():
     # Beta(2, 2): mean ½, variance 1/20
     np.testing.assert_allclose([own.mean(), own.var()], [0.5, 0.05], atol=0.02)
     # A loss of soft targets is the mean of the two losses.
-    logits = jnp.asarray(np.random.default_rng(0).normal(size=(N, 3)), jnp.float32)
-    pair = [np.asarray(softmax_cross_entropy(logits, labels)) for labels in (y, y[partner])]
+    logits, loss = np.float32(np.random.default_rng(0).normal(size=(N, 3))), compiled(softmax_cross_entropy)
+    pair = [np.asarray(loss(logits, labels)) for labels in (y, y[partner])]
     expected = own * pair[0] + (1 - own) * pair[1]
-    np.testing.assert_allclose(softmax_cross_entropy(logits, targets), expected, rtol=1e-5)
+    np.testing.assert_allclose(loss(logits, targets), expected, rtol=1e-5)
 
 
 @pytest.mark.notes("S1-78")

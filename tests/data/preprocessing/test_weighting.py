@@ -124,10 +124,11 @@ def test_whitened_data_are_uncorrelated_and_zca_changes_them_least():
 @pytest.mark.notes("S4-54")
 def test_one_outlier_squeezes_all_others_under_min_max():
     x = np.append(RNG.uniform(size=200), 1000.0)[:, None]
-    z = np.asarray(fit_min_max(x).apply(x))[:, 0]
+    both = jax.jit(lambda x: (fit_min_max(x).apply(x), fit_standardizer(x, robust=True).apply(x)))
+    z, robust = (np.asarray(found) for found in both(x))
+    z, robust = z[:, 0], robust[:-1]
     assert np.ptp(z[:-1]) < 0.01
     assert (z[-1], z.min()) == (1.0, 0.0)
-    robust = np.asarray(fit_standardizer(x, robust=True).apply(x))[:-1]
     assert np.ptp(robust) > 1
 
 
@@ -135,17 +136,21 @@ def test_one_outlier_squeezes_all_others_under_min_max():
 def test_mean_image_and_channel_mean():
     x = RNG.integers(0, 255, size=(6, 4, 5, 3)).astype(np.uint8)
     weights = np.array([1, 1, 0, 1, 0, 2.0])
-    of_image, of_channel = fit_mean_image(x, weights=weights), fit_channel_mean(x)
+    larger = RNG.normal(size=(2, 7, 7, 3)).astype(np.float32)
+
+    @jax.jit
+    def fitted(x, larger):
+        of_image, of_channel = fit_mean_image(x, weights=weights), fit_channel_mean(x)
+        less = of_channel.apply(larger)
+        standard = fit_standardizer(larger, per="channel").apply(larger)
+        return of_image, of_channel, less, of_channel.inverse(less), standard
+
+    of_image, of_channel, less, back, z = fitted(x, larger)
     np.testing.assert_allclose(of_image.mean, np.average(x, axis=0, weights=weights), rtol=1e-6)
     np.testing.assert_allclose(of_channel.mean, x.reshape(-1, 3).mean(axis=0), rtol=1e-6)
-    larger = RNG.normal(size=(2, 7, 7, 3)).astype(np.float32)
-    np.testing.assert_allclose(
-        of_channel.apply(larger), larger - np.asarray(of_channel.mean), rtol=1e-4, atol=1e-4
-    )
-    np.testing.assert_allclose(of_channel.inverse(of_channel.apply(larger)), larger, atol=1e-4)
-    standard = fit_standardizer(larger, per="channel")
-    z = np.asarray(standard.apply(larger))
-    np.testing.assert_allclose(z.std(axis=(0, 1, 2)), 1, rtol=1e-4)
+    np.testing.assert_allclose(less, larger - np.asarray(of_channel.mean), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(back, larger, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(z).std(axis=(0, 1, 2)), 1, rtol=1e-4)
     with pytest.raises(ValueError, match=r"weights\) has shape \(5,\), expected \(6,\)"):
         fit_mean_image(x, weights=weights[1:])
     with pytest.raises(ValueError, match=r"fit_pca\(components\) is 61, expected at most d = 60"):

@@ -44,6 +44,12 @@ def test_polyak_average_is_the_mean_since_the_start(start, x64):
             np.testing.assert_allclose(found[name][t - 1], expected, rtol=1e-12, atol=1e-15)
 
 
+def test_samples_are_counted_whole_whatever_is_between_them():
+    """XLA divides by the product with 1/41, and 41·(1/41) is below 1."""
+    weights = jax.jit(lambda count: swa(sgd(), 0, 41).weight(count))(41 * np.arange(60))
+    np.testing.assert_allclose(weights, 1 / np.arange(1, 61), rtol=1e-6)
+
+
 @pytest.mark.parametrize(("start", "every"), [(4, 3), (1, 1), (2, 5)])
 def test_swa_is_the_mean_at_the_ends_of_cycles(start, every, x64):
     path, found, _ = averages(swa(adam(0.1), start, every))
