@@ -62,10 +62,13 @@ def loss_of(grads, params):
     return {"value_fn": value_fn, "residual_fn": residual_fn}
 
 
-@jax.jit
 def follow(optimizer, params, grads):
-    """The parameters and the states after each step with given gradients: `[steps, …]` each."""
+    """The parameters and the states after each step with given gradients: `[steps, …]` each, on the host."""
+    return jax.device_get(_follow(optimizer, params, grads))
 
+
+@jax.jit
+def _follow(optimizer, params, grads):
     def step(carry, g):
         params, state = carry
         updates, state = optimizer.update(g, state, params, **loss_of(g, params))
@@ -75,10 +78,13 @@ def follow(optimizer, params, grads):
     return lax.scan(step, (params, optimizer.init(params)), grads)[1]
 
 
-@functools.partial(jax.jit, static_argnums=(1, 3))
 def descend(optimizer, gradient, start, steps):
     """The same with the gradient taken at the parameters held: `[1 + steps, …]`, the start first."""
+    return jax.device_get(_descend(optimizer, gradient, start, steps))
 
+
+@functools.partial(jax.jit, static_argnums=(1, 3))
+def _descend(optimizer, gradient, start, steps):
     def step(carry, _):
         params, state = carry
         updates, after = optimizer.update(gradient(params), state, params)

@@ -11,9 +11,14 @@ from jax import lax
 from jaxopt_notes.optimizers import apply_updates
 
 
-@functools.partial(jax.jit, static_argnames=("steps", "residual_fn"))
 def solve(optimizer, loss, start, steps, residual_fn=None):
     """Points `[1 + steps, …]`, the start first, and the state after each step; the loss is a pytree."""
+    return jax.device_get(solution(optimizer, loss, start, steps, residual_fn))
+
+
+@functools.partial(jax.jit, static_argnames=("steps", "residual_fn"))
+def solution(optimizer, loss, start, steps, residual_fn=None):
+    """The same, on the device: for those that map over starts."""
 
     def step(carry, _):
         params, state = carry

@@ -61,8 +61,12 @@ def test_an_optimizer_is_given_the_objective_its_gradient_and_its_function(wrap,
     """All of the penalized loss of this batch, unscaled, whatever is around the optimizer."""
     x, y = regression(4)
     trainer = make(wrap(Diary()), penalty=lambda params: jnp.sum(params["w"] ** 2))
-    before = trainer.init(key, (x, y)).learner
-    after, loss = train_step(trainer, before, (x, y), jnp.ones(4), key)
+
+    @jax.jit
+    def step(x, y):
+        return train_step(trainer, trainer.init(key, (x, y)).learner, (x, y), jnp.ones(4), key)
+
+    after, loss = jax.device_get(step(x, y))
     seen = after.opt_state
     while hasattr(seen, "inner"):
         seen = seen.inner

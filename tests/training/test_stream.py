@@ -10,6 +10,7 @@ import pytest
 from jaxopt_notes.data import epoch_batches
 from jaxopt_notes.optimizers import adam
 from jaxopt_notes.training import Trainer, fit, load, patience, save
+from tests.compiled import compiled
 from tests.training.linear import Linear, regression, squared
 
 X, Y = regression(10)
@@ -60,11 +61,11 @@ def test_batches_in_the_order_of_arrays_make_the_same_run():
     key = jax.random.key(0)
     trainer = Trainer(Linear(), adam(0.05), squared, metric=squared, batch_size=4, early_stopping=patience(2))
     expected = fit(trainer, key, (X, Y), VALID, epochs=3)
-    run_key = trainer.init(key, (X, Y)).key
+    run_key, batches = trainer.init(key, (X, Y)).key, compiled(epoch_batches)
 
     def in_order(epoch):
         order, _ = jax.random.split(jax.random.fold_in(run_key, epoch))
-        for rows, weights in zip(*map(np.asarray, epoch_batches(order, 10, 4)), strict=True):
+        for rows, weights in zip(*map(np.asarray, batches(order, 10, 4)), strict=True):
             rows = rows[weights == 1]
             yield X[rows], Y[rows]
 

@@ -20,6 +20,7 @@ from jaxopt_notes.search import log_uniform, random_search, sweep
 from jaxopt_notes.training.early_stopping import patience, stop_up
 from jaxopt_notes.training.evaluation import evaluate, predict
 from jaxopt_notes.training.trainer import Trainer
+from tests.compiled import compiled
 from tests.training.linear import Counting, Linear, regression, squared
 
 
@@ -63,7 +64,7 @@ def test_a_run_is_the_loop_of_the_notes(x64, key):
     w, b, run_key = None, 0.0, jax.random.split(key)[1]
     for epoch in range(3):
         order = jax.random.split(jax.random.fold_in(run_key, epoch))[0]
-        rows = np.asarray(epoch_batches(order, 10, 4).indices).ravel()[:10]
+        rows = np.asarray(compiled(epoch_batches)(order, 10, 4).indices).ravel()[:10]
         w, b, losses = descend(x, y, [rows[:4], rows[4:8], rows[8:]], 0.05, w, b)
         # Row S0-02: the last batch, two examples, counts by its size.
         np.testing.assert_allclose(history["loss"][epoch], np.dot(losses, [4, 4, 2]) / 10, rtol=1e-12)

@@ -58,7 +58,7 @@ def test_the_first_guess(strategy, guess, x64):
     optimizer = line_search(sgd(0.1), rule, initial_guess_strategy=strategy)
     state = optimizer.init(jnp.ones(2))._replace(learning_rate=jnp.array(0.25))
     x = jnp.ones(2)
-    _, after = optimizer.update(2 * x, state, x, value_fn=parabola)
+    _, after = jax.jit(lambda s, x: optimizer.update(2 * x, s, x, value_fn=parabola))(state, x)
     assert after.learning_rate == (0.25 if guess is None else guess)
 
 
@@ -98,7 +98,7 @@ def test_without_the_loss_it_says_so():
         optimizer = SOLVERS[name](*([sgd(1.0)] if name == "line_search" else []))
         needed = "residual_fn" if name == "gauss_newton" else "value_fn"
         with pytest.raises(ValueError, match=f"needs {needed}, but it is None: call update"):
-            optimizer.update(x, optimizer.init(x), x)
+            jax.eval_shape(lambda x, optimizer=optimizer: optimizer.update(x, optimizer.init(x), x), x)
     with pytest.raises(ValueError, match="initial_guess_strategy"):
         line_search(sgd(1.0), initial_guess_strategy="double")
     with pytest.raises(TypeError, match="not a gradient transform"):

@@ -71,10 +71,14 @@ def test_frozen_leaves_hold_no_state_and_are_bit_identical_after_training():
     def loss(params):
         return jnp.sum(network.apply(params, (), x)[0] ** 2)
 
-    trained = params
-    for _ in range(3):
-        updates, state = optimizer.update(jax.grad(loss)(trained), state, trained)
-        trained = jax.tree.map(jnp.add, trained, updates)
+    @jax.jit
+    def train(trained, state):
+        for _ in range(3):
+            updates, state = optimizer.update(jax.grad(loss)(trained), state, trained)
+            trained = jax.tree.map(jnp.add, trained, updates)
+        return trained
+
+    trained = train(params, state)
     for (path, before), after in zip(
         jax.tree.leaves_with_path(params), jax.tree.leaves(trained), strict=True
     ):
