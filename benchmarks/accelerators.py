@@ -153,7 +153,7 @@ def tpu() -> dict[str, Any]:
 
 
 def steps(platform: str, depths: tuple[int, ...] = (3, 20)) -> dict[str, Any]:
-    """A step of an epoch of a `Trainer`, leaf by leaf, and as `fit` runs it on that platform."""
+    """A step of an epoch of a `Trainer`, leaf by leaf, and grouped as `fit` does from 16 small leaves on."""
     place = SingleDeviceSharding({"gpu": gpu_device, "tpu": lambda: tpu_device("v5e:2x2")}[platform]())
     shaped = functools.partial(
         jax.tree.map, lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place) if _is_array(x) else x
@@ -163,7 +163,7 @@ def steps(platform: str, depths: tuple[int, ...] = (3, 20)) -> dict[str, Any]:
     found: dict[str, Any] = {}
     print(f"\n{platform}, a step\n{'':44s}{'kernels':>9s}{'copies':>8s}{'trace s':>9s}{'compile s':>11s}")
     for label, model in networks.items():
-        for who, rule in {"ours": jn.adam(), "fit": jn.grouped(jn.adam(), size_on(platform))}.items():
+        for who, rule in {"ours": jn.adam(), "grouped": jn.grouped(jn.adam(), size_on(platform))}.items():
             jax.clear_caches()
             trainer = jn.Trainer(model, rule, jn.softmax_cross_entropy, metric=None)
             key = jax.eval_shape(lambda: jax.random.key(0))

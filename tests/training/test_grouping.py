@@ -138,8 +138,8 @@ def test_kernels_of_a_step(platform):
     code = f"""
 from benchmarks.accelerators import steps
 [found] = steps({platform!r}, depths=(20,)).values()
-assert found["fit"]["kernels"] < 0.8 * found["ours"]["kernels"], found
-assert found["fit"]["leaf_copies"] == 0, found
+assert found["grouped"]["kernels"] < 0.8 * found["ours"]["kernels"], found
+assert found["grouped"]["leaf_copies"] == 0, found
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
