@@ -159,6 +159,7 @@ for batch in range(3):
 """
 
 
+@pytest.mark.full  # two processes that import JAX; what they share is tested in test_optuna_machines
 def test_two_processes_work_on_one_study(url):
     """Vmapped chunks of both land in one SQLite file: all trials, each with its own number and score."""
     workers = [
