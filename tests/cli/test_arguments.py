@@ -36,7 +36,8 @@ def test_leaves_everything_behind(job):
     ]  # fmt: skip
     for picture in ("curves.png", "sweep.png"):
         assert (job / picture).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert {"layers_0/kernel", "layers_0/bias"} < set(np.load(job / "best_params.npz"))
+    with np.load(job / "best_params.npz") as params:
+        assert {"layers_0/kernel", "layers_0/bias"} < set(params)
 
 
 def test_summary_has_the_figures(job):
@@ -69,9 +70,9 @@ def test_a_job_runs_again_from_its_config_with_the_same_table(job, tmp_path, cap
     assert capfd.readouterr() == ("", "")
     for name in ("results.csv", "config.json"):
         assert (tmp_path / name).read_bytes() == (job / name).read_bytes()
-    first, second = np.load(job / "best_params.npz"), np.load(tmp_path / "best_params.npz")
-    for name in first:
-        np.testing.assert_array_equal(first[name], second[name])
+    with np.load(job / "best_params.npz") as first, np.load(tmp_path / "best_params.npz") as second:
+        for name in first:
+            np.testing.assert_array_equal(first[name], second[name])
 
 
 def test_what_is_typed_beside_a_saved_job_wins(job, tmp_path, capsys):

@@ -58,9 +58,10 @@ def test_statistics_over_four_devices_are_those_of_the_whole_batch(tmp_path):
         [sys.executable, "-c", textwrap.dedent(SCRIPT), path], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    found = np.load(path)
+    with np.load(path) as arrays:
+        found = dict(arrays)
     assert found["devices"] == 4
-    names = [name for name in found.files if " whole " in name]
+    names = [name for name in found if " whole " in name]
     assert len(names) == 2 * 6 + 1  # output, gradients by scale, bias and x, statistics; a count
     for name in names:
         cut = found[name.replace("whole", "cut")]

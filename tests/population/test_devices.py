@@ -108,18 +108,23 @@ def check_equal(found, wanted, exact=False):
                 np.testing.assert_allclose(found[name], wanted[name], rtol=2e-5, atol=1e-6, err_msg=name)
 
 
+def arrays(path):
+    with np.load(path) as found:
+        return dict(found)
+
+
 @pytest.fixture(scope="module")
 def one(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
     finish(start(SWEEP, folder, 1))
-    return np.load(folder / "1-0.npz")
+    return arrays(folder / "1-0.npz")
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("devices", [2, 8])
 def test_devices_change_nothing(one, devices, tmp_path):
     finish(start(SWEEP, tmp_path, devices))
-    check_equal(np.load(tmp_path / f"{devices}-0.npz"), one)
+    check_equal(arrays(tmp_path / f"{devices}-0.npz"), one)
 
 
 @pytest.mark.full
@@ -135,7 +140,7 @@ def test_two_hosts_share_the_work_and_both_have_all_of_it(one, tmp_path):
         for process in processes:
             process.kill()
     for i in range(2):
-        found = np.load(tmp_path / f"1-{i}.npz")
+        found = arrays(tmp_path / f"1-{i}.npz")
         check_equal(found, one, exact=True)  # the layout is the same: bit for bit
         assert 0 < found["random_trained"][0] < one["random_trained"][0]
     assert len(list((tmp_path / "halving").glob("round-*.part"))) == 3
