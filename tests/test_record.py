@@ -235,7 +235,7 @@ def test_partials_with_equal_arguments_are_one_program():
         partial = functools.partial(scaled, digits, sign=-1)
         assert float(call(as_leaf(partial), 3.0)) == -3.0 * digits
     assert len(traces) == 3
-    assert repr(traces[0]) == "Partial(partial(scaled, 1, sign=-1))"
+    assert repr(traces[0]).endswith("Partial(partial(scaled, 1, sign=-1))")  # Python 3.13 adds its module
     unhashable = as_leaf(functools.partial(scaled, np.ones(())))
     assert float(call(unhashable, 3.0)) == 3.0
 

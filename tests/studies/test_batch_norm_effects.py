@@ -114,7 +114,7 @@ def test_inputs_of_a_layer_drift_only_while_those_below_it_move():
         return [jnp.abs(statistics(p) - statistics(start)).max() for p in (frozen, moved)]
 
     frozen, moved = drift()
-    assert frozen == 0
+    assert frozen < 1e-6  # two computations of one program, whose roundings may differ
     assert moved > 0.05
 
 
