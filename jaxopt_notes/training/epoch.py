@@ -118,14 +118,15 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainStat
     size = min(trainer.batch_size, n)
     indices, weights = epoch_batches(order, n, size)
     steps = len(indices)
-    filled = n % size > 0  # else all weights are 1 and known to the compiler, which drops them
+    filled, kind = n % size > 0, weights.dtype
     # Here and not in the step: one vectorized hash.
     keys = as_vector(lambda shape: jax.random.split(noise, shape), (2, steps))
 
     def step(carry: tuple, batch: tuple) -> tuple:
         learner, total = carry
         rows, weights, *keys = batch
-        weights = weights if filled else jnp.ones(size)
+        # Where all are 1 the compiler is told so, and drops them.
+        weights = weights if filled else jnp.ones(size, kind)
         x, y, *own = take(train_data, rows)
         weights = weights * own[0].astype(weights.dtype) if own else weights
         learner, loss, seen = collected_step(trainer, learner, (x, y), weights, *keys)
@@ -169,7 +170,7 @@ def _first_collected(trainer: Any, learner: Learner, data: tuple) -> dict[str, j
     batch = take(tuple(data[:2]), jnp.arange(size))
 
     def total() -> dict[str, jax.Array]:
-        seen = collected_step(trainer, learner, batch, jnp.ones(size), key, key)[2]
+        seen = collected_step(trainer, learner, batch, jnp.ones(size, jnp.float32), key, key)[2]
         return {} if seen is None else seen.total
 
     return jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), jax.eval_shape(total))

@@ -59,6 +59,20 @@ def test_means_over_the_steps_of_an_epoch(key):
                 np.testing.assert_allclose(value, np.mean(expected, axis=0), rtol=1e-4)
 
 
+@pytest.mark.parametrize("examples", [8, 10])
+def test_weights_have_one_dtype_whether_a_batch_is_filled_up_or_not(examples, key, x64):
+    seen = set()
+
+    def look(step):
+        seen.add(str(step.weights.dtype))
+        return {"loss_of_batch": step.loss}
+
+    data = regression(examples)
+    trainer = Trainer(Linear(), sgd(0.1), squared, metric=None, batch_size=4, collect=look)
+    jax.eval_shape(lambda: trainer.advance(trainer.init(key, data), data)[1])
+    assert seen == {"float32"}
+
+
 def test_steps_that_were_not_taken_do_not_count_and_streams_have_the_same(key):
     """A batch with NaN is skipped; batches from outside are collected alike; `fit` joins the epochs."""
     x, y = regression(12)
