@@ -3,7 +3,8 @@
 Configurations and keys are rows of plain arrays on the host (`Rows`). A function over them is traced for one
 member (`Member`), vectorized for a group (`Traced`) and compiled as a loop over the groups of a chunk
 (`Program`). The loop's buffers are the chunk's own where an input and a result have the same shape (a
-training state comes in and goes out): they are donated and updated in place.
+training state comes in and goes out): they are donated and updated in place. What members start from may be
+made by a program of its own (`Started`).
 """
 
 import time
@@ -71,8 +72,17 @@ class Member:
 
     def footprint(self) -> int:
         """The bytes that it works on at a time."""
-        row = [jax.ShapeDtypeStruct(array.shape[1:], array.dtype) for array in self.rows.arrays]
-        return footprint(self.run.trace(row, self.shared).jaxpr)
+        return footprint(self.run.trace(self._row(), self.shared).jaxpr)
+
+    def results(self) -> Rows:
+        """The shapes of all members' results, as rows for a function of them."""
+        leaves, structure = jax.eval_shape(self.run, self._row(), self.shared)
+        members = len(self.rows.arrays[-1])
+        arrays = [jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype) for leaf in leaves]
+        return Rows(arrays, structure.treedef, structure.impls)
+
+    def _row(self) -> list:
+        return [jax.ShapeDtypeStruct(array.shape[1:], array.dtype) for array in self.rows.arrays]
 
 
 class Traced:
@@ -148,10 +158,33 @@ class Program:
         donated = [row.copy() for row in donated]  # they may be views of what the caller has
         return self.compiled(donated, kept, chunk.groups, shared)
 
+    def of_slots(self, arrays: list, groups: np.ndarray, shared: tuple) -> list:
+        """The same of arrays that hold what is in each slot, and that nobody needs any more."""
+        return self.compiled(*self._split(arrays), groups, shared)
+
     def _split(self, rows: list) -> tuple[list, list]:
         """Rows whose buffers become results, in the order of the results, and the others."""
         given = [i for i in self.buffers if i is not None]
         return [rows[i] for i in given], [row for i, row in enumerate(rows) if i not in given]
+
+
+class Started:
+    """Two programs of one layout: the second takes what the first has made, which stays on the device.
+
+    Compilers take longer for one program of both: what is drawn once then lives beside a loop over epochs.
+    And runs that go on are the second program alone.
+    """
+
+    def __init__(self, first: Program, then: Program):
+        self._first, self._then = first, then
+        self.shapes, self.treedef, self.impls = then.shapes, then.treedef, then.impls
+        self.device_bytes = max(first.device_bytes, then.device_bytes)
+
+    def __call__(self, rows: Rows, chunk: Slots, shared: tuple) -> list:
+        made = self._first(rows, chunk, shared)
+        # jax 0.10 refuses numbers of four bits that another program has made, and takes them from the host.
+        given = [np.asarray(x) if x.dtype.kind == "V" and x.dtype.itemsize == 1 else x for x in made]
+        return self._then.of_slots(given, chunk.groups, shared)
 
 
 def _options(layout: Layout) -> dict[str, Any]:

@@ -15,11 +15,12 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import hosts
-from jaxopt_notes.population.chunk_program import Member, Program, Rows, Traced
+from jaxopt_notes.population.chunk_program import Member, Program, Rows, Started, Traced
 from jaxopt_notes.population.eager import Eager, is_eager
 from jaxopt_notes.population.layout import Layout, deal, following, slots
 from jaxopt_notes.population.machine import Machine
 from jaxopt_notes.population.memory import available, check_memory
+from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.store import Shelf
 from jaxopt_notes.population.workers import run_chunks
 
@@ -68,6 +69,9 @@ class Population(NamedTuple):
         measured_with: the shared arguments to measure sizes with, where those are less work.
         room_for: lay out for at least this many members, so that later populations of this function,
             with more of them, use the same program.
+        start: `start(config, key, *shared) -> (config, key)`: what `train` is given instead of them, which
+            never leaves the device; `None`: they are what it takes.
+        goes_on: whether `train` is to go on from its results, in later populations.
     """
 
     train: Callable[..., Tree]
@@ -75,11 +79,24 @@ class Population(NamedTuple):
     shared: tuple
     measured_with: tuple | None = None
     room_for: int = 1
+    start: Callable[..., tuple] | None = None
+    goes_on: bool = False
 
     @property
     def members(self) -> int:
         """How many."""
         return len(self.rows.arrays[-1])
+
+    def in_one(self, programs: Programs) -> "Population":
+        """With one function for the start and what follows."""
+        start, train = self.start, self.train
+        if start is None:
+            return self
+
+        def whole(config: Tree, key: jax.Array, *shared: Any) -> Tree:
+            return train(*start(config, key, *shared), *shared)
+
+        return self._replace(train=programs.function(("whole", start, train), lambda: whole), start=None)
 
 
 def run_population(
@@ -169,16 +186,40 @@ class _Programs:
     """The programs of one population, by their layouts: those that the machine keeps, or new ones."""
 
     def __init__(self, population: Population, machine: Machine, hooks: Hooks):
+        # A program for the start alone pays where programs are compiled for long, or what follows is used
+        # again; on a CPU it would keep the states of a whole chunk where one group's are enough.
+        if is_eager() or (machine.on_cpu() and not population.goes_on):
+            population = population.in_one(machine.programs)
         self._population, self._machine, self._hooks = population, machine, hooks
         leaves, treedef = jax.tree.flatten(population.shared)
-        self._signature = (population.rows.signature(), treedef, tuple(map(_aval, leaves)))
+        self._shared = treedef, tuple(map(_aval, leaves))
         self._eager: Eager | None = None
         self.seconds = 0.0  # spent on compiling
 
     @functools.cached_property
     def _member(self) -> Member:
         """The function of one member; where its program is there already, nobody asks for it."""
-        return Member(self._population.train, self._population.rows, self._population.shared)
+        return Member(self._population.train, self._rows, self._population.shared)
+
+    @functools.cached_property
+    def _first(self) -> Member:
+        """What makes that which a member starts from."""
+        assert self._population.start is not None
+        return Member(self._population.start, self._population.rows, self._population.shared)
+
+    @functools.cached_property
+    def _rows(self) -> Rows:
+        """What the training function takes of all members; only shapes, where it is made on the device."""
+        start, rows = self._population.start, self._population.rows
+        if start is None:
+            return rows
+        key = ("starts", rows.signature(), self._shared, self._population.members)
+        with self._machine.alone():
+            return self._machine.programs.get(start, key, lambda: self._first.results())[0]
+
+    @functools.cached_property
+    def _signature(self) -> tuple:
+        return (self._rows.signature(), *self._shared)
 
     def layout(self, at_most: int | None = None) -> Layout:
         """The layout for this population on this machine; `at_most` members in an accelerator's chunk."""
@@ -194,18 +235,25 @@ class _Programs:
         with self._machine.alone():
             return self._machine.layout(members, lambda: self._member.footprint(), measured, key, at_most)
 
-    def program(self, layout: Layout) -> Program | Eager:
+    def program(self, layout: Layout) -> Program | Started | Eager:
         """The program of this layout; without jit the function itself."""
         if is_eager():
             self._eager = self._eager or Eager(*self._population[:3])
             return self._eager
-        program, new = self._machine.programs.get(
-            self._population.train, (self._signature, layout), lambda: self._compile(layout)
-        )
+        train, start = self._population.train, self._population.start
+        then = self._kept(train, (self._signature, layout), lambda: self._compile(layout))
+        if start is None:
+            return then
+        key = (self._population.rows.signature(), *self._shared, layout)
+        with self._machine.alone():
+            return Started(self._kept(start, key, lambda: Program(self._first, layout)), then)
+
+    def _kept(self, function: Callable, key: tuple, make: Callable[[], Program]) -> Program:
+        program, new = self._machine.programs.get(function, key, make)
         self.seconds += program.seconds if new else 0.0
         return program
 
-    def traced(self, layout: Layout) -> Traced | Program | Eager:
+    def traced(self, layout: Layout) -> Traced | Program | Started | Eager:
         """What tells the shapes of results, without compiling."""
         if is_eager():
             return self.program(layout)

@@ -66,7 +66,7 @@ class Machine:
         function, signature = key
         if self.chunk_size != "measure":
             chunk, batch = self.chunk_size, self.batch_size
-            if self._on_cpu() and (chunk is None or batch is None):
+            if self.on_cpu() and (chunk is None or batch is None):
                 one = FOOTPRINTS.get(function, signature, footprint)[0]
                 chunk, batch = (
                     chunk or default_chunk(one),
@@ -80,7 +80,7 @@ class Machine:
                 lambda: self._largest(members, most, program_for),
             )  # fmt: skip
             return layout
-        sizes = CPU_SIZES if self._on_cpu() else DEVICE_SIZES
+        sizes = CPU_SIZES if self.on_cpu() else DEVICE_SIZES
         wanted = [(chunk, batch) for chunk, batch in sizes if batch <= members]
         few = min(members, 64 * self._lanes())  # beyond it the choice does not change
         measured, _ = self.programs.get(
@@ -91,7 +91,7 @@ class Machine:
 
     def callers(self) -> int:
         """Calls at the same time: on an accelerator the next chunk waits there while one is fetched."""
-        return self.workers if self._on_cpu() else max(self.workers, 2)
+        return self.workers if self.on_cpu() else max(self.workers, 2)
 
     def _largest(self, members: int, most: int, program_for: Callable[[Layout], tuple]) -> Layout:
         """The largest chunks that fit the memory of a device, by the figure of the program made for them."""
@@ -112,7 +112,7 @@ class Machine:
 
     def full(self) -> int:
         """Members that make one group on each core: fewer would be a layout, and a program, of their own."""
-        grouped = self._on_cpu() and self.chunk_size != "measure"
+        grouped = self.on_cpu() and self.chunk_size != "measure"
         return self._lanes() * (self.batch_size or default_batch(0)) if grouped else 1
 
     def place(self, shared: tuple) -> tuple:
@@ -124,7 +124,8 @@ class Machine:
         unset = jax.sharding.get_abstract_mesh().empty
         return contextlib.nullcontext() if unset else jax.set_mesh(mesh_of(self.devices))
 
-    def _on_cpu(self) -> bool:
+    def on_cpu(self) -> bool:
+        """Whether the devices are those of a CPU host."""
         return Layout(1, 1, self.devices, 1).on_cpu
 
     def _lanes(self) -> int:

@@ -82,23 +82,26 @@ class Runs(NamedTuple):
         return "-".join(map(str, self.static.values())) or "all"
 
     def begin(self, keep: bool) -> Callable:
-        """`(config, key, epochs, train_data, valid_data) -> results`: a run from its start.
+        """`(config, key, epochs, train_data, valid_data) -> (member, key)`: what a run first goes on from."""
 
-        The results are the history [capacity], of which `epochs` entries count; whether the run has
-        `stopped`; and with `keep` the state to go on with.
-        """
-
-        def begin(config: Configs, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
+        def begin(config: Configs, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> tuple:
             trainer, data = self.trainer(config), self.data_of(config, train, valid)
             state = trainer.init(key, data[0])
             if not keep and isinstance(state, TrainState):  # nobody will see its best networks
                 state = state._replace(best_params=None, best_model_state=None)
-            return self._advance(trainer, state, None, epochs, data, keep)
+            entries = jax.eval_shape(self._epoch(trainer, data), state)[1]
+            self.check_names(entries)
+            latest = {name: jnp.zeros(entry.shape, entry.dtype) for name, entry in entries.items()}
+            return (config, state, latest), key
 
         return begin
 
     def go_on(self, keep: bool) -> Callable:
-        """`((config, state, latest), key, epochs, train_data, valid_data) -> results`: a run continued."""
+        """`((config, state, latest), key, epochs, train_data, valid_data) -> results`: a run continued.
+
+        The results are the history [capacity], of which `epochs` entries count; whether the run has
+        `stopped`; and with `keep` the state to go on with.
+        """
 
         def go_on(member: tuple, key: jax.Array, epochs: jax.Array, train: tuple, valid: tuple) -> Tree:
             config, state, latest = member
@@ -107,10 +110,13 @@ class Runs(NamedTuple):
 
         return go_on
 
-    def function(self, programs: Programs, goes_on: bool, keep: bool) -> Callable:
-        """`go_on(keep)` or `begin(keep)`: one object for equal runs, so that its programs serve again."""
-        make = self.go_on if goes_on else self.begin
-        return programs.function((make.__name__, keep, self.signature()), lambda: make(keep))
+    def functions(self, programs: Programs, keep: bool) -> tuple[Callable, Callable]:
+        """`begin(keep)` and `go_on(keep)`: one object each for equal runs, so that programs serve again."""
+        begin, go_on = (
+            programs.function((make.__name__, keep, self.signature()), functools.partial(make, keep))
+            for make in (self.begin, self.go_on)
+        )
+        return begin, go_on
 
     def state_like(self, config: Configs, data: tuple) -> Tree:
         """The shapes of one member's state."""
@@ -164,19 +170,19 @@ class Runs(NamedTuple):
         """The `Trainer` of one configuration."""
         return self.build(fill(self.space, {**config, **self.static}))
 
-    def _advance(
-        self, trainer: Any, state: Tree, latest: Entries | None, epochs: jax.Array, data: tuple, keep: bool
-    ) -> Tree:
+    def _epoch(self, trainer: Any, data: tuple) -> Callable[[Tree], tuple[Tree, Entries]]:
         def epoch(state: Tree) -> tuple[Tree, Entries]:
             state, history = trainer.advance(state, *data, 1)
             return state, self.counted(state, {name: curve[0] for name, curve in history.items()})
 
-        entries = jax.eval_shape(epoch, state)[1]
-        self.check_names(entries)
-        if latest is None:
-            latest = {name: jnp.zeros(entry.shape, entry.dtype) for name, entry in entries.items()}
+        return epoch
+
+    def _advance(
+        self, trainer: Any, state: Tree, latest: Entries, epochs: jax.Array, data: tuple, keep: bool
+    ) -> Tree:
+        epoch = self._epoch(trainer, data)
         history = {
-            name: jnp.zeros((self.capacity, *entry.shape), entry.dtype) for name, entry in entries.items()
+            name: jnp.zeros((self.capacity, *entry.shape), entry.dtype) for name, entry in latest.items()
         }
 
         def step(i: jax.Array, carry: tuple) -> tuple:

@@ -23,10 +23,15 @@ def arguments(members):
 SPACE = {"rate": jn.log_uniform(1e-3, 1e-1)}
 
 
-def group(build):
-    """The function of a group of members, as a sweep trains it."""
+def group(build, keep=True):
+    """The function of a group of members, as a sweep trains it from the beginning."""
     runs = Runs(build, SPACE, {}, ("valid_loss",), 4)
-    return jax.vmap(runs.begin(keep=True), in_axes=(0, 0, None, None, None))
+    begin, go_on = runs.begin(keep), runs.go_on(keep)
+
+    def train(config, key, *shared):
+        return go_on(*begin(config, key, *shared), *shared)
+
+    return jax.vmap(train, in_axes=(0, 0, None, None, None))
 
 
 def trainer(optimizer, **options):
@@ -36,9 +41,8 @@ def trainer(optimizer, **options):
 
 def kernels_of_run(keep):
     """How many values like the first kernel of 8 members the loop over epochs carries, and selects."""
-    runs = Runs(lambda h: trainer(jn.sgd(h["rate"]), skip_nonfinite=False), SPACE, {}, ("valid_loss",), 4)
-    begin = jax.vmap(runs.begin(keep), in_axes=(0, 0, None, None, None))
-    program = list(equations(jax.make_jaxpr(begin)(*arguments(8)).jaxpr))
+    train = group(lambda h: trainer(jn.sgd(h["rate"]), skip_nonfinite=False), keep)
+    program = list(equations(jax.make_jaxpr(train)(*arguments(8)).jaxpr))
     loop = next(equation for equation in program if equation.primitive.name == "while")
     selected = (equation.outvars[0] for equation in program if equation.primitive.name == "select_n")
     return [[value.aval.shape for value in some].count((8, FEATURES, 8)) for some in (loop.outvars, selected)]

@@ -231,3 +231,18 @@ def test_damaged_rounds_and_states_are_trained_again(part, tmp_path):
     ):
         sweep(build, SPACE | {"rate": uniform(0.0, 2.0)}, TOY_DATA, Script(*BATCHES), key=jax.random.key(0),
               folder=tmp_path, progress=False)  # fmt: skip
+
+
+def test_runs_that_begin_and_runs_that_go_on_share_the_program_of_their_epochs(monkeypatch):
+    """An epoch is traced for the shapes of its entries and for the one loop, whatever the rungs."""
+    traces, advance = [], Shrink.advance
+
+    def counted(self, state, *data_and_epochs):
+        traces.append(jnp.shape(self.rate))
+        return advance(self, state, *data_and_epochs)
+
+    monkeypatch.setattr(Shrink, "advance", counted)
+    strategy, key = successive_halving(8, max_epochs=4, eta=2), jax.random.key(0)
+    options = {"progress": False, "batch_size": 2, "chunk_size": 2, "workers": 1}
+    sweep(build, SPACE, TOY_DATA, strategy, key=key, **options)
+    assert len(traces) == 2
