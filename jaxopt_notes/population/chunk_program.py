@@ -75,10 +75,9 @@ class Member:
         return footprint(self.run.trace(self._row(), self.shared).jaxpr)
 
     def results(self) -> Rows:
-        """The shapes of all members' results, as rows for a function of them."""
+        """The shapes of its results as a row, for a function of them."""
         leaves, structure = jax.eval_shape(self.run, self._row(), self.shared)
-        members = len(self.rows.arrays[-1])
-        arrays = [jax.ShapeDtypeStruct((members, *leaf.shape), leaf.dtype) for leaf in leaves]
+        arrays = [jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype) for leaf in leaves]
         return Rows(arrays, structure.treedef, structure.impls)
 
     def _row(self) -> list:

@@ -24,6 +24,7 @@ from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.store import Shelf
 from jaxopt_notes.population.workers import run_chunks
 
+_STARTS = Programs(256)  # shapes, so that a start is not traced again where its program is there
 KEPT_CHUNK = 1024  # members on an accelerator after which something is on disk, where that is asked for
 
 
@@ -213,9 +214,8 @@ class _Programs:
         start, rows = self._population.start, self._population.rows
         if start is None:
             return rows
-        key = ("starts", rows.signature(), self._shared, self._population.members)
         with self._machine.alone():
-            return self._machine.programs.get(start, key, lambda: self._first.results())[0]
+            return _STARTS.get(start, (rows.signature(), *self._shared), lambda: self._first.results())[0]
 
     @functools.cached_property
     def _signature(self) -> tuple:
