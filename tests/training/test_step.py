@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.data import sample_pairing
+from jaxopt_notes.layers import batch_norm
+from jaxopt_notes.losses import mean_squared_error
 from jaxopt_notes.optimizers import (
     AdamW,
     adam,
@@ -211,3 +213,13 @@ def test_an_augmentation_mixes_in_nothing_of_weight_0(key):
         return train_step(trainer, learner, (x, y), jnp.array([1.0, 1, 1, 0]), key, key)[1]
 
     np.testing.assert_array_equal(loss(jnp.asarray(x)), loss(jnp.asarray(x).at[3].set(1e6)))
+
+
+def test_what_fills_a_batch_up_has_no_part_in_its_statistics(key):
+    """The running mean of two examples, whatever is in the row of weight 0 beside them."""
+    trainer = Trainer(batch_norm(momentum=0.0), sgd(0.1), mean_squared_error, metric=None, batch_size=3)
+    x = jnp.asarray([[1.0], [4.0], [1e3]])
+    learner = trainer.init(key, (x, x)).learner
+    step = jax.jit(lambda learner, weights: train_step(trainer, learner, (x, x), weights, key)[0].model_state)
+    state = step(learner, jnp.asarray([1.0, 1.0, 0.0]))
+    assert 2.5 in [float(leaf[0]) for leaf in jax.tree.leaves(state)]
