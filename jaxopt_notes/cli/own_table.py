@@ -1,8 +1,8 @@
 """What the columns of a table are, and what is to be predicted: decided from the values, and said.
 
 A column is a number, a date, or a category; or it is left out, because it is constant, has nothing in it, or
-names the rows. What is learned from values (medians, scales, the levels of a category) is learned from the
-training part alone, by `fit_encoder`.
+names the rows, as the index of a data frame does. What is learned from values (medians, scales, the levels of
+a category) is learned from the training part alone, by `fit_encoder`.
 """
 
 import dataclasses
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.cli.table_file import Columns
+from jaxopt_notes.cli.table_file import INDEX, Columns
 
 FEW = 20  # different whole numbers that are taken for classes
 LEVELS = 50  # of a category, at most
@@ -73,6 +73,9 @@ def read_table(columns: Columns, target: str, task: str = "auto", ignored: tuple
     rows = {name: column[known] for name, column in columns.items()}
     y, classes = _target(target, rows[target], task, said)
     inputs = {}
+    if INDEX in rows and INDEX not in (target, *ignored):
+        said.append("The index of a data frame stands beside its columns and is left out.")
+        ignored = (*ignored, INDEX)
     for name, column in rows.items():
         if name != target and name not in ignored and (found := _input(name, column, said)) is not None:
             inputs[name] = found

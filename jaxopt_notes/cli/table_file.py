@@ -5,6 +5,7 @@ file keep the axes behind the first, for images. What is wrong with a file is sa
 """
 
 import csv
+import decimal
 import pathlib
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 Columns = dict[str, np.ndarray]
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}  # in any case
+INDEX = "__index_level_0__"  # what pandas calls the index of a data frame in Parquet; in CSV it has no name
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy", ".npz")
 
 
@@ -47,6 +49,8 @@ def _read_csv(path: pathlib.Path) -> Columns:
         file.seek(0)
         rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
         names = [name.strip() for name in next(rows, [])]
+        if len(names) > 1 and not names[0]:
+            names[0] = INDEX
         _check_header(path, names)
         values: list[list[str]] = [[] for _ in names]
         for row in rows:
@@ -123,7 +127,9 @@ def _read_parquet(path: pathlib.Path) -> Columns:
 def _from_python(values: list) -> np.ndarray:
     """Python objects, `None` for missing ones, as a column; lists of numbers as rows of an array."""
     there = [value for value in values if value is not None]
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in there):
+    if all(
+        isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool) for value in there
+    ):
         return np.asarray([np.nan if value is None else value for value in values], float)
     if there and all(isinstance(value, list) for value in values):
         return np.asarray(values, float)

@@ -47,8 +47,7 @@ def balanced_batches(
     Elsewhere: torch's `WeightedRandomSampler` draws each sample apart; imbalanced-learn's
     `BalancedBatchGenerator` leaves samples of frequent classes out.
     """
-    labels = jnp.asarray(labels)
-    labels = check_labels("balanced_batches(labels)", labels, labels.size)
+    labels = check_labels("balanced_batches(labels)", labels, None)
     n = check_count("balanced_batches(labels), their number", labels.size, 1)
     size = check_count("balanced_batches(batch_size)", batch_size, 1)
     classes = check_count("balanced_batches(classes)", classes, 1)

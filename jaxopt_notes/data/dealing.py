@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.data.arrays import check_data
 from jaxopt_notes.dtypes import Tree
 
 
@@ -57,6 +58,7 @@ def deal_groups(
 
 def common_length(where: str, data: Tree) -> int:
     """The length of the leading axis that all arrays share."""
+    check_data(where, data)
     lengths = {jnp.shape(array)[:1] for array in jax.tree.leaves(data)}
     if len(lengths) != 1 or () in lengths:
         shapes = ", ".join(str(jnp.shape(array)) for array in jax.tree.leaves(data))
@@ -64,9 +66,16 @@ def common_length(where: str, data: Tree) -> int:
     return lengths.pop()[0]
 
 
-def check_labels(where: str, labels: Any, n: int) -> jax.Array:
-    """Labels as integers [n]."""
+def check_labels(where: str, labels: Any, n: int | None) -> jax.Array:
+    """Labels as integers [n]; without n, of whatever length they have."""
+    labels = labels if isinstance(labels, jax.Array) else np.asarray(labels)
+    if labels.dtype.kind in "OSUMm":
+        raise TypeError(
+            f"{where} has labels of dtype {labels.dtype}, expected integers: of names make them by "
+            "names, y = np.unique(y, return_inverse=True)."
+        )
     labels = jnp.asarray(labels)
+    n = len(labels) if n is None and labels.ndim else n
     if labels.shape != (n,):
         raise ValueError(
             f"{where} has labels of shape {labels.shape}, expected ({n},): one-hot rows become labels by "

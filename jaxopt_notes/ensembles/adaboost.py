@@ -14,6 +14,7 @@ from jax import lax
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.ensembles.members import Members
 from jaxopt_notes.ensembles.voting import count_votes
+from jaxopt_notes.metrics.classes import labels_of
 from jaxopt_notes.record import Number, check_count, check_number
 from jaxopt_notes.training.evaluation import count, predict
 
@@ -92,7 +93,7 @@ def adaboost(
     Arguments:
         trainer: a `Trainer` of a classifier with outputs [B, C]; its loss is weighted by example.
         key: a typed key, `fold_in(key, t)` for round t.
-        train_data: (x, y) with integer labels [n], or (x, y, weights).
+        train_data: (x, y) with integer labels [n] or one-hot rows [n, C], or (x, y, weights).
         epochs: of each member.
         rounds: T, static.
         learning_rate: η > 0, how much of α is taken; a leaf: it may be traced.
@@ -144,7 +145,7 @@ def _boost(trainer: Any, key: jax.Array, data: tuple, rate: jax.Array, epochs: i
         outputs = predict(
             trainer.model, state.best_params, state.best_model_state, x, trainer.eval_batch_size
         )
-        wrong = jnp.argmax(outputs, axis=-1) != y
+        wrong = jnp.argmax(outputs, axis=-1) != labels_of("adaboost", outputs, jnp.asarray(y))
         alpha, error, weights = samme_round(weights, wrong, outputs.shape[-1], rate)
         return weights, (state.best_params, state.best_model_state, alpha, error)
 

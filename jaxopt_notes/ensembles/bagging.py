@@ -15,8 +15,7 @@ import numpy as np
 from jaxopt_notes.data import bootstrap
 from jaxopt_notes.ensembles.averaging import average
 from jaxopt_notes.ensembles.members import Members, train_members
-from jaxopt_notes.losses.reduction import weighted_mean
-from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.evaluation import count, score
 
 __all__ = ["Bag", "bagging", "out_of_bag"]
 
@@ -41,9 +40,17 @@ class Bag(NamedTuple):
     history: dict[str, np.ndarray]
 
     def out_of_bag(self, data: tuple, metric: Callable[..., Any], *, of: str = "probabilities") -> jax.Array:
-        """The mean of a metric over the training examples, each judged by members that have not seen it."""
-        said, judged = out_of_bag(self.members.predict(data[0]), self.weights, of=of)
-        return weighted_mean(metric(said, data[1]), judged)
+        """A metric over the training examples, each judged by members that have not seen it.
+
+        Arguments:
+            data: the training data, (x, y), or (x, y, weights), whose examples then count by these.
+            metric: as of a `Trainer`: values per example, which are averaged, or one number by `weights`.
+            of: as in `average`.
+        """
+        x, y, *own = data
+        said, judged = out_of_bag(self.members.predict(x), self.weights, of=of)
+        counted = judged.astype(said.dtype)
+        return score(metric, said, y, counted * jnp.asarray(own[0]).astype(said.dtype) if own else counted)
 
 
 def out_of_bag(outputs: Any, weights: Any, *, of: str = "probabilities") -> tuple[jax.Array, jax.Array]:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.data.arrays import check_arrays, check_data
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import population_map
 from jaxopt_notes.record import check_count, record
@@ -49,6 +50,7 @@ class Members:
 
     def predict(self, x: Any, chunk_size: int = 1024) -> jax.Array:
         """What every member says of inputs x [B, …], [M, B, …], in one call; `chunk_size` bounds memory."""
+        check_arrays("predict(x) is", x)
         return _predict(self, x, chunk_size)
 
     def take(self, index: Any) -> "Members":
@@ -118,7 +120,7 @@ def train_members(
         trainer: a `Trainer`, the same for all members.
         key: a typed key; the members are a function of it.
         train_data: (x, y), or (x, y, weights).
-        valid_data: (x, y), by which each member keeps its best parameters, or `None`.
+        valid_data: (x, y), or (x, y, weights), by which each member keeps its best parameters, or `None`.
         epochs: of each member.
         members: M, how many.
         weights: [M, n], what each example counts for each member; `None` for 1.
@@ -148,6 +150,8 @@ def train_members(
     """
     count = check_count("train_members(members)", members, 1)
     epochs = check_count("train_members(epochs)", epochs, 1)
+    check_data("train_members(train_data)", train_data)
+    check_data("train_members(valid_data)", valid_data)
     for name, array in {"weights": weights, "features": features}.items():
         if array is not None and np.shape(array)[:1] != (count,):
             raise ValueError(f"train_members({name}) has shape {np.shape(array)}, expected [{count}, …].")
@@ -169,7 +173,7 @@ def _run_of(epochs: int) -> Callable:
             given = config["weights"]
             own = [given if not own else given * own[0].astype(given.dtype)]
         if valid_data is not None:
-            valid_data = (seen(valid_data[0], config["features"]), valid_data[1])
+            valid_data = (seen(valid_data[0], config["features"]), *valid_data[1:])
         data = (seen(x, config["features"]), y, *own)
         state, history = trainer.advance(trainer.init(key, data), data, valid_data, epochs)
         return {"params": state.best_params, "model_state": state.best_model_state, "history": history}

@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from jaxopt_notes.data import SealedTestSet
+from jaxopt_notes.data.arrays import check_data
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
@@ -332,6 +333,7 @@ def _check_whole(data: Any) -> tuple:
     """The data of a cross-validation, all of it: (x, y), or (x, y, weights)."""
     if any(isinstance(part, SealedTestSet) for part in (data if isinstance(data, tuple | list) else [data])):
         raise TypeError("sweep(data) has a SealedTestSet, expected (x, y): the test set chooses nothing.")
+    check_data("sweep(data)", data)
     nested = isinstance(data, tuple | list) and any(isinstance(part, tuple | list) for part in data)
     if not _is_set(data) or nested:
         raise TypeError(

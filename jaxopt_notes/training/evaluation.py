@@ -10,8 +10,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from jaxopt_notes.data.arrays import check_data
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
@@ -138,16 +140,26 @@ def everything(data: Tree) -> Tree:
 
 
 def check_weights(where: str, data: tuple | list) -> None:
-    """Refuse (x, y, weights) whose weights are not one number for each example.
+    """Refuse (x, y), or (x, y, weights), of other things than arrays, or without one weight for each example.
 
     Raises:
-        ValueError: naming the shape found and the one expected.
+        TypeError: naming what is no array. ValueError: naming the shape found and the one expected, or a
+            weight that is below 0 or not finite, where the numbers are known.
     """
-    if len(data) == 3 and jnp.shape(data[2]) != (n := count(data[:2]),):
+    check_data(where, data)
+    if len(data) != 3:
+        return
+    weights, n = data[2], count(data[:2])
+    if jnp.shape(weights) != (n,):
         raise ValueError(
-            f"{where} has weights of shape {jnp.shape(data[2])}, expected ({n},), one number for each "
+            f"{where} has weights of shape {jnp.shape(weights)}, expected ({n},), one number for each "
             "example."
         )
+    if not isinstance(weights, jax.core.Tracer) and getattr(weights, "is_fully_addressable", True):
+        known = np.asarray(jax.device_get(weights), np.float64)
+        wrong = known[~(np.isfinite(known) & (known >= 0))]
+        if len(wrong):
+            raise ValueError(f"{where} has the weight {wrong[0]}, expected finite numbers of at least 0.")
 
 
 def count(data: Tree) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_notes.data.arrays import check_arrays, check_data
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
@@ -79,6 +80,7 @@ class FitResult:
 
 def outputs_of(trainer: Trainer, params: Tree, model_state: Tree, x: Tree) -> Tree:
     """The outputs of a trained network, without dropout, by one compiled program."""
+    check_arrays("predict(x) is", x)
     return _predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
 
 
@@ -176,6 +178,8 @@ def fit(
         raise ValueError(
             "fit(folder) has the state of its run, but state is given too: leave one of them out."
         )
+    for name, part in {"train_data": None if stream else train_data, "valid_data": valid_data}.items():
+        check_data(f"fit({name})", part)
     with contextlib.ExitStack() as stack:
         kept = None
         if folder is not None:

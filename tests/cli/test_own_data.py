@@ -1,5 +1,7 @@
 """One's own tables: what is read, what is decided and said, what is learned from the training part alone."""
 
+import decimal
+
 import numpy as np
 import pytest
 
@@ -162,3 +164,24 @@ def test_a_model_must_fit_the_table():
     with pytest.raises(ValueError, match="9 rows with a target, expected 20 at least"):
         OwnTask(read_table({"x": y[:9], "y": y[:9]}, "y"), "mlp").check("adam", {})
     assert own_model("fractions:Fraction")(1, 2) == 0.5
+
+
+def test_the_index_of_a_data_frame_is_no_input(tmp_path):
+    """As pandas writes it: without a name in CSV, under a name of its own in Parquet."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {"x": np.arange(9.0) ** 2, "y": np.arange(9.0)}, index=[3, 1, 4, 15, 9, 2, 6, 5, 35]
+    )
+    frame.to_csv(tmp_path / "a.csv")
+    frame.to_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        table = read_table(read_columns(tmp_path / name), "y")
+        assert list(table.inputs) == ["x"]
+        assert "The index of a data frame stands beside its columns and is left out." in table.said
+
+
+def test_decimals_are_numbers(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    prices = [decimal.Decimal("1.50"), None, decimal.Decimal("2.25")]
+    pandas.DataFrame({"price": prices}).to_parquet(tmp_path / "a.parquet")
+    np.testing.assert_array_equal(read_columns(tmp_path / "a.parquet")["price"], [1.5, np.nan, 2.25])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import sklearn.metrics
 
 from jaxopt_notes.data import digits, shuffled_indices
 from jaxopt_notes.ensembles import (
@@ -22,7 +23,7 @@ from jaxopt_notes.ensembles import (
 from jaxopt_notes.ensembles.stacking import fold_of
 from jaxopt_notes.layers import dense, mlp
 from jaxopt_notes.losses import mean_squared_error, softmax_cross_entropy
-from jaxopt_notes.metrics import accuracy, r2
+from jaxopt_notes.metrics import accuracy, r2, roc_auc
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.training import Trainer
 from tests.compiled import compiled
@@ -58,6 +59,11 @@ def test_each_member_is_the_regression_on_its_own_sample():
     score = jax.jit(lambda bag: bag.out_of_bag((X, Y), mean_squared_error, of="outputs"))(bag)
     errors = (said[judged] - Y[judged]) ** 2
     np.testing.assert_allclose(score, errors.mean(), rtol=1e-5)
+    # A metric that is one number, and examples that do not count alike, as scikit-learn has it.
+    above, counts = (np.median(Y) < Y)[:, 0].astype(int), RNG.uniform(size=24)
+    auc = bag.out_of_bag((X, above, counts), roc_auc, of="outputs")
+    expected = sklearn.metrics.roc_auc_score(above[judged], by_hand, sample_weight=counts[judged])
+    np.testing.assert_allclose(auc, expected, rtol=1e-5)
     one = bag.members.take(slice(2, 3))
     np.testing.assert_allclose(one.predict(X), outputs[2:3], atol=1e-6)
 
@@ -84,7 +90,14 @@ def test_members_see_their_features_only():
 
 @pytest.mark.notes("S2-85")
 def test_members_of_different_kinds_answer_together():
-    members, _ = train_members(TRAINER, jax.random.key(2), (X, Y, np.ones(24)), epochs=2, members=2)
+    counts = (np.arange(24) < 5).astype(np.float32)
+    members, history = train_members(
+        TRAINER, jax.random.key(2), (X, Y, np.ones(24)), (X, Y, counts), epochs=2, members=2
+    )
+    said = np.asarray(members.predict(X))  # after the last epoch, which is the best
+    np.testing.assert_allclose(
+        history["valid_loss"][:, -1], ((said - Y)[:, :5] ** 2).mean(axis=(1, 2)), rtol=1e-5
+    )
     linear = lambda x: x @ jnp.array([[1.0], [-2.0], [0.5]])  # noqa: E731
     outputs = predict_each([members, linear], X)
     assert outputs.shape == (3, 24, 1)

@@ -47,6 +47,8 @@ def test_weights_and_errors_are_those_of_scikit_learn():
     np.testing.assert_allclose(boosted.errors, peer.estimator_errors_, rtol=1e-4)
     np.testing.assert_allclose(boosted.weights, peer.estimator_weights_, rtol=1e-4)
     np.testing.assert_array_equal(boosted.predict(X).argmax(axis=1), peer.predict(X))
+    rows = adaboost(trainer, jax.random.key(0), (X, np.eye(3)[LABELS]), 15, rounds=2, learning_rate=0.7)
+    np.testing.assert_allclose(rows.errors, boosted.errors[:2], rtol=1e-5)  # one-hot rows are labels
     right = (np.asarray(boosted.predict(X).argmax(1)) == LABELS).mean()
     assert right > (Replay.said == LABELS[None]).mean(axis=1).max()
 

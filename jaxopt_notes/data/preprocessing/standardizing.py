@@ -77,7 +77,8 @@ def fit_standardizer(
         per: "feature" for a mean and a deviation of every column, "channel" for those of every entry of the
             last axis, over all samples and pixels.
         weights: [n], what each sample counts, ≥ 0; `None` for all alike. Quantiles and the constancy of a
-            column are those of samples of a positive weight.
+            column are those of samples of a positive weight. A sample of weight 2 stands there twice; weights
+            below 1 on average, as shares that add up to 1, count by their proportions.
 
     Returns:
         A `Standardizer(mean, scale)` with `apply` and `inverse`; its arrays have the shape of one

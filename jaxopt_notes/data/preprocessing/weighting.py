@@ -1,4 +1,8 @@
-"""Statistics of weighted samples: 0 leaves a sample out, whatever it holds, and 2 counts it twice."""
+"""Statistics of weighted samples: 0 leaves a sample out, whatever it holds, and 2 counts it twice.
+
+Weights that are on average below 1, as shares are that add up to 1, count by their proportions alone: they
+are scaled to the mean 1, since quantiles and variances take Σw for the number of samples.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +16,7 @@ from jaxopt_notes.numerics import safe_divide
 
 
 def training_set(where: str, x: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
-    """The samples in at least float32, those of weight 0 replaced by 0, and their weights [n].
+    """The samples in at least float32, those of weight 0 replaced by 0, and their weights [n], of mean ≥ 1.
 
     Raises:
         ValueError: no sample, or weights of another shape.
@@ -28,7 +32,10 @@ def training_set(where: str, x: Any, weights: Any) -> tuple[jax.Array, jax.Array
     weights = jnp.asarray(weights).astype(x.dtype)
     if weights.shape != x.shape[:1]:
         raise ValueError(f"{where}(weights) has shape {weights.shape}, expected {x.shape[:1]}, one a sample.")
-    return jnp.where(beside(weights, x) > 0, x, 0), weights
+    kept = weights > 0
+    count = jnp.sum(kept.astype(x.dtype))
+    weights = weights * jnp.maximum(safe_divide(count, jnp.sum(weights)), 1)
+    return jnp.where(beside(kept, x), x, 0), weights
 
 
 def beside(weights: jax.Array, x: jax.Array) -> jax.Array:
@@ -52,9 +59,11 @@ def quantiles(x: jax.Array, weights: jax.Array, shares: list[float]) -> list[jax
     order = jnp.argsort(x, axis=0)
     ranked = jnp.take_along_axis(x, order, axis=0)
     reached = jnp.cumsum(weights[order], axis=0)
+    # A sum of fractions misses a whole number by rounding; of whole weights no comparison changes.
+    slack = jnp.minimum(8 * jnp.finfo(x.dtype).eps * jnp.sum(weights), 0.25)
 
     def at(place: jax.Array) -> jax.Array:
-        index = jnp.sum(reached <= place, axis=0)[None]
+        index = jnp.sum(reached <= place + slack, axis=0)[None]
         return jnp.take_along_axis(ranked, jnp.minimum(index, len(x) - 1), axis=0)[0]
 
     found = []

@@ -179,3 +179,20 @@ def test_each_fold_has_a_transform_of_its_own_training_set(key):
         expected = sklearn.decomposition.PCA(2).fit(TRAIN[rows]).transform(TEST)
         expected = expected * np.sign(np.sum(expected * components[i], axis=0))
         np.testing.assert_allclose(components[i], expected, rtol=1e-7, atol=1e-9)
+
+
+def test_shares_count_by_their_proportions():
+    """Equal weights of any size are no weights; NumPy's quantiles and variances say what that is."""
+
+    @jax.jit
+    def fits(weights):
+        robust = fit_standardizer(TRAIN, robust=True, weights=weights)
+        return robust.mean, robust.scale, fit_pca(TRAIN, weights=weights).variances
+
+    low, middle, high = np.percentile(TRAIN, [25, 50, 75], axis=0)
+    variances = np.linalg.eigvalsh(np.cov(TRAIN.T))[::-1]
+    for share in (1 / 40, 0.04, 0.7):
+        centre, scale, found = fits(np.full(40, share, np.float32))
+        np.testing.assert_allclose(centre, middle, rtol=1e-5)
+        np.testing.assert_allclose(scale, np.where(high > low, high - low, 1), rtol=1e-4)
+        np.testing.assert_allclose(found, variances, rtol=1e-3, atol=1e-4)
