@@ -14,7 +14,7 @@ from jax import lax
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.ensembles.members import Members
 from jaxopt_notes.ensembles.voting import count_votes
-from jaxopt_notes.metrics.classes import labels_of
+from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.record import Number, check_count, check_number
 from jaxopt_notes.training.evaluation import count, predict
 
@@ -145,7 +145,7 @@ def _boost(trainer: Any, key: jax.Array, data: tuple, rate: jax.Array, epochs: i
         outputs = predict(
             trainer.model, state.best_params, state.best_model_state, x, trainer.eval_batch_size
         )
-        wrong = jnp.argmax(outputs, axis=-1) != labels_of("adaboost", outputs, jnp.asarray(y))
+        wrong = accuracy(outputs, y) == 0
         alpha, error, weights = samme_round(weights, wrong, outputs.shape[-1], rate)
         return weights, (state.best_params, state.best_model_state, alpha, error)
 

@@ -109,7 +109,8 @@ def greedy_selection(
     def step(total: jax.Array, i: jax.Array) -> tuple:
         found = with_each(total, i.astype(total.dtype))
         best = jnp.argmin(found)
-        best = jnp.where(i < initial, ranked[jnp.minimum(i, n - 1)], best)
+        early = ranked[jnp.minimum(i, n - 1)]
+        best = jnp.where((i < initial) & jnp.isfinite(alone[early]), early, best)
         return total + said[best], (best, found[best])
 
     order: jax.Array

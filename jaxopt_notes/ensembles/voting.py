@@ -21,7 +21,7 @@ def count_votes(outputs: Any, weights: Any = None, *, classes: int | None = None
 
     Arguments:
         outputs: [M, B, C], of which each member's largest is its vote, or [M, B], integer labels. A label
-            outside [0, C) is an abstention.
+            outside [0, C) is an abstention, and so are outputs that hold a NaN.
         weights: [M], numbers ≥ 0, or [M, B]; `None` for 1.
         classes: C, where labels are given. Static.
 
@@ -41,6 +41,7 @@ def count_votes(outputs: Any, weights: Any = None, *, classes: int | None = None
     outputs = jnp.asarray(outputs)
     if is_float(outputs):
         labels, count = jnp.argmax(outputs, axis=-1), outputs.shape[-1]
+        labels = jnp.where(jnp.any(jnp.isnan(outputs), axis=-1), -1, labels)
     elif classes is None:
         raise ValueError("count_votes(classes) is None, expected their number, because labels are given.")
     else:

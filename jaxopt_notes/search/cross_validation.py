@@ -71,7 +71,7 @@ def fold_data(where: str, folds: Any, preprocess: Callable | None, data: tuple, 
     if int(np.max(folds.train)) >= n or int(np.max(folds.validation)) >= n:
         raise ValueError(f"{where}(folds) has rows up to {int(np.max(folds.train))}, expected below n = {n}.")
     if len(data) == 3:
-        folds = _weighted(folds, jnp.asarray(data[2]))
+        folds = _weighted(where, folds, jnp.asarray(data[2]))
     if preprocess is None:
         return FoldData(folds, None)
     weights, _ = folds.weights(n)
@@ -84,13 +84,25 @@ def fold_data(where: str, folds: Any, preprocess: Callable | None, data: tuple, 
     return FoldData(folds, prepare)
 
 
-def _weighted(folds: Folds, weights: jax.Array) -> Folds:
-    """The folds of examples that do not all count alike."""
+def _weighted(where: str, folds: Folds, weights: jax.Array) -> Folds:
+    """The folds of examples that do not all count alike.
+
+    Raises:
+        ValueError: a part of a fold in which no example counts.
+    """
     weights = weights.astype(folds.train_weights.dtype)
-    return folds._replace(
+    folds = folds._replace(
         train_weights=folds.train_weights * weights[folds.train],
         validation_weights=folds.validation_weights * weights[folds.validation],
     )
+    for name in ("train", "validation"):
+        empty = np.flatnonzero(np.asarray(getattr(folds, f"{name}_weights")).sum(axis=1) == 0)
+        if len(empty):
+            raise ValueError(
+                f"{where}(folds): in the {name} part of fold {empty[0]} all examples have weight 0, expected "
+                "one that counts: leave such examples out of the data, or take fewer folds."
+            )
+    return folds
 
 
 class NestedScores(NamedTuple):

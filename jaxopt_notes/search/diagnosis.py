@@ -15,6 +15,7 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.search.member import Runs
+from jaxopt_notes.search.rule import several_numbers
 from jaxopt_notes.search.spaces.choices import Choice
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers
 from jaxopt_notes.search.spaces.space import Configs, dimensions, fill
@@ -69,7 +70,17 @@ def explain(runs: Runs, config: Configs, data: tuple) -> Exception | None:
     for path, values in jax.tree.leaves_with_path(runs.space, is_leaf=_is_list):
         if _is_list(values) and not fails({}, _with(runs.space, path, values[0])):
             return TypeError(_is_constant(path_name(path), values))
+    try:
+        _trace(runs, config, {}, runs.space, data)
+    except _NoNumberError as error:
+        return ValueError(str(error))
+    except Exception:
+        pass
     return None
+
+
+class _NoNumberError(ValueError):
+    """What is watched has several numbers in each epoch."""
 
 
 def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, data: tuple) -> Tree:
@@ -78,7 +89,12 @@ def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, da
     def run(config: Configs, key: jax.Array, data: tuple) -> Tree:
         trainer = runs.build(fill(space, {**config, **known, **runs.static}))
         train, valid = runs.data_of(config, *data)
-        return runs.counted(*trainer.advance(trainer.init(key, train), train, valid, 1))
+        history = runs.counted(*trainer.advance(trainer.init(key, train), train, valid, 1))
+        for name in (*runs.monitors, *runs.bounded):
+            shape = np.shape(history.get(name, 0.0))
+            if shape not in ((), (1,)):  # the number of an epoch, or the curve of one epoch
+                raise _NoNumberError(several_numbers(name, shape[1:]))
+        return history
 
     return jax.eval_shape(run, config, jax.random.key(0), data)
 

@@ -52,6 +52,9 @@ class Rule(NamedTuple):
             costs = [sign(mode) * curves[name] for name, mode in zip(self.monitors, self.modes, strict=True)]
             best = np.lexsort(costs[::-1], axis=-1)[:, 0]  # the first of equals
             found = {name: curves[name][np.arange(len(best)), best] for name in self.names}
+        for name, values in found.items():
+            if values.ndim > 1:
+                raise ValueError(several_numbers(name, values.shape[1:]))
         return {name: np.where(lost, np.nan, values) for name, values in found.items()}
 
     def scores(self, curves: Curves) -> np.ndarray:
@@ -78,6 +81,11 @@ class Rule(NamedTuple):
         """What a search with one objective is told: the cost; NaN, as of diverged ones, if infeasible."""
         costs = np.where(self.violations(values) > 0, np.nan, self.costs(values)[:, 0])
         return jax.device_put(as_numpy(costs))
+
+
+def several_numbers(name: str, shape: tuple[int, ...]) -> str:
+    """What is wrong with a monitor, or a value with a bound, of this shape in every epoch."""
+    return f"sweep: {name!r} has shape {shape} after an epoch, expected one number to rank configurations by."
 
 
 def sign(mode: str) -> int:

@@ -93,6 +93,9 @@ def evaluate(
 def score(metric: Any, outputs: Tree, targets: Tree, weights: Any = None) -> jax.Array:
     """A metric over a whole data set: itself if it takes weights, else the mean of its values per example.
 
+    Raises:
+        ValueError: a metric that takes weights and is no number, or one that is a number and takes none.
+
     Example:
         >>> from jaxopt_notes.metrics import accuracy, r2
         >>> score(accuracy, jnp.array([[2.0, 1.0], [0.0, 3.0]]), jnp.array([0, 0]), jnp.array([1.0, 3.0]))
@@ -100,11 +103,17 @@ def score(metric: Any, outputs: Tree, targets: Tree, weights: Any = None) -> jax
         >>> score(r2, jnp.array([1.0, 2.0, 9.0]), jnp.array([1.0, 2.0, 0.0]), jnp.array([1.0, 1.0, 0.0]))
         Array(1., dtype=float32)
     """
-    if weights is None:
-        return jnp.mean(as_hyperparameter(metric(outputs, targets)))
     if "weights" in inspect.signature(metric).parameters:
-        return metric(outputs, targets, weights=weights)
+        found = metric(outputs, targets, **({} if weights is None else {"weights": weights}))
+        if jnp.ndim(found):
+            raise ValueError(
+                f"the metric {metric_name(metric)} returned shape {jnp.shape(found)}, expected one number: "
+                "take one entry of it, or its mean, in a function of your own."
+            )
+        return found
     values = metric(outputs, targets)
+    if weights is None:
+        return jnp.mean(as_hyperparameter(values))
     if jnp.ndim(values) == 0:
         raise ValueError(
             f"the metric {metric_name(metric)} returned a scalar, expected one value per example to be "

@@ -59,5 +59,9 @@ def test_of_numbers_and_what_is_refused():
     heavy = np.float32([0, 1])  # the second example alone: the last member is off by a half, as the first
     weighed = compiled(greedy_selection)(outputs, ones, mean_squared_error, 1, of="outputs", samples=heavy)
     np.testing.assert_allclose(weighed.losses, [0.25])
+    lost = np.where(np.arange(3)[:, None] == 0, np.nan, outputs)  # two are left of the three to begin with
+    begun = compiled(greedy_selection)(lost, ones, mean_squared_error, 3, of="outputs", initial=3)
+    assert begun.weights[0] == 0
+    assert sorted(begun.order[:2].tolist()) == [1, 2]
     with pytest.raises(ValueError, match=r"initial\) is 4, expected at most the 9 steps and the 3 members"):
         greedy_selection(outputs, jnp.ones(2), mean_squared_error, 9, initial=4)

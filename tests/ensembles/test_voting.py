@@ -110,6 +110,8 @@ def test_who_has_no_weight_may_say_anything_and_a_member_may_abstain_from_some()
     outputs = jnp.array([[1.0, 2.0], [jnp.nan, jnp.inf], [3.0, 6.0]])
     np.testing.assert_allclose(average(outputs, jnp.array([1.0, 0.0, 1.0])), [2.0, 4.0])
     np.testing.assert_allclose(average(outputs, jnp.array([[1, 0], [0, 0], [1, 0]])), [2.0, 0.0])
+    diverged = np.float32([[[0, 1]], [[np.nan, np.nan]], [[np.nan, 5]]])  # who says NaN names no class
+    assert count_votes(diverged).tolist() == [[0.0, 1.0]]
     with pytest.raises(ValueError, match=r"weights\) has shape \(2,\)"):
         average(outputs, jnp.ones(2))
     with pytest.raises(ValueError, match=r"classes\) is None"):

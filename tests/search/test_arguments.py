@@ -117,6 +117,16 @@ def test_a_build_that_cannot_be_traced_is_explained_by_the_space(build, space, m
         run(build=build, space=space, data=ROWS)
 
 
+def test_what_ranks_configurations_is_one_number():
+    def build(h):
+        both = lambda step: {"both": jnp.ones(2)}  # noqa: E731
+        return jn.Trainer(jn.dense(1), jn.sgd(h["rate"]), jn.mean_squared_error, metric=None, collect=both)
+
+    for watched in ({"monitor": "both"}, {"constraints": {"both": 1.0}}):
+        with pytest.raises(ValueError, match=r"'both' has shape \(2,\) after an epoch, expected one number"):
+            run(build=build, data=ROWS, **watched)
+
+
 def test_an_error_that_is_the_builds_own_stays_what_it_is():
     def build(h):
         raise LookupError("my own")

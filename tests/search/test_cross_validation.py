@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxopt_notes as jn
-from jaxopt_notes.data import grouped_kfold_indices, kfold_indices
+from jaxopt_notes.data import grouped_kfold_indices, kfold_indices, leave_one_out_indices
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.selected import Selected
 from jaxopt_notes.search import nested_cross_validation
@@ -158,6 +158,12 @@ def test_mistakes_are_said_before_anything_is_trained():
         ({"data": ((X, Y), (X, Y))}, r"must be one pair \(x, y\)"),
         ({"data": (X, Y, Y)}, r"sweep\(data\) has weights of shape \(23, 1\), expected \(23,\)"),
         ({"preprocess": lambda x, weights: x.mean()}, r"sweep\(preprocess\) returned"),
+        ({"data": (X, Y, np.zeros(23))}, r"the train part of fold 0 all examples have weight 0"),
+        (
+            {"data": (X, Y, np.arange(23) > 3), "folds": leave_one_out_indices(23)},
+            r"the validation part of fold 0 all",
+        ),
+        ({"data": (X.tolist(), Y)}, r"sweep\(data\) has a list as x, expected an array"),
     ]:
         with pytest.raises((ValueError, TypeError), match=error):
             run(**({"folds": 2} | options))

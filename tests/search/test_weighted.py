@@ -87,7 +87,5 @@ def test_weights_are_one_number_for_each_example():
         jn.sweep(lambda h: None, {"rate": 0.1}, parts, jn.grid_search(1), key=jax.random.key(0))
     for bad in (-1.0, np.nan, np.inf):
         parts = (X, Y), (X, Y, np.where(np.arange(14) == 3, bad, 1.0))
-        with pytest.raises(
-            ValueError, match=rf"validation, has the weight {bad}, expected finite"
-        ):
+        with pytest.raises(ValueError, match=rf"validation, has the weight {bad}, expected finite"):
             jn.sweep(lambda h: None, {"rate": 0.1}, parts, jn.grid_search(1), key=jax.random.key(0))

@@ -478,6 +478,10 @@ def test_metrics_are_data_and_their_errors_say_what_is_wrong(key):
     alone = make(metric=lambda o, y: jnp.mean(squared(o, y)))
     with pytest.raises(ValueError, match=r"returned a scalar, expected one value per example to be weighted"):
         evaluate(alone, {"w": jnp.zeros(3), "b": 0.0}, (), data, np.ones(10))
+    table = make(metric=lambda o, y, weights=None: jnp.ones((2, 2)))
+    for weights in (None, np.ones(10)):
+        with pytest.raises(ValueError, match=r"returned shape \(2, 2\), expected one number: take one"):
+            evaluate(table, {"w": jnp.zeros(3), "b": 0.0}, (), data, weights)
 
 
 def test_a_trainer_is_data(key):

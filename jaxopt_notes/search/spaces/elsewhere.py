@@ -101,6 +101,12 @@ def _of_scipy(name: str, frozen: Any) -> Distribution:
     kind = frozen.dist.name
     if kind in ("uniform", "loguniform", "reciprocal", "randint"):
         low, high = map(float, frozen.support())
+        # Moved by `loc`, the logarithm of x − loc is uniform, and not that of x.
+        if kind in ("loguniform", "reciprocal") and not np.isclose(frozen.median() ** 2, low * high):
+            raise TypeError(
+                f"the space has scipy's {kind!r} with loc as {name!r}, whose logarithm is not uniform: add "
+                "loc in build, and leave it out here."
+            )
         if kind == "randint":
             return integers(int(low), int(high) + 1)
         return (uniform if kind == "uniform" else log_uniform)(low, high)

@@ -28,6 +28,11 @@ def test_frozen_distributions_of_scipy_have_scipys_quantiles():
     assert fill({"a": space["log"]}, {"a": 0.25}) == {"a": 0.25}
     with pytest.raises(TypeError, match=r"scipy's 'gamma' as 'decay', expected uniform.*jn\.log_uniform"):
         as_space({"decay": stats.gamma(1.0)})
+    with pytest.raises(TypeError, match=r"'loguniform' with loc as 'decay'"):  # its median is not √(low·high)
+        as_space({"decay": stats.loguniform(1e-3, 1.0, loc=1.0)})
+    scaled = as_space({"a": stats.loguniform(1e-3, 1.0, scale=5.0)})["a"]
+    expected = stats.loguniform(1e-3, 1.0, scale=5.0).ppf(QUANTILES)
+    np.testing.assert_allclose(scaled.from_unit(QUANTILES), expected, rtol=1e-5)
 
 
 def test_distributions_of_optuna():
