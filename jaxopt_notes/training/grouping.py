@@ -1,12 +1,12 @@
-"""Small leaves that share kernels while `fit` trains on a GPU or a TPU, without being asked.
+"""Small leaves that share kernels while `fit` trains, without being asked.
 
-There a step starts a kernel for every leaf. `fit` owns the state between its first and its last call of
-`Trainer.advance`, so it holds the optimizer's state joined for so long, by `grouped`; whoever sees the state,
-a callback, a folder, the caller, sees trees like the parameters.
+A step starts a kernel for every leaf on a GPU or a TPU, and runs a loop on a CPU. `fit` owns the state
+between its first and its last call of `Trainer.advance`, so it holds the optimizer's state joined for so
+long, by `grouped`; whoever sees the state, a callback, a folder, the caller, sees trees like the parameters.
 
 It does so for one network on one device, with an optimizer that is known to treat every entry by itself. In a
-population a leaf of all members is large already, and a CPU gains next to nothing: the model's own loops over
-leaves remain.
+population a leaf of all members is large already. A CPU gains only where leaves are many and tiny: to start a
+loop takes little, and each piece of the joined update is one more to compile.
 """
 
 from typing import Any, NamedTuple
@@ -23,8 +23,8 @@ from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.step import Learner
 from jaxopt_notes.training.trainer import Trainer
 
-UNGROUPED = ("cpu",)  # platforms
-FEWEST = 16  # leaves: below, a step saves less than a program that joins and cuts costs
+FEWEST = {"cpu": 500}  # leaves: below, a step saves less than a program that joins and cuts costs
+ELSEWHERE = 16
 
 
 class Groups(NamedTuple):
@@ -47,11 +47,14 @@ class Groups(NamedTuple):
     @classmethod
     def of(cls, trainer: Trainer, state: TrainState) -> "Groups":
         """The optimizer `grouped` where that is worth while."""
-        size, rule = _size(state.learner), trainer.optimizer
+        platform, rule = _platform(state.learner), trainer.optimizer
+        if platform is None:
+            return cls(trainer, False)
         guarded = isinstance(rule, SkipNonfinite)
         rule = rule.optimizer if guarded else rule
         leaves = jax.tree.leaves(trainer.moving(state.params))
-        few = sum(is_float(leaf) and leaf.size <= size for leaf in leaves) < FEWEST
+        size, fewest = size_on(platform), FEWEST.get(platform, ELSEWHERE)
+        few = sum(is_float(leaf) and leaf.size <= size for leaf in leaves) < fewest
         if few or not getattr(rule, "elementwise", False) or _has_a_form(state.learner.opt_state):
             return cls(trainer, False)
         rule = grouped(rule, size)
@@ -69,13 +72,11 @@ class Groups(NamedTuple):
         return _with(state, _mirrored(state.learner.opt_state)) if self.joined else state
 
 
-def _size(learner: Learner) -> int:
-    """Leaves of how many numbers are joined; none where they lie on several devices."""
+def _platform(learner: Learner) -> str | None:
+    """What it lies on; `None` if that is more than one device."""
     arrays = [leaf for leaf in jax.tree.leaves(learner) if isinstance(leaf, jax.Array)]
     places = {device for array in arrays for device in array.devices()}
-    if len(places) != 1 or (platform := places.pop().platform) in UNGROUPED:
-        return -1
-    return size_on(platform)
+    return places.pop().platform if len(places) == 1 else None
 
 
 def _has_a_form(opt_state: Any) -> bool:

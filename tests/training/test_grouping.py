@@ -1,9 +1,10 @@
-"""On a GPU and a TPU `fit` holds small leaves joined: the same run, seen in trees. Here on CPU, by force."""
+"""`fit` holds small leaves joined: the same run, seen in trees. Here few on a CPU, by force."""
 
 import importlib.util
 import os
 import subprocess
 import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -37,12 +38,13 @@ def trainer(optimizer=None, **settings):
     if optimizer is None:
         optimizer = jn.chain(jn.clip_by_global_norm(0.5), jn.adamw(0.05, weight_decay=0.3))
     settings = {"metric": None, "batch_size": 4, "early_stopping": jn.patience(2)} | settings
-    return jn.Trainer(Rows(), optimizer, jn.mean_squared_error, **settings)
+    model = settings.pop("model", Rows())
+    return jn.Trainer(model, optimizer, jn.mean_squared_error, **settings)
 
 
 @pytest.fixture
 def as_on_an_accelerator(monkeypatch):
-    monkeypatch.setattr(grouping, "UNGROUPED", ())
+    monkeypatch.setattr(grouping, "FEWEST", {})
 
 
 def is_joined(state):
@@ -77,7 +79,7 @@ def test_a_run_in_groups_is_the_run(as_on_an_accelerator, monkeypatch):
     assert [x.shape for x in held.others] == [(4, 80)]
     assert seen == [False] * 3
     assert not is_joined(joined.state)
-    monkeypatch.setattr(grouping, "UNGROUPED", ("cpu",))
+    monkeypatch.setattr(grouping, "FEWEST", {"cpu": 500})
     plain = grown(trainer(), 1, data=bad, state=grown(trainer(), data=bad).state)
     assert not made[-1].joined
     assert_same_run(joined, plain)
@@ -99,6 +101,16 @@ def test_what_must_not_share_does_not():
     assert not Groups.of(few, few.init(KEY, DATA)).joined
 
 
+def test_a_cpu_groups_only_where_leaves_are_many(key):
+    """500 leaves share loops on it; one fewer does not."""
+    for leaves in (499, 500):
+        params = {f"{i}": np.zeros(2, np.float32) for i in range(leaves)}
+        model = types.SimpleNamespace(init=lambda key, x, params=params: params, apply=lambda params, x: x)
+        run = trainer(jn.adam(), model=model, early_stopping=None)
+        state = run.init(key, DATA)
+        assert Groups.of(run, state).joined == (leaves == 500)
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("settings", [
     {"optimizer": jn.nesterov(0.003)},
@@ -108,7 +120,7 @@ def test_what_must_not_share_does_not():
     {"collect": lambda step: {"norm": jn.global_norm(step.grads), "one": jnp.sum(step.updates["1/kernel"])}},
 ], ids=["nesterov", "own guard", "no guard", "frozen leaves", "collected"])  # fmt: skip
 def test_runs_of_every_kind(as_on_an_accelerator, monkeypatch, tmp_path, settings):
-    monkeypatch.setattr(grouping, "FEWEST", 15)
+    monkeypatch.setattr(grouping, "FEWEST", {"cpu": 15})
     model = trainer(**settings)
     assert Groups.of(model, model.init(KEY, DATA)).joined
     joined = grown(model)
@@ -116,7 +128,7 @@ def test_runs_of_every_kind(as_on_an_accelerator, monkeypatch, tmp_path, setting
     again = grown(model, 3, folder=tmp_path / "run")
     batches = [(DATA[0][i : i + 4], DATA[1][i : i + 4]) for i in (0, 4, 8)]
     streamed = None if "history_every" in settings else grown(model, data=batches)
-    monkeypatch.setattr(grouping, "UNGROUPED", ("cpu",))
+    monkeypatch.setattr(grouping, "FEWEST", {"cpu": 500})
     plain = grown(model)
     assert_same_run(joined, plain)
     assert_same_run(again, plain)
