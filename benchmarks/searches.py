@@ -13,6 +13,7 @@ import argparse
 import pathlib
 import statistics
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable
@@ -23,6 +24,7 @@ import numpy as np
 
 import jaxopt_notes as jn
 from benchmarks.counts import RESULTS
+from benchmarks.hyperoptax_search import HyperoptaxSearch
 from benchmarks.record_file import RecordFile
 from benchmarks.search_problems import PROBLEMS, Problem
 from jaxopt_notes.interop import optuna_search
@@ -34,6 +36,7 @@ RECORD = RecordFile(RESULTS / "searches.json", VERSIONS)
 known, record = RECORD.known, RECORD.put
 BUDGETS = (32, 96)
 BATCH = 8
+WIDTH = 100  # of a line of the page
 
 
 def of_optuna(name: str, n: int = BUDGETS[-1]) -> Callable:
@@ -53,12 +56,13 @@ def of_optuna(name: str, n: int = BUDGETS[-1]) -> Callable:
 CONTENDERS: dict[str, Callable[[int], Any]] = {
     "random_search": lambda seed: jn.random_search(96),
     "bayesian": lambda seed: jn.bayesian(96, BATCH),
-    "bayesian, one at a time": lambda seed: jn.bayesian(96),
+    "bayesian, one at a time": lambda seed: jn.bayesian(BUDGETS[0]),
     "cma_es": lambda seed: jn.cma_es(96),
     "coarse_to_fine": lambda seed: jn.coarse_to_fine(((32, 1), (32, 1), (32, 1))),
     "Optuna TPE": of_optuna("TPESampler"),
     "Optuna GP": of_optuna("GPSampler", BUDGETS[0]),
     "Optuna CMA-ES": of_optuna("CmaEsSampler"),
+    "hyperoptax 0.2": lambda seed: HyperoptaxSearch(96, BATCH),
 }
 IN_BATCHES = ("random_search", "bayesian", "cma_es", "coarse_to_fine")  # which wait for eight at a time
 
@@ -121,7 +125,8 @@ def page(found: dict[str, Any]) -> str:
     table = medians(found["searches"])
     count = len(table)
     names = [name for name in CONTENDERS if all(name in of for of in table.values())]
-    runs = [len(of) for problem in found["searches"].values() for of in problem.values()]
+    searches = found["searches"]
+    runs = [len(of) for problem in searches.values() for of in problem.values()]
     seeds = f"{min(runs)}" if min(runs) == max(runs) else f"{min(runs)} to {max(runs)}"
 
     def often(rule: Callable, at: int, among: list[str]) -> list[tuple[int, str]]:
@@ -157,22 +162,26 @@ def page(found: dict[str, Any]) -> str:
         "",
         "## Equal trainings",
         "",
-        f"The least value found after {BUDGETS[0]} / {BUDGETS[1]} trainings, medians over {seeds} seeds;",
-        "lower is better. Digits and MNIST are validation losses of networks, the others regrets, 0 at best.",
+        f"The least value found after {BUDGETS[0]} / {BUDGETS[1]} trainings, medians over {seeds} seeds (the",
+        "last table says how many each has); lower is better. Digits and MNIST are validation losses of",
+        "networks, the others regrets, 0 at best.",
         f"All see the same objective; under noise (σ {PROBLEMS['noisy'].noise}) the value without it counts.",
-        "Optuna's samplers are asked for one configuration at a time, `bayesian` for eight unless it says",
-        "otherwise.",
+        "Optuna's samplers are asked for one configuration at a time, the others for eight unless it says",
+        "otherwise. hyperoptax 0.2.0 was run as it is (`benchmarks/hyperoptax_search.py`).",
         "",
-        "| | " + " | ".join(PROBLEMS[problem].label for problem in table) + " |",
-        "|---|" + "---|" * count,
-    ]  # fmt: skip
-    for name in CONTENDERS:
-        if any(name in of for of in table.values()):
-            cells = " | ".join(cell(of, name) for of in table.values())
-            lines.append(f"| {code(name)} | {cells} |")
-    lines += [
+        *grid(table, lambda problem, name: cell(table[problem], name)),
         "",
         "The best median, and those as good, are bold; – was not run. Every search is in the JSON file.",
+        "",
+    ]  # fmt: skip
+    lines += [
+        *first_two_of_all(table),
+        "",
+        *astray(searches["noisy"]),
+        "",
+        "How many searches a median is of:",
+        "",
+        *grid(table, lambda problem, name: str(len(searches[problem].get(name, ())) or "–")),
         "",
     ]
     if "seconds" in found:
@@ -184,10 +193,47 @@ def page(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def grid(table: dict[str, Any], word: Callable[[str, str], str]) -> list[str]:
+    """A table of the contenders, with a column for each problem."""
+    lines = ["| | " + " | ".join(PROBLEMS[problem].label for problem in table) + " |"]
+    lines.append("|---|" + "---|" * len(table))
+    for name in CONTENDERS:
+        if any(name in of for of in table.values()):
+            lines.append(f"| {code(name)} | " + " | ".join(word(problem, name) for problem in table) + " |")
+    return lines
+
+
+def first_two_of_all(table: dict[str, Any], name: str = "bayesian") -> list[str]:
+    """On how many problems a contender is best or second of all, and who is ahead on the others."""
+    behind = {problem: first_two(of, 0) for problem, of in table.items() if name not in first_two(of, 0)}
+    ahead = [f"{' and '.join(map(code, two))} on {PROBLEMS[at].label}" for at, two in behind.items()]
+    return textwrap.wrap(
+        f"In batches of {BATCH} `{name}` is after {BUDGETS[0]} trainings best or second of all, those "
+        f"asked one at a time too, on {len(table) - len(behind)} of {len(table)} problems"
+        + (f"; before it are {'; '.join(ahead)}." if behind else "."),
+        WIDTH,
+    )
+
+
+def astray(runs: dict[str, Any], above: float = 1.0) -> list[str]:
+    """Which share of searches under noise found no valley in 96 trainings."""
+    shares = []
+    for name in CONTENDERS:
+        ends = [values[1] for values in runs.get(name, {}).values() if len(values) > 1]
+        if ends:
+            shares.append(f"{code(name)} {sum(end > above for end in ends)} of {len(ends)}")
+    return textwrap.wrap(
+        f"Under noise some searches go astray: after {BUDGETS[1]} trainings above {above:g} are still "
+        f"{', '.join(shares)}. No minimum holds them: from where searches of `bayesian` end so the way "
+        "down is straight, but a step of 0.1 gains about as much as one deviation of the noise.",
+        WIDTH,
+    )
+
+
 def code(name: str) -> str:
     """Names of ours as code, with what is said beside them."""
     first, comma, rest = name.partition(",")
-    return name if first.startswith("Optuna") else f"`{first}`{comma}{rest}"
+    return f"`{first}`{comma}{rest}" if hasattr(jn, first) else name
 
 
 def cell(of: dict[str, list[float]], name: str) -> str:
