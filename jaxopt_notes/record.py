@@ -131,6 +131,16 @@ def _is_readable(value: Any) -> bool:
     return not isinstance(value, jax.Array) or (not value.is_deleted() and value.is_fully_addressable)
 
 
+def is_function(value: Any) -> bool:
+    """Whether it is there to be called. A distribution to search over is not: called, it says so.
+
+    Example:
+        >>> is_function(abs), is_function(0.1)
+        (True, False)
+    """
+    return callable(value) and not hasattr(value, "from_unit")
+
+
 def as_leaf(value: Any) -> Any:
     """A plain function made fit to be a leaf: wrapped in `jax.tree_util.Partial`; the rest unchanged.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxopt_notes.record import as_leaf
+from jaxopt_notes.record import as_leaf, is_function
 
 __all__ = ["check_initializer"]
 
@@ -22,7 +22,7 @@ def check_initializer(where: str, init: Any) -> Any:
         Traceback (most recent call last):
         TypeError: dense(kernel_init) is 0.01, expected an initializer, called (key, shape, dtype): ...
     """
-    if not callable(init):
+    if not is_function(init):
         raise TypeError(
             f"{where} is {init!r}, expected an initializer, called (key, shape, dtype): such as "
             "jn.initializers.normal(0.01) or jn.initializers.uniform(0.1), which are not the distributions "

@@ -21,6 +21,7 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.chunk_program import as_numpy, key_impl
+from jaxopt_notes.record import is_function
 
 
 @functools.cache
@@ -182,7 +183,7 @@ def in_words(value: Any) -> str:
     """A constant, a distribution or a strategy as text that says what it is."""
     if hasattr(value, "dtype"):
         return of_tree(value)
-    return of_function(value) if callable(value) else without_addresses(repr(value))
+    return of_function(value) if is_function(value) else without_addresses(repr(value))
 
 
 def without_addresses(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 
 from jaxopt_notes.dtypes import as_hyperparameter
-from jaxopt_notes.record import as_leaf, check_number
+from jaxopt_notes.record import as_leaf, check_number, is_function
 from jaxopt_notes.schedules.horizon import Time, number_of
 
 __all__ = ["Rate", "check_rate", "rate_at"]
@@ -28,7 +28,7 @@ def check_rate(where: str, rate: Rate, interval: str = "[0, inf)", remedy: str =
         Traceback (most recent call last):
         ValueError: adam(learning_rate) is -1, expected a number in [0, inf).
     """
-    return as_leaf(rate) if callable(rate) else check_number(where, rate, interval, remedy)
+    return as_leaf(rate) if is_function(rate) else check_number(where, rate, interval, remedy)
 
 
 def rate_at(rate: Rate, step: Any) -> jax.Array:

@@ -33,6 +33,13 @@ class Distribution:
         """`n` independent draws [n]; the first ones stay the same as `n` grows."""
         return self.from_unit(jax.random.uniform(key, (n,), jnp.result_type(float)))
 
+    def __call__(self, *args: Any, **kwargs: Any) -> jax.Array:
+        """Refused: initializers are called, and some share their names with distributions."""
+        raise TypeError(
+            f"{self!r} is a distribution to search over, and was called as an initializer is: take "
+            "jn.initializers.normal(0.01), or another of them; draws of a distribution are sample(key, n)."
+        )
+
     def grid(self, points: int) -> jax.Array:
         """`points` values at even quantiles, both ends included (the median if `points` is 1)."""
         return self.from_unit(as_hyperparameter(np.linspace(0, 1, points) if points > 1 else [0.5]))

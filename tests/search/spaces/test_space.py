@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import jaxopt_notes as jn
 from jaxopt_notes.search import (
     choice,
     dimensions,
@@ -161,3 +162,13 @@ def test_grids_of_a_normal_and_of_few_whole_numbers():
     np.testing.assert_array_equal(integers(2, 5).grid(9), [2, 3, 4])
     np.testing.assert_array_equal(integers(0, 100).grid(3), [0, 50, 99])
     np.testing.assert_array_equal(uniform(2.0, 4.0).grid(1), [3])
+
+
+def test_a_distribution_that_is_called_names_the_initializer(key):
+    for distribution in (jn.normal(0.0, 1.0), jn.uniform(0.0, 1.0), jn.log_uniform(0.1, 1.0)):
+        with pytest.raises(TypeError, match=r"jn\.initializers\.normal.*sample\(key, n\)"):
+            distribution(key, (2, 3))
+        with pytest.raises(TypeError, match=r"adam\(learning_rate\) is .*, expected a number"):
+            jn.adam(distribution)
+        with pytest.raises(TypeError, match=r"dense\(kernel_init\) is .*, expected an initializer"):
+            jn.dense(2, kernel_init=distribution)
