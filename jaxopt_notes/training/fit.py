@@ -21,7 +21,7 @@ from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import evaluate, predict
 from jaxopt_notes.training.grouping import Groups
 from jaxopt_notes.training.run_folder import RunFolder
-from jaxopt_notes.training.stream import Stream, is_stream
+from jaxopt_notes.training.stream import Stream, is_stream, no_epochs
 from jaxopt_notes.training.trainer import Trainer
 
 Callback = Callable[[TrainState, dict[str, np.ndarray]], Any]
@@ -204,8 +204,7 @@ def _fit(
     else:
         train_data = jax.device_put(train_data)
         state = trainer.init(key, train_data) if state is None else state
-    history: dict[str, np.ndarray] = {}
-    left = epochs
+    history, left = no_epochs(state, valid_data), epochs
     if kept is not None and (restored := kept.restore(state)) is not None:
         state, history = restored
         left = max(epochs - int(state.epoch), 0)
@@ -233,7 +232,8 @@ def _fit(
             ran = int(after) - int(before)
             new = {name: values[:ran] for name, values in found.items()}
             longer = {
-                name: np.concatenate([history.get(name, values[:0]), values]) for name, values in new.items()
+                name: np.concatenate([history[name], values]) if len(history[name]) else values
+                for name, values in new.items()
             }
             state, history = advanced, longer  # an interrupt finds both old or both new
             left -= ran

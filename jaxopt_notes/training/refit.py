@@ -50,7 +50,8 @@ def refit_on_all(
 
     Returns:
         A `FitResult` whose parameters are the last ones. The epoch that is left when updates are no whole
-        number of epochs runs over a random part of the data, as large as these updates need.
+        number of epochs runs over a random part of the data, as large as these updates need; in a history of
+        steps the windows that it lacks are NaN.
 
     Raises:
         ValueError: best_epoch below 1, or an unknown `keep`. TypeError: best_epoch is no whole number, or
@@ -91,11 +92,16 @@ def train_anew(
     size = min(trainer.batch_size, count(data))
     part = take(data, shuffled_indices(draw, count(data))[: rest * size])
     last = fit(trainer, key, part, epochs=1, progress=False, state=result.state)
-    history = {
-        name: np.append(result.history.get(name, values[:0]), values, axis=0)
-        for name, values in last.history.items()
-    }
+    history = {name: _behind(result.history[name], values) for name, values in last.history.items()}
     return FitResult(last.trainer, last.state, history)
+
+
+def _behind(before: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The histories of whole epochs and of one in part, which has fewer windows of steps: NaN for others."""
+    missing = [(0, long - short) for long, short in zip(before.shape[1:], last.shape[1:], strict=True)]
+    if any(after for _, after in missing):
+        last = np.pad(last, [(0, 0), *missing], constant_values=np.nan)
+    return np.append(before, last, axis=0)
 
 
 def continue_on_all(

@@ -42,6 +42,24 @@ def no_steps(windows: int, collected: dict[str, jax.Array]) -> dict[str, jax.Arr
     return {PREFIX + name: jnp.zeros((windows, *value.shape), value.dtype) for name, value in entries.items()}
 
 
+def with_windows(metrics: dict[str, jax.Array], windows: int) -> dict[str, jax.Array]:
+    """The entries of a state for an epoch of as many windows, where the last one had others.
+
+    Example:
+        >>> entries = {"loss": jnp.array(2.0), "step_loss": jnp.array([1.0, 2.0, 3.0])}
+        >>> with_windows(entries, 2)["step_loss"]
+        Array([1., 2.], dtype=float32)
+    """
+
+    def entry(name: str, value: jax.Array) -> jax.Array:
+        if name.removeprefix(PREFIX) not in metrics or not name.startswith(PREFIX) or len(value) == windows:
+            return value
+        zeros = jnp.zeros((max(windows - len(value), 0), *value.shape[1:]), value.dtype)
+        return jnp.concatenate([value[:windows], zeros])
+
+    return {name: entry(name, value) for name, value in metrics.items()}
+
+
 def step_means(every: int, sums: dict[str, jax.Array], counts: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """Means over windows of steps.
 

@@ -28,6 +28,15 @@ from jaxopt_notes.training.trainer import Trainer
 ON_THE_WAY = 2  # steps
 
 
+def no_epochs(state: TrainState, valid_data: Any) -> dict[str, np.ndarray]:
+    """The history of no epoch [0, …]: what one would be of."""
+    return {
+        name: np.empty((0, *value.shape), value.dtype)
+        for name, value in state.metrics.items()
+        if valid_data is not None or not name.startswith("valid_")
+    }
+
+
 def is_stream(data: Any) -> bool:
     """Whether batches come from it one by one; (x, y) and (x, y, weights) are arrays.
 
@@ -100,14 +109,13 @@ class Stream:
             if len(waiting) > ON_THE_WAY:
                 waiting.popleft().block_until_ready()
         else:
-            return state, {name: np.empty(0, value.dtype) for name, value in state.metrics.items()}
+            return state, no_epochs(state, valid_data)
         if position == 0:
             return state, None
         if not self.once:
             self.batches = None
         state = _end(trainer, state, valid_data)
-        names = [name for name in state.metrics if valid_data is not None or not name.startswith("valid_")]
-        return state, {name: state.metrics[name][None] for name in names}
+        return state, {name: state.metrics[name][None] for name in no_epochs(state, valid_data)}
 
     def _begin(self, epoch: int) -> Iterator:
         if hasattr(self.source, "__iter__"):

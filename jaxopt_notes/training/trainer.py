@@ -31,6 +31,7 @@ from jaxopt_notes.training.early_stopping.patience import patience
 from jaxopt_notes.training.epoch import TrainState, run_epoch, start
 from jaxopt_notes.training.evaluation import check_weights, count
 from jaxopt_notes.training.models import as_model
+from jaxopt_notes.training.step_history import windows_of, with_windows
 
 
 @record
@@ -239,6 +240,9 @@ _start = jax.jit(start)
 @functools.partial(jax.jit, static_argnames="epochs")
 def _advance(trainer: Trainer, state: TrainState, train_data: tuple, valid_data: Any, epochs: int) -> tuple:
     run = functools.partial(run_epoch, trainer, train_data, valid_data)
+    if trainer.history_every is not None:  # the data may be others than those of the last epoch
+        windows = windows_of(trainer, count(train_data))
+        state = state._replace(metrics=with_windows(state.metrics, windows))
 
     def body(state: TrainState, _: None) -> tuple:
         state = run(state) if trainer.early_stopping is None else apply_if(~state.stopped, run, state)

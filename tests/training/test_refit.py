@@ -83,6 +83,21 @@ def test_updates_or_epochs_are_kept(keep, steps, key):
 
 
 @pytest.mark.full
+def test_the_steps_of_an_epoch_in_part_are_in_the_history(key):
+    """5 updates of 4 examples are an epoch of 3 steps and one of 2: steps by hand, NaN for the third."""
+    train, valid = problem()
+    short = trainer(batch_size=4, history_every=1)
+    found = refit_on_all(short, key, train, valid, best_epoch=2, keep="updates")
+    assert int(found.state.step) == 4
+    loss = found.history["step_loss"]
+    assert loss.shape == (2, 3)
+    np.testing.assert_array_equal(np.isnan(loss), [[0, 0, 0], [0, 1, 1]])
+    np.testing.assert_allclose(np.nanmean(loss, axis=1), found.history["loss"], rtol=1e-6)
+    other = tuple(part[:5] for part in train)  # two steps in place of three, and three again
+    on = fit(short, key, train, state=fit(short, key, other, epochs=1).state, epochs=1)
+    assert on.history["step_loss"].shape == (1, 2)
+
+
 def test_what_is_low_enough_already_is_left_as_it_is(key):
     train, valid = problem()
     first = fit(trainer(), key, valid, (train[0] * 0, train[1] * 0), epochs=1)
