@@ -366,4 +366,6 @@ class Results(Ranking):
 
     def config(self, i: int) -> dict[str, Any]:
         """A trial's columns, with numbers as people write them."""
+        if not 0 <= i < len(self):
+            raise ValueError(f"the trial is {i}, expected one of 0 … {len(self) - 1}.")
         return {name: export.as_written(column[i]) for name, column in self.columns.items()}

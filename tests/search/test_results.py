@@ -74,3 +74,6 @@ def test_errors_name_everything():
         Results({}, np.zeros(3))
     with pytest.raises(ValueError, match="x has 2 rows and scores 3"):
         Results({"x": np.zeros(2)}, np.zeros((3, 1)))
+    for trial in (-1, 3):
+        with pytest.raises(ValueError, match=rf"the trial is {trial}, expected one of 0 … 2"):
+            Results({"x": np.zeros(3)}, np.zeros((3, 1))).config_of(trial)
