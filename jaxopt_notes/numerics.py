@@ -5,6 +5,7 @@ is zero, and its value is right wherever that value itself can be represented.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -98,6 +99,32 @@ def mean_product(a: jax.Array, b: jax.Array, axis: tuple[int, ...]) -> jax.Array
 def _mean_product_jvp(axis: tuple[int, ...], primals: tuple, tangents: tuple) -> tuple:
     (a, b), (da, db) = primals, tangents
     return mean_product(a, b, axis), jnp.mean(a * db + b * da, axis)
+
+
+def sums_by_index(index: jax.Array, values: jax.Array, length: int) -> jax.Array:
+    """The sum of the values of each index: s_k = Σ of vᵢ where indexᵢ = k.
+
+    Added one to another, millions of numbers lose digits, and ones are not counted beyond 2²⁴ in float32. So
+    blocks of entries are summed, and then their sums.
+
+    Arguments:
+        index: whole numbers in [0, length), [n].
+        values: [n].
+        length: static.
+
+    Returns:
+        [length] in the dtype of the values.
+
+    Example:
+        >>> sums_by_index(jnp.array([0, 2, 0]), jnp.array([1.0, 2.0, 3.0]), 3)
+        Array([4., 0., 2.], dtype=float32)
+    """
+    n = len(index)
+    block = max(4096, math.isqrt(n))
+    blocks = max(1, min(-(-n // block), n // max(length, 1)))  # no more memory than the entries take
+    if blocks > 1:
+        index = index + jnp.arange(n, dtype=index.dtype) // (-(-n // blocks)) * length
+    return jnp.zeros(blocks * length, values.dtype).at[index].add(values).reshape(blocks, length).sum(axis=0)
 
 
 def precise_matmul(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.data.dealing import check_labels
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import safe_divide, sums_by_index
 from jaxopt_notes.record import check_count
 
 
@@ -60,4 +60,4 @@ def class_counts(labels: jax.Array, classes: int, weights: Any = None) -> jax.Ar
         )
     is_class = (labels >= 0) & (labels < classes)
     place = jnp.where(is_class, labels, 0)
-    return jnp.zeros(classes, kind).at[place].add(jnp.where(is_class, weights, 0))
+    return sums_by_index(place, jnp.where(is_class, weights, 0), classes)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.metrics.classes import read_samples
+from jaxopt_notes.numerics import sums_by_index
 from jaxopt_notes.record import check_count
 
 __all__ = ["calibration_error"]
@@ -49,6 +50,6 @@ def calibration_error(
     confidence = jnp.max(p, axis=1)
     right = (jnp.argmax(p, axis=1).astype(s.labels.dtype) == s.labels).astype(p.dtype)
     place = jnp.clip(jnp.ceil(confidence * bins).astype(jnp.int32) - 1, 0, bins - 1)
-    gaps = jnp.zeros(bins, p.dtype).at[place].add(s.weights * (right - confidence))
+    gaps = sums_by_index(place, s.weights * (right - confidence), bins)
     total = jnp.sum(s.weights)
     return jnp.sum(jnp.abs(gaps)) / jnp.where(total == 0, 1, total)

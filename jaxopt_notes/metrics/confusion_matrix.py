@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.metrics.classes import Samples, read_samples
+from jaxopt_notes.numerics import sums_by_index
 from jaxopt_notes.record import Number
 
 __all__ = ["confusion_matrix"]
@@ -47,7 +48,7 @@ def confusion_matrix(
     predicted = s.predictions(threshold)
     counted = jnp.where(predicted < 0, 0, s.weights)
     cell = s.labels * s.classes + jnp.maximum(predicted, 0)
-    return s.unit * _sums(cell, counted, s.classes**2).reshape(s.classes, s.classes)
+    return s.unit * sums_by_index(cell, counted, s.classes**2).reshape(s.classes, s.classes)
 
 
 class Counts(NamedTuple):
@@ -70,11 +71,7 @@ def class_counts(s: Samples, threshold: Number) -> Counts:
     right = jnp.where(predicted == s.labels, s.weights, 0)
     there = jnp.where(predicted < 0, 0, s.weights)
     return Counts(
-        _sums(s.labels, right, s.classes),
-        _sums(jnp.maximum(predicted, 0), there, s.classes),
-        _sums(s.labels, s.weights, s.classes),
+        sums_by_index(s.labels, right, s.classes),
+        sums_by_index(jnp.maximum(predicted, 0), there, s.classes),
+        sums_by_index(s.labels, s.weights, s.classes),
     )
-
-
-def _sums(index: jax.Array, weights: jax.Array, length: int) -> jax.Array:
-    return jnp.zeros(length, weights.dtype).at[index].add(weights)
