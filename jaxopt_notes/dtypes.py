@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 Tree = Any
 
@@ -33,12 +34,12 @@ def compute_dtype(*leaves: Any) -> np.dtype:
         return functools.reduce(jnp.promote_types, wide, np.dtype("float32"))
 
 
-def _is_narrow(dtype: Any) -> bool:
+def _is_narrow(dtype: np.dtype) -> bool:
     """Whether this is a floating dtype of less than 32 bits, all of whose numbers float32 has too."""
     return dtype.itemsize < 4 and jnp.issubdtype(dtype, jnp.floating)
 
 
-def real_dtype(dtype: Any) -> np.dtype:
+def real_dtype(dtype: DTypeLike) -> np.dtype:
     """The dtype of the absolute value of a number of `dtype`."""
     return jnp.finfo(dtype).dtype
 
@@ -51,7 +52,7 @@ def as_hyperparameter(value: Any) -> jax.Array:
     return jnp.asarray(value, dtype=jnp.result_type(float))
 
 
-def cast_and_fits(array: Any, dtype: Any, *, rounded: bool) -> tuple[np.ndarray, np.ndarray]:
+def cast_and_fits(array: Any, dtype: DTypeLike, *, rounded: bool) -> tuple[np.ndarray, np.ndarray]:
     """An array in another dtype, and which of its numbers that holds: exactly, or as finite as they were.
 
     Example:
@@ -75,11 +76,11 @@ def cast_like(value: Any, like: Any) -> jax.Array:
     return value
 
 
-def _zero_of(dtype: Any) -> Any:
+def _zero_of(dtype: DTypeLike) -> Any:
     return {"f": 0.0, "c": 0j, "i": 0, "u": 0, "b": False}[np.dtype(dtype).kind]
 
 
-def zeros_like(tree: Tree, dtype: Any = None, *, real: bool = False) -> Tree:
+def zeros_like(tree: Tree, dtype: DTypeLike | None = None, *, real: bool = False) -> Tree:
     """A state of zeros for every floating-point leaf, `None` for all others (they hold no state).
 
     Arguments:

@@ -19,6 +19,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, is_none
 from jaxopt_notes.record import check_choice
@@ -26,6 +27,8 @@ from jaxopt_notes.record import check_choice
 __all__ = ["weights_only", "where_path"]
 
 Mask = Callable[[Tree], Tree]
+# A name in `MASKS`, a function of the parameters, a tree of bools, or `None` for all leaves.
+MaskLike = str | Mask | Tree | None
 
 
 def path_name(path: tuple) -> str:
@@ -81,7 +84,7 @@ def where_path(predicate: Callable[[str, Any], bool]) -> Mask:
     return Marks(predicate, "path and leaf")
 
 
-def as_mask(mask: Any) -> Any:
+def as_mask(mask: MaskLike) -> Mask | None:
     """A mask as a static field: `None` (all leaves) or a function of the parameters, for `read_mask`.
 
     Arguments:
@@ -95,7 +98,7 @@ def as_mask(mask: Any) -> Any:
     return mask if mask is None or _is_function(mask, _is_bool) else Marks(_checked(mask), "tree")
 
 
-def read_mask(mask: Any, params: Tree) -> Tree:
+def read_mask(mask: Mask | None, params: Tree) -> Tree:
     """A tree of bools of the structure of the parameters, from what `as_mask` returned.
 
     Raises:
@@ -222,7 +225,7 @@ def _checked(mask: Tree) -> Tree:
 
 def _spread(marks: Tree, params: Tree, name: str) -> Tree:
     """The marks as a tree of the structure of the parameters: one of a subtree for each of its leaves."""
-    treedef: Any
+    treedef: PyTreeDef
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     if not leaves:
         return params  # nothing to be marked; a placeholder for the parameters has no leaves either

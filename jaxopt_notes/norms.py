@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype
 from jaxopt_notes.numerics import abs_squared, power_of_two, safe_sqrt
@@ -143,7 +144,7 @@ def _norm_in_three_sums(leaves: list) -> jax.Array:
     return jnp.where(large > 0, from_large, otherwise)
 
 
-def _edge(dtype: Any) -> float:
+def _edge(dtype: DTypeLike) -> float:
     """Squares of entries between 1/edge and edge are safe to add up; edge² brings all others there."""
     return 2.0 ** (jnp.finfo(dtype).maxexp * 2 // 5)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.cross_entropy import sigmoid_binary_cross_entropy
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-def _lift(x: Any, *numbers: Number) -> tuple:
+def _lift(x: ArrayLike, *numbers: Number) -> tuple:
     """The point and the numbers in the dtype to compute in."""
     kind = compute_dtype(x)
     return jnp.asarray(x, kind), *(as_hyperparameter(number).astype(kind) for number in numbers)
@@ -42,7 +43,7 @@ class Quadratic:
 
     eigenvalues: Any
 
-    def __call__(self, x: Any) -> jax.Array:
+    def __call__(self, x: ArrayLike) -> jax.Array:
         point, eigenvalues = _lift(x, self.eigenvalues)
         return (jnp.sum(eigenvalues * point**2) / 2).astype(jnp.asarray(x).dtype)
 
@@ -109,7 +110,7 @@ class Rosenbrock:
     a: Number
     b: Number
 
-    def __call__(self, x: Any) -> jax.Array:
+    def __call__(self, x: ArrayLike) -> jax.Array:
         point, a, b = _lift(x, self.a, self.b)
         here, there = point[:-1], point[1:]
         return jnp.sum((a - here) ** 2 + b * (there - here**2) ** 2).astype(jnp.asarray(x).dtype)
@@ -142,7 +143,7 @@ class DoubleWell:
 
     tilt: Number
 
-    def __call__(self, x: Any) -> jax.Array:
+    def __call__(self, x: ArrayLike) -> jax.Array:
         point, tilt = _lift(x, self.tilt)
         return ((point**2 - 1) ** 2 + tilt * point).astype(jnp.asarray(x).dtype)
 
@@ -174,7 +175,7 @@ class Lessard:
     low: Number
     high: Number
 
-    def __call__(self, x: Any) -> jax.Array:
+    def __call__(self, x: ArrayLike) -> jax.Array:
         point, low, high = _lift(x, self.low, self.high)
         left, middle = high * point**2 / 2, low * point**2 / 2 + (high - low) * (point - 1 / 2)
         right = left - (high - low) * (point - 3 / 2)
@@ -212,17 +213,17 @@ def lessard(low: Number = 1.0, high: Number = 25.0) -> Lessard:
 class LogisticRegression:
     """See `logistic_regression`."""
 
-    x: Any
+    x: ArrayLike
     y: Any
     l2: Number
 
-    def __call__(self, weights: Any) -> jax.Array:
+    def __call__(self, weights: ArrayLike) -> jax.Array:
         point, x, l2 = _lift(weights, self.x, self.l2)
         losses = sigmoid_binary_cross_entropy(jnp.matmul(x, point, precision="highest"), self.y)
         return (jnp.mean(losses) + l2 * jnp.sum(point**2) / 2).astype(jnp.asarray(weights).dtype)
 
 
-def logistic_regression(x: Any, y: Any, l2: Number = 0.0) -> LogisticRegression:
+def logistic_regression(x: ArrayLike, y: ArrayLike, l2: Number = 0.0) -> LogisticRegression:
     """The loss of logistic regression, a convex function of the weights.
 
         f(w) = mean over i of log(1 + exp(xᵢ·w)) − yᵢ·(xᵢ·w)   + ½·λ·‖w‖²

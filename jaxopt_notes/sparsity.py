@@ -13,9 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_float, is_none
-from jaxopt_notes.masks import as_mask, path_name, read_mask, weights_only
+from jaxopt_notes.masks import MaskLike, as_mask, path_name, read_mask, weights_only
 from jaxopt_notes.record import Number, check_choice, check_number
 from jaxopt_notes.sharding import placed_like, whole
 
@@ -23,7 +24,7 @@ __all__ = ["count_small", "magnitude_mask", "prune", "sparsity_report"]
 
 
 def magnitude_mask(
-    params: Tree, fraction: Number, mask: Any = weights_only, *, scope: str = "global"
+    params: Tree, fraction: Number, mask: MaskLike = weights_only, *, scope: str = "global"
 ) -> Tree:
     """Which weights to keep when the smallest ones are pruned.
 
@@ -53,7 +54,7 @@ def magnitude_mask(
     check_choice("magnitude_mask(scope)", scope, ("global", "leaf"))
     fraction = check_number("magnitude_mask(fraction)", fraction, "[0, 1]", "0 keeps everything")
     share = as_hyperparameter(fraction)
-    treedef: Any
+    treedef: PyTreeDef
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     chosen = treedef.flatten_up_to(read_mask(as_mask(mask), params))
     sizes = [
@@ -101,7 +102,7 @@ def prune(params: Tree, keep: Tree) -> Tree:
     )
 
 
-def count_small(params: Tree, threshold: Number = 0.0, mask: Any = weights_only) -> jax.Array:
+def count_small(params: Tree, threshold: Number = 0.0, mask: MaskLike = weights_only) -> jax.Array:
     """The number of weights that are no larger than a threshold; with 0, of the exact zeros.
 
         #{i : |wᵢ| ≤ t}
@@ -121,7 +122,7 @@ def count_small(params: Tree, threshold: Number = 0.0, mask: Any = weights_only)
     Source: the study notes, whose table says < 10⁻⁵ where the numbers in it are of < 10⁻⁴.
     """
     threshold = as_hyperparameter(check_number("count_small(threshold)", threshold, "[0, inf)"))
-    treedef: Any
+    treedef: PyTreeDef
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     chosen = treedef.flatten_up_to(read_mask(as_mask(mask), params))
     total = jnp.zeros((), jnp.int32)
@@ -131,7 +132,7 @@ def count_small(params: Tree, threshold: Number = 0.0, mask: Any = weights_only)
     return total
 
 
-def sparsity_report(params: Tree, mask: Any = weights_only) -> dict[str, dict[str, Any]]:
+def sparsity_report(params: Tree, mask: MaskLike = weights_only) -> dict[str, dict[str, Any]]:
     """Zeros and sizes of every kernel, and the memory that a sparse copy would take.
 
         bytes = non-zeros·(bytes of a value + 4 for its index)

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.cli.own_table import Encoder, Table, fit_encoder
 from jaxopt_notes.data import fit_standardizer, split
@@ -47,7 +48,8 @@ class OwnTask:
 
     def __call__(
         self, key: jax.Array, *, optimizer: str, space: dict[str, Any], configs: int, seeds: int, epochs: int,
-        batch_size: int, strategy: Any = None, folder: Any = None, progress: Any = None, on_chunk: Any = None,
+        batch_size: int, strategy: Any = None, folder: str | os.PathLike | None = None, progress: Any = None,
+        on_chunk: Any = None,
     ) -> Outcome:  # fmt: skip
         """Search, retrain the winner, score it once; arguments as of `digits_sweep`."""
         split_key, search_key, final_key = jax.random.split(key, 3)
@@ -95,7 +97,9 @@ class OwnTask:
         make = _model(self.model, bool(self.table.arrays))
         common = builder(optimizer, steps, batch_size)
 
-        def scaled_rmse(outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
+        def scaled_rmse(
+            outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+        ) -> jax.Array:
             return unit * rmse(outputs, targets, weights)
 
         def build(h: dict) -> Any:

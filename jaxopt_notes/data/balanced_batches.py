@@ -4,10 +4,9 @@ Samples of a rare class come again and again, those of a frequent one by turns. 
 own samples in random order, and through all of them before one comes again.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.batches import Batches
 from jaxopt_notes.data.dealing import check_labels
@@ -15,7 +14,7 @@ from jaxopt_notes.record import check_count
 
 
 def balanced_batches(
-    key: jax.Array, labels: Any, batch_size: int, classes: int, *, steps: int | None = None
+    key: jax.Array, labels: ArrayLike, batch_size: int, classes: int, *, steps: int | None = None
 ) -> Batches:
     """An epoch of mini-batches in which all classes are alike.
 

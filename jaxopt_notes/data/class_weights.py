@@ -9,17 +9,16 @@ They are used in one of two ways, which differ in what the mean of a batch is di
 Either way they are leaves. `balanced_batches` and `smote` change how often examples come instead.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.dealing import check_labels
 from jaxopt_notes.numerics import safe_divide, sums_by_index
 from jaxopt_notes.record import check_count
 
 
-def class_weights(labels: Any, classes: int, *, weights: Any = None) -> jax.Array:
+def class_weights(labels: ArrayLike, classes: int, *, weights: ArrayLike | None = None) -> jax.Array:
     """The weight of each class by which all classes count alike.
 
         w_c = n / (K·n_c)          K: how many classes there are among the labels
@@ -50,7 +49,7 @@ def class_weights(labels: Any, classes: int, *, weights: Any = None) -> jax.Arra
     return safe_divide(jnp.sum(counts), present * counts)
 
 
-def class_counts(labels: jax.Array, classes: int, weights: Any = None) -> jax.Array:
+def class_counts(labels: jax.Array, classes: int, weights: ArrayLike | None = None) -> jax.Array:
     """How many samples there are of each class, or their weights' sums: [C] in floats."""
     kind = jnp.result_type(float)
     weights = jnp.ones(labels.shape, kind) if weights is None else jnp.asarray(weights).astype(kind)

@@ -9,11 +9,10 @@ Groups cannot be cut. One after the other goes where it is missed most, class by
 that needs their sizes, so groups, and the key, must be concrete.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.arrays import check_data
 from jaxopt_notes.dtypes import Tree
@@ -66,7 +65,7 @@ def common_length(where: str, data: Tree) -> int:
     return lengths.pop()[0]
 
 
-def check_labels(where: str, labels: Any, n: int | None) -> jax.Array:
+def check_labels(where: str, labels: ArrayLike, n: int | None) -> jax.Array:
     """Labels as integers [n]; without n, of whatever length they have."""
     labels = labels if isinstance(labels, jax.Array) else np.asarray(labels)
     if labels.dtype.kind in "OSUMm":
@@ -89,7 +88,7 @@ def check_labels(where: str, labels: Any, n: int | None) -> jax.Array:
     return labels
 
 
-def check_groups(where: str, groups: Any, n: int | None = None) -> np.ndarray:
+def check_groups(where: str, groups: ArrayLike, n: int | None = None) -> np.ndarray:
     """Names or numbers of groups, [n], known now."""
     if isinstance(groups, jax.core.Tracer):
         raise TypeError(

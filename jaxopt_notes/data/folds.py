@@ -6,11 +6,12 @@ each fold, [k, n], so that one copy of the data serves all folds. Where folds ar
 with weight 0, and a mean over folds must weight them by size.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.dealing import check_groups, check_labels, deal_groups, shuffled_row
 from jaxopt_notes.record import check_count
@@ -40,7 +41,7 @@ class Folds(NamedTuple):
         return train, jax.vmap(spread)(self.validation, self.validation_weights)
 
 
-def kfold_indices(key: jax.Array, n: int, k: int, labels: Any = None) -> Folds:
+def kfold_indices(key: jax.Array, n: int, k: int, labels: ArrayLike | None = None) -> Folds:
     """The folds of a k-fold cross-validation: every sample validates exactly once.
 
     Arguments:
@@ -74,7 +75,9 @@ def kfold_indices(key: jax.Array, n: int, k: int, labels: Any = None) -> Folds:
     return _of_row(row, np.arange(n) % k, k)
 
 
-def repeated_kfold_indices(key: jax.Array, n: int, k: int, repeats: int, labels: Any = None) -> Folds:
+def repeated_kfold_indices(
+    key: jax.Array, n: int, k: int, repeats: int, labels: ArrayLike | None = None
+) -> Folds:
     """A k-fold cross-validation again and again, dealt anew each time: less depends on one deal.
 
     Arguments:
@@ -102,7 +105,9 @@ def repeated_kfold_indices(key: jax.Array, n: int, k: int, repeats: int, labels:
     return Folds(*(array.reshape(-1, array.shape[-1]) for array in folds))
 
 
-def grouped_kfold_indices(key: jax.Array, groups: Any, k: int, labels: Any = None) -> Folds:
+def grouped_kfold_indices(
+    key: jax.Array, groups: ArrayLike, k: int, labels: ArrayLike | None = None
+) -> Folds:
     """The folds of a k-fold cross-validation in which samples of one group stay together.
 
     Arguments:

@@ -9,6 +9,7 @@ that was fitted to these rows) is applied to each batch as it is taken.
 from typing import Any
 
 import jax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import record
@@ -40,7 +41,7 @@ class Selected:
     def __len__(self) -> int:
         return self.rows.shape[0]
 
-    def __getitem__(self, index: Any) -> Tree:
+    def __getitem__(self, index: ArrayLike) -> Tree:
         taken = jax.tree.map(lambda array: rows_of(array, self.rows[index]), self.data)
         return taken if self.prepare is None else self.prepare.apply(taken)
 

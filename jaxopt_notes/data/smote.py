@@ -4,12 +4,11 @@ It belongs to the training set alone: after the split, and inside each fold. Inp
 since neighbours are found by distance.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.dealing import check_labels
 from jaxopt_notes.dtypes import compute_dtype, is_float
@@ -67,7 +66,7 @@ def smote(key: jax.Array, data: tuple, neighbors: int = 5) -> tuple[jax.Array, j
     return jnp.concatenate(xs), jnp.asarray(np.concatenate(ys))
 
 
-def synthetic_samples(key: jax.Array, x: Any, count: int, neighbors: int = 5) -> jax.Array:
+def synthetic_samples(key: jax.Array, x: ArrayLike, count: int, neighbors: int = 5) -> jax.Array:
     """New samples between those of one class: what `smote` makes for each.
 
     Arguments:

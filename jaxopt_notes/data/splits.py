@@ -9,10 +9,11 @@ know what comes after it: `time_ordered_split`. `leakage_report` looks for sampl
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.dealing import (
@@ -80,7 +81,7 @@ def split(
 def grouped_split(
     key: jax.Array,
     data: Tree,
-    groups: Any,
+    groups: ArrayLike,
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     *,
     stratify: bool = False,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.record import Number, check_count, check_number
@@ -40,7 +41,9 @@ class BiasVariance(NamedTuple):
         return self.bias_squared + self.variance + self.noise
 
 
-def bias_variance_of(predictions: Any, truth: Any, noise: Number = 0.0, weights: Any = None) -> BiasVariance:
+def bias_variance_of(
+    predictions: ArrayLike, truth: Any, noise: Number = 0.0, weights: ArrayLike | None = None
+) -> BiasVariance:
     """The decomposition, of predictions that models of several training sets make.
 
         E(f_D − y)² = (f̄ − f)² + E(f_D − f̄)² + E(y − f)²,     f̄ = E f_D over training sets D
@@ -90,7 +93,7 @@ def bias_variance(
     truth: Any,
     noise: Number = 0.0,
     *,
-    weights: Any = None,
+    weights: ArrayLike | None = None,
     chunk_size: int | None = None,
 ) -> BiasVariance:
     """The decomposition for a training procedure, run on all training sets at once.

@@ -11,7 +11,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.diagnostics.curvature import sharpness
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import Number, check_count
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["SharpnessPath", "sharpness_in_training"]
 
@@ -40,7 +42,7 @@ class SharpnessPath(NamedTuple):
 
 
 def sharpness_in_training(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     checks: int = 20,
@@ -84,13 +86,13 @@ def sharpness_in_training(
 
 
 def _run(
-    trainer: Any, state: Any, key: jax.Array, data: tuple, checks: int, epochs: int, steps: int
+    trainer: Trainer, state: Tree, key: jax.Array, data: tuple, checks: int, epochs: int, steps: int
 ) -> SharpnessPath:
-    def loss(params: Any, model_state: Any) -> jax.Array:
+    def loss(params: Tree, model_state: Any) -> jax.Array:
         outputs, _ = trainer.model.apply(params, model_state, data[0], key=None, train=False)
         return jnp.mean(trainer.loss(outputs, data[1]))
 
-    def look(state: Any, i: jax.Array) -> tuple:
+    def look(state: Tree, i: jax.Array) -> tuple:
         at = state.learner.params, state.learner.model_state
         value = loss(*at)
         top = sharpness(loss, at[0], jax.random.fold_in(key, i), at[1], steps=steps)

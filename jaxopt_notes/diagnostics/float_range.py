@@ -1,9 +1,10 @@
 """Which numbers a narrower dtype would lose: to infinity, to zero, or to digits."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_float
 from jaxopt_notes.record import Number, check_number
@@ -40,7 +41,7 @@ class FloatRange(NamedTuple):
         return jnp.exp2(jnp.floor(jnp.log2(self.limit / self.largest)))
 
 
-def float_range(tree: Tree, dtype: Any = "float16", *, scale: Number = 1.0) -> FloatRange:
+def float_range(tree: Tree, dtype: DTypeLike = "float16", *, scale: Number = 1.0) -> FloatRange:
     """What would become of numbers (parameters, activations, gradients) in a narrower dtype.
 
         P(S·|x| > max),     P(0 < S·|x| rounds to 0),     P(S·|x| < least normal)

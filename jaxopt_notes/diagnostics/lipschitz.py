@@ -1,21 +1,21 @@
 """How much a function can stretch: from above by the weights of its layers, from below by data."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.diagnostics.parameter_report import layer_norms
 from jaxopt_notes.dtypes import Tree, compute_dtype
-from jaxopt_notes.masks import weights_only
+from jaxopt_notes.masks import MaskLike, weights_only
 from jaxopt_notes.record import check_count
 
 __all__ = ["lipschitz_bound", "local_lipschitz"]
 
 
-def lipschitz_bound(params: Tree, mask: Any = weights_only) -> jax.Array:
+def lipschitz_bound(params: Tree, mask: MaskLike = weights_only) -> jax.Array:
     """A bound on how much a network of dense layers stretches the distance of two inputs.
 
         ‖f(x) − f(y)‖ ≤ Π_l ‖W_l‖₂·‖x − y‖
@@ -41,7 +41,7 @@ def lipschitz_bound(params: Tree, mask: Any = weights_only) -> jax.Array:
 
 
 def local_lipschitz(
-    function: Callable[[jax.Array], jax.Array], x: Any, key: jax.Array, steps: int = 20
+    function: Callable[[jax.Array], jax.Array], x: ArrayLike, key: jax.Array, steps: int = 20
 ) -> jax.Array:
     """How much a function stretches around each example: the largest singular value of its Jacobian.
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
-from jaxopt_notes.masks import as_mask, path_name, read_mask, weights_only
+from jaxopt_notes.masks import MaskLike, as_mask, path_name, read_mask, weights_only
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import abs_squared
 from jaxopt_notes.record import check_choice
@@ -16,7 +16,7 @@ from jaxopt_notes.sparsity import count_small, sparsity_report
 __all__ = ["count_params", "layer_norms", "parameter_report"]
 
 
-def count_params(params: Tree, mask: Any = None) -> int:
+def count_params(params: Tree, mask: MaskLike = None) -> int:
     """The number of parameters.
 
         Σ_l |θ_l|
@@ -37,7 +37,9 @@ def count_params(params: Tree, mask: Any = None) -> int:
     return sum(int(np.size(x)) for x, own in zip(leaves, chosen, strict=True) if own and is_float(x))
 
 
-def layer_norms(params: Tree, order: str = "frobenius", mask: Any = weights_only) -> dict[str, jax.Array]:
+def layer_norms(
+    params: Tree, order: str = "frobenius", mask: MaskLike = weights_only
+) -> dict[str, jax.Array]:
     """A norm of each weight matrix.
 
         ‖W‖₁ = Σ|wᵢⱼ|,     ‖W‖_F = √Σwᵢⱼ²,     ‖W‖₂ = σ_max(W)
@@ -83,7 +85,7 @@ def _spectral(x: jax.Array) -> jax.Array:
 
 
 def parameter_report(
-    params: Tree, small: tuple[float, ...] = (1e-2, 1e-4), mask: Any = weights_only
+    params: Tree, small: tuple[float, ...] = (1e-2, 1e-4), mask: MaskLike = weights_only
 ) -> dict[str, dict[str, Any]]:
     """How many weights each layer has, how many are small or zero, and its norms.
 

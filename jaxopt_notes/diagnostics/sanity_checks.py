@@ -16,6 +16,7 @@ from jaxopt_notes.data.batches import take
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, check_number
 from jaxopt_notes.training.evaluation import count, evaluate
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["SanityCheck", "sanity_checks"]
 
@@ -35,7 +36,7 @@ class SanityCheck(NamedTuple):
 
 
 def sanity_checks(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     *,
@@ -113,7 +114,7 @@ def sanity_checks(
     return checks
 
 
-def _losses(trainer: Any, params: Tree, model_state: Tree, data: tuple, few: tuple) -> tuple:
+def _losses(trainer: Trainer, params: Tree, model_state: Tree, data: tuple, few: tuple) -> tuple:
     return tuple(evaluate(trainer, params, model_state, part)["loss"] for part in (data, few))
 
 

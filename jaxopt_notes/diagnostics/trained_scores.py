@@ -1,20 +1,20 @@
 """Training and validation scores after training, of many seeds in one program: a point of a curve."""
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.data.batches import shuffled_indices, take
 from jaxopt_notes.training.evaluation import count, evaluate
+from jaxopt_notes.training.trainer import Trainer
 
 Scores = dict[str, jax.Array]
 
 
 @functools.partial(jax.jit, static_argnames=("size", "epochs"))
 def trained_scores(
-    trainer: Any, keys: jax.Array, train_data: tuple, valid_data: tuple, size: int, epochs: int
+    trainer: Trainer, keys: jax.Array, train_data: tuple, valid_data: tuple, size: int, epochs: int
 ) -> tuple[Scores, Scores]:
     """Scores on `size` random training samples, after training on them, and on validation data, [seeds] each.
 

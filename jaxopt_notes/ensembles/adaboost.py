@@ -5,11 +5,12 @@ right. Any model that a `Trainer` trains can be the weak learner. The rounds are
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.ensembles.members import Members
@@ -17,6 +18,7 @@ from jaxopt_notes.ensembles.voting import count_votes
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.record import Number, check_count, check_number
 from jaxopt_notes.training.evaluation import count, predict
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["Boosted", "adaboost", "samme_round"]
 
@@ -33,7 +35,7 @@ class Boosted(NamedTuple):
     weights: jax.Array
     errors: jax.Array
 
-    def predict(self, x: Any) -> jax.Array:
+    def predict(self, x: ArrayLike) -> jax.Array:
         """The weight of the votes for each class [B, C]; the largest is the decision."""
         return count_votes(self.members.predict(x), self.weights)
 
@@ -77,7 +79,7 @@ def samme_round(
 
 
 def adaboost(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     epochs: int = 20,
@@ -131,7 +133,7 @@ def adaboost(
 
 
 @functools.partial(jax.jit, static_argnames=("epochs", "rounds"))
-def _boost(trainer: Any, key: jax.Array, data: tuple, rate: jax.Array, epochs: int, rounds: int) -> tuple:
+def _boost(trainer: Trainer, key: jax.Array, data: tuple, rate: jax.Array, epochs: int, rounds: int) -> tuple:
     x, y, *own = data
     n = count(data)
     first = own[0].astype(jnp.result_type(float)) if own else jnp.ones(n, jnp.result_type(float))

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.ensembles.averaging import average
@@ -26,7 +27,9 @@ class Ambiguity(NamedTuple):
     ambiguity: jax.Array
 
 
-def ambiguity(outputs: Any, targets: Any, weights: Any = None, samples: Any = None) -> Ambiguity:
+def ambiguity(
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, samples: Any = None
+) -> Ambiguity:
     """The ambiguity decomposition of the mean squared error of a weighted average.
 
         E[(ō − y)²] = Σ_m w_m·E[(o_m − y)²] − Σ_m w_m·E[(o_m − ō)²]

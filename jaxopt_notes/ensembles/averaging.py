@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.numerics import log_softmax, safe_divide
@@ -12,7 +13,7 @@ from jaxopt_notes.record import check_choice
 __all__ = ["average"]
 
 
-def average(outputs: Any, weights: Any = None, *, of: str = "outputs") -> jax.Array:
+def average(outputs: ArrayLike, weights: ArrayLike | None = None, *, of: str = "outputs") -> jax.Array:
     """The mean of the members' outputs.
 
         ō = Σ_m w_m·o_m / Σ_m w_m          or, of probabilities, ō = log Σ_m w_m·softmax(o_m) / Σ_m w_m

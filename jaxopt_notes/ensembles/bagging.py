@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data import bootstrap
 from jaxopt_notes.ensembles.averaging import average
 from jaxopt_notes.ensembles.members import Members, train_members
 from jaxopt_notes.training.evaluation import count, score
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["Bag", "bagging", "out_of_bag"]
 
@@ -53,7 +55,9 @@ class Bag(NamedTuple):
         return score(metric, said, y, counted * jnp.asarray(own[0]).astype(said.dtype) if own else counted)
 
 
-def out_of_bag(outputs: Any, weights: Any, *, of: str = "probabilities") -> tuple[jax.Array, jax.Array]:
+def out_of_bag(
+    outputs: ArrayLike, weights: ArrayLike, *, of: str = "probabilities"
+) -> tuple[jax.Array, jax.Array]:
     """What the members say together of examples that each has not seen.
 
         ōᵢ = average of o_mi over the members with w_mi = 0
@@ -80,7 +84,7 @@ def out_of_bag(outputs: Any, weights: Any, *, of: str = "probabilities") -> tupl
 
 
 def bagging(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     valid_data: tuple | None = None,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.batches import shuffled_indices
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -18,6 +19,7 @@ from jaxopt_notes.ensembles.members import Members
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.record import Number, check_count, check_number
 from jaxopt_notes.training.evaluation import count, predict
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["GradientBoosted", "gradient_boosting"]
 
@@ -35,13 +37,13 @@ class GradientBoosted(NamedTuple):
     learning_rate: jax.Array
     losses: jax.Array
 
-    def predict(self, x: Any) -> jax.Array:
+    def predict(self, x: ArrayLike) -> jax.Array:
         """The outputs of the sum [B, …]: predictions or logits, as the loss takes them."""
         outputs = self.members.predict(x)
         rate = self.learning_rate.astype(outputs.dtype)
         return self.start.astype(outputs.dtype)[None] + rate * jnp.sum(outputs, axis=0)
 
-    def staged(self, x: Any) -> jax.Array:
+    def staged(self, x: ArrayLike) -> jax.Array:
         """The outputs after each round [T, B, …]."""
         outputs = self.members.predict(x)
         rate = self.learning_rate.astype(outputs.dtype)
@@ -49,7 +51,7 @@ class GradientBoosted(NamedTuple):
 
 
 def gradient_boosting(
-    trainer: Any,
+    trainer: Trainer,
     loss: Callable[..., Any],
     key: jax.Array,
     train_data: tuple,
@@ -111,8 +113,8 @@ def gradient_boosting(
 
 @functools.partial(jax.jit, static_argnames=("epochs", "rounds"))
 def _boost(
-    trainer: Any, loss: Any, key: jax.Array, data: tuple, rate: jax.Array, subsample: jax.Array, start: Any,
-    epochs: int, rounds: int,
+    trainer: Trainer, loss: Any, key: jax.Array, data: tuple, rate: jax.Array, subsample: jax.Array,
+    start: Any, epochs: int, rounds: int,
 ) -> tuple:  # fmt: skip
     x, y, *own = data
     n = count(data)

@@ -11,12 +11,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.arrays import check_arrays, check_data
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.population import population_map
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.evaluation import predict
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["Members", "predict_each", "train_members"]
 
@@ -40,7 +43,7 @@ class Members:
         (4, (4, 5, 3))
     """
 
-    model: Any
+    model: Layer
     params: Tree
     model_state: Tree
     features: Any = None
@@ -48,7 +51,7 @@ class Members:
     def __len__(self) -> int:
         return len(jax.tree.leaves((self.params, self.model_state))[0])
 
-    def predict(self, x: Any, chunk_size: int = 1024) -> jax.Array:
+    def predict(self, x: ArrayLike, chunk_size: int = 1024) -> jax.Array:
         """What every member says of inputs x [B, …], [M, B, …], in one call; `chunk_size` bounds memory."""
         check_arrays("predict(x) is", x)
         return _predict(self, x, chunk_size)
@@ -61,19 +64,19 @@ class Members:
 
 
 @functools.partial(jax.jit, static_argnames="chunk_size")
-def _predict(members: Members, x: Any, chunk_size: int) -> jax.Array:
+def _predict(members: Members, x: ArrayLike, chunk_size: int) -> jax.Array:
     def one(params: Tree, state: Tree, features: Any) -> jax.Array:
         return predict(members.model, params, state, seen(x, features), chunk_size)
 
     return jax.vmap(one)(members.params, members.model_state, members.features)
 
 
-def seen(x: Any, features: Any) -> Any:
+def seen(x: ArrayLike, features: Any) -> Any:
     """The features of x [..., F] that a member sees."""
     return x if features is None else jnp.take(x, features, axis=-1)
 
 
-def predict_each(members: Sequence[Any], x: Any) -> jax.Array:
+def predict_each(members: Sequence[Any], x: ArrayLike) -> jax.Array:
     """What members of different kinds say of the same inputs.
 
         o = [f₁(x), f₂(x), …]
@@ -101,14 +104,14 @@ def predict_each(members: Sequence[Any], x: Any) -> jax.Array:
 
 
 def train_members(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     valid_data: tuple | None = None,
     epochs: int = 20,
     *,
     members: int = 5,
-    weights: Any = None,
+    weights: ArrayLike | None = None,
     features: Any = None,
     **engine: Any,
 ) -> tuple[Members, dict[str, np.ndarray]]:
@@ -167,7 +170,7 @@ def train_members(
 def _run_of(epochs: int) -> Callable:
     """The function that trains one member; the same for the same epochs, so that its programs are kept."""
 
-    def run(config: dict, key: jax.Array, trainer: Any, train_data: tuple, valid_data: Any) -> dict:
+    def run(config: dict, key: jax.Array, trainer: Trainer, train_data: tuple, valid_data: Any) -> dict:
         x, y, *own = train_data
         if config["weights"] is not None:
             given = config["weights"]

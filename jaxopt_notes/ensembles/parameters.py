@@ -11,18 +11,22 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like, is_float
 from jaxopt_notes.ensembles.averaging import average
 from jaxopt_notes.ensembles.members import Members
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.optimizers.core.chain import Chain
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.record import check_count
 from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["average_parameters", "refresh_state", "snapshot_members"]
 
 
-def snapshot_members(trainer: Any, state: Any) -> tuple[Members, jax.Array]:
+def snapshot_members(trainer: Trainer, state: Tree) -> tuple[Members, jax.Array]:
     """The members that a run with the optimizer `snapshots` has kept.
 
         Θ = (θ_{t₁}, …, θ_{t_k}), the ends of the last k cycles of the rate
@@ -65,7 +69,7 @@ def snapshot_members(trainer: Any, state: Any) -> tuple[Members, jax.Array]:
     return Members(trainer.model, params, repeated), present
 
 
-def _snapshots(optimizer: Any, state: Any) -> tuple[Any, Any]:
+def _snapshots(optimizer: GradientTransform, state: Tree) -> tuple[Any, Any]:
     """The first part of an optimizer that has members, and its state."""
     if hasattr(optimizer, "members"):
         return optimizer, state
@@ -77,7 +81,7 @@ def _snapshots(optimizer: Any, state: Any) -> tuple[Any, Any]:
     return None, None
 
 
-def average_parameters(params: Tree, weights: Any = None) -> Tree:
+def average_parameters(params: Tree, weights: ArrayLike | None = None) -> Tree:
     """The mean of the members' parameters: one network in place of several.
 
         θ̄ = Σ_m w_m·θ_m / Σ_m w_m
@@ -105,7 +109,7 @@ def average_parameters(params: Tree, weights: Any = None) -> Tree:
 
 
 def refresh_state(
-    model: Any, params: Tree, state: Tree, x: Any, key: jax.Array | None = None, batch_size: int = 32
+    model: Layer, params: Tree, state: Tree, x: ArrayLike, key: jax.Array | None = None, batch_size: int = 32
 ) -> Tree:
     """The model's state (running statistics) for other parameters: one pass over the training inputs.
 

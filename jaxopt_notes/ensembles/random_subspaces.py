@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxopt_notes.ensembles.members import Members, train_members
 from jaxopt_notes.record import check_count
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["random_features", "random_subspaces"]
 
@@ -43,7 +44,7 @@ def random_features(key: jax.Array, features: int, k: int, members: int) -> jax.
 
 
 def random_subspaces(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     valid_data: tuple | None = None,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.losses.reduction import weighted_mean
@@ -39,8 +40,8 @@ class Selection(NamedTuple):
 
 
 def greedy_selection(
-    outputs: Any,
-    targets: Any,
+    outputs: ArrayLike,
+    targets: ArrayLike,
     loss: Callable[..., Any],
     steps: int = 50,
     *,

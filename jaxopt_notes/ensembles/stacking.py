@@ -10,24 +10,26 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data import kfold_indices
 from jaxopt_notes.ensembles.members import Members, train_members
 from jaxopt_notes.record import check_count
 from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.fit import FitResult, fit
+from jaxopt_notes.training.trainer import Trainer
 
 __all__ = ["Stack", "out_of_fold", "stack"]
 
 
 def out_of_fold(
-    trainer: Any,
+    trainer: Trainer,
     key: jax.Array,
     train_data: tuple,
     epochs: int = 20,
     *,
     folds: int = 5,
-    labels: Any = None,
+    labels: ArrayLike | None = None,
     **engine: Any,
 ) -> jax.Array:
     """What networks say of training examples that they have not seen.
@@ -64,7 +66,7 @@ def out_of_fold(
     return _held_out(trainer, fold_key, run_key, train_data, epochs, folds, labels, engine)
 
 
-def fold_of(key: jax.Array, n: int, folds: int, labels: Any = None) -> jax.Array:
+def fold_of(key: jax.Array, n: int, folds: int, labels: ArrayLike | None = None) -> jax.Array:
     """The fold in which each example is, [n].
 
     Example:
@@ -88,7 +90,7 @@ class Stack(NamedTuple):
     members: tuple[Members, ...]
     combiner: FitResult
 
-    def predict(self, x: Any) -> jax.Array:
+    def predict(self, x: ArrayLike) -> jax.Array:
         """The combiner's outputs [B, …]."""
         return self.combiner.predict(together([member.predict(x)[0] for member in self.members]))
 
@@ -107,7 +109,7 @@ def stack(
     *,
     folds: int = 5,
     combiner_epochs: int | None = None,
-    labels: Any = None,
+    labels: ArrayLike | None = None,
     **engine: Any,
 ) -> Stack:
     """Stacked generalization: members, and a combiner fitted to what they say out of fold.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.ensembles.averaging import average
@@ -30,7 +31,7 @@ class Uncertainty(NamedTuple):
     epistemic: jax.Array
 
 
-def uncertainty(outputs: Any, weights: Any = None) -> Uncertainty:
+def uncertainty(outputs: ArrayLike, weights: ArrayLike | None = None) -> Uncertainty:
     """The uncertainty of classes, in nats: entropies.
 
         H[p̄] = mean_m H[p_m] + mutual information          p̄ = mean_m p_m,  H[p] = −Σ_c p_c·log p_c
@@ -62,7 +63,9 @@ def _entropy(logs: jax.Array) -> jax.Array:
     return -jnp.sum(jnp.where(p > 0, p * jnp.where(p > 0, logs, 0), 0), axis=-1)
 
 
-def gaussian_uncertainty(means: Any, variances: Any = 0.0, weights: Any = None) -> Uncertainty:
+def gaussian_uncertainty(
+    means: Any, variances: ArrayLike = 0.0, weights: ArrayLike | None = None
+) -> Uncertainty:
     """The uncertainty of numbers: variances.
 
         Var[y] = mean_m σ²_m + Var_m[μ_m]

@@ -3,10 +3,9 @@
 Averages need outputs on one scale; votes need only a decision of each member.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import is_float
 from jaxopt_notes.record import check_choice, check_count
@@ -14,7 +13,9 @@ from jaxopt_notes.record import check_choice, check_count
 __all__ = ["count_votes", "vote"]
 
 
-def count_votes(outputs: Any, weights: Any = None, *, classes: int | None = None) -> jax.Array:
+def count_votes(
+    outputs: ArrayLike, weights: ArrayLike | None = None, *, classes: int | None = None
+) -> jax.Array:
     """How many votes, or how much weight, each class has.
 
         v_c = Σ_m w_m·[member m says c]
@@ -59,7 +60,11 @@ def count_votes(outputs: Any, weights: Any = None, *, classes: int | None = None
 
 
 def vote(
-    outputs: Any, weights: Any = None, *, rule: str = "plurality", classes: int | None = None
+    outputs: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    rule: str = "plurality",
+    classes: int | None = None,
 ) -> jax.Array:
     """The class that the members elect.
 

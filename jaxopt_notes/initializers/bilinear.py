@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.record import record
 
@@ -19,7 +20,7 @@ __all__ = ["Bilinear", "bilinear"]
 class Bilinear:
     """See `bilinear`."""
 
-    def __call__(self, key: Any, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: Any, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         if len(shape) < 2:
             raise ValueError(f"bilinear()(shape) is {tuple(shape)}, expected a kernel's shape, (…, in, out).")
         weights = np.ones(())

@@ -5,11 +5,11 @@ keeps every length, at any depth; networks of 10,000 plain convolutions have bee
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.initializers.identity import in_the_middle
 from jaxopt_notes.initializers.orthogonal import Orthogonal
@@ -24,7 +24,7 @@ class DeltaOrthogonal:
 
     scale: Number
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         return in_the_middle(Orthogonal(self.scale)(key, tuple(shape[-2:]), kind), shape, dtype)
 

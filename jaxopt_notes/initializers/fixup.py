@@ -7,14 +7,14 @@ after; with normalization, a γ of zeros in the last one does the same (`batch_n
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.initializers.he import he_normal
-from jaxopt_notes.initializers.initializer import check_initializer
+from jaxopt_notes.initializers.initializer import Initializer, check_initializer
 from jaxopt_notes.record import check_count, record, static
 
 __all__ = ["Fixup", "fixup"]
@@ -26,15 +26,15 @@ class Fixup:
 
     branches: int = static()
     layers: int = static()
-    init: Any
+    init: Initializer
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         factor = self.branches ** (-1 / (2 * self.layers - 2))
         return (factor * self.init(key, shape, kind)).astype(dtype)
 
 
-def fixup(branches: int, layers: int = 2, init: Any = he_normal()) -> Fixup:
+def fixup(branches: int, layers: int = 2, init: Initializer = he_normal()) -> Fixup:
     """The initializer of all layers of a residual branch but its last, which gets `zeros()`.
 
         W = L^(−1/(2m − 2))·init

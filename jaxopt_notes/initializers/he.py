@@ -6,10 +6,10 @@ ReLU, α = 1 the identity, where He with the fan-in is LeCun.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.variance_scaling import MODES, VarianceScaling
@@ -26,7 +26,7 @@ class He:
     mode: str = static()
     distribution: str = static()
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         scale = 2 / (1 + jnp.square(as_hyperparameter(self.negative_slope)))
         return VarianceScaling(scale, self.mode, self.distribution)(key, shape, dtype)
 

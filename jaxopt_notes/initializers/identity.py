@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
@@ -22,7 +23,7 @@ class Identity:
 
     scale: Number
 
-    def __call__(self, key: Any, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: Any, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         return in_the_middle(
             as_hyperparameter(self.scale) * jnp.eye(*_matrix("identity", shape)), shape, dtype
         )
@@ -38,7 +39,7 @@ def _matrix(name: str, shape: Sequence[int]) -> tuple[int, int]:
     return shape[-2], shape[-1]
 
 
-def in_the_middle(matrix: jax.Array, shape: Sequence[int], dtype: Any) -> jax.Array:
+def in_the_middle(matrix: jax.Array, shape: Sequence[int], dtype: DTypeLike) -> jax.Array:
     """A kernel that is a matrix [I, O] at its middle pixel and zero elsewhere: at n // 2 where n is even."""
     middle = tuple(n // 2 for n in shape[:-2])
     kernel = jnp.zeros(tuple(shape), dtype)

@@ -1,13 +1,18 @@
 """The protocol of an initializer: anything called `(key, shape, dtype)`, a record or a function."""
 
+from collections.abc import Callable
 from typing import Any
+
+import jax
 
 from jaxopt_notes.record import as_leaf, is_function
 
 __all__ = ["check_initializer"]
 
+Initializer = Callable[..., jax.Array]  # called (key, shape, dtype)
 
-def check_initializer(where: str, init: Any) -> Any:
+
+def check_initializer(where: str, init: Any) -> Initializer:
     """An initializer fit to be a leaf of a layer.
 
     Arguments:

@@ -1,11 +1,11 @@
 """Draws from a normal distribution of a given standard deviation."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -20,7 +20,7 @@ class Normal:
 
     stddev: Number
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         draws = as_vector(lambda shape: jax.random.normal(key, shape, kind), shape)
         return (as_hyperparameter(self.stddev).astype(kind) * draws).astype(dtype)

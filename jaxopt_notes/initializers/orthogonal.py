@@ -1,11 +1,11 @@
 """Orthogonal initialization: a random rotation, which keeps every length and not only the average one."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
@@ -19,7 +19,7 @@ class Orthogonal:
 
     scale: Number
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         if len(shape) < 2:
             raise ValueError(
                 f"orthogonal()(shape) is {tuple(shape)}, expected a shape of rank 2 or more: "

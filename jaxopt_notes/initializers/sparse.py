@@ -5,13 +5,13 @@ With dense initialization the weights of a unit with many inputs are all tiny an
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.draws import as_vector
-from jaxopt_notes.initializers.initializer import check_initializer
+from jaxopt_notes.initializers.initializer import Initializer, check_initializer
 from jaxopt_notes.initializers.normal import normal
 from jaxopt_notes.record import check_count, record, static
 
@@ -23,9 +23,9 @@ class Sparse:
     """See `sparse`."""
 
     connections: int = static()
-    init: Any
+    init: Initializer
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         if len(shape) < 2:
             raise ValueError(
                 f"sparse()(shape) is {tuple(shape)}, expected a shape of rank 2 or more: a bias has no "
@@ -40,7 +40,7 @@ class Sparse:
         return jnp.where(kept, values, jnp.zeros_like(values))
 
 
-def sparse(connections: int = 15, init: Any = normal(1.0)) -> Sparse:
+def sparse(connections: int = 15, init: Initializer = normal(1.0)) -> Sparse:
     """Weights of which each output has a fixed number that are not zero.
 
         W = M ⊙ init            M: for each output, `connections` ones at random places

@@ -1,11 +1,11 @@
 """Normal draws without outliers, widened so that the standard deviation is the one asked for."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -23,7 +23,7 @@ class TruncatedNormal:
 
     stddev: Number
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         width = as_hyperparameter(self.stddev).astype(kind) / STDDEV_WITHIN_TWO
         draws = as_vector(lambda shape: jax.random.truncated_normal(key, -2.0, 2.0, shape, kind), shape)

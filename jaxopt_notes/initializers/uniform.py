@@ -1,11 +1,11 @@
 """Draws from a uniform distribution between two numbers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -21,7 +21,7 @@ class Uniform:
     low: Number
     high: Number
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         kind = np.promote_types(dtype, np.float32)
         low, high = (as_hyperparameter(end).astype(kind) for end in (self.low, self.high))
         draws = as_vector(lambda shape: jax.random.uniform(key, shape, kind), shape)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.fans import fans
@@ -39,7 +40,7 @@ class VarianceScaling:
     mode: str = static()
     distribution: str = static()
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         fan_in, fan_out = fans(shape)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         stddev = jnp.sqrt(as_hyperparameter(self.scale) / max(fan, 1))  # a fan of 0 has no weights

@@ -8,10 +8,10 @@ E[x²], so with it activations shrink by 1/√2 a layer (see `he_normal`); under
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.initializers.variance_scaling import VarianceScaling
@@ -27,7 +27,7 @@ class Xavier:
     gain: Number
     distribution: str = static()
 
-    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: DTypeLike = jnp.float32) -> jax.Array:
         scale = jnp.square(as_hyperparameter(self.gain))
         return VarianceScaling(scale, "fan_avg", self.distribution)(key, shape, dtype)
 

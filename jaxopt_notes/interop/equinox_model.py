@@ -10,9 +10,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.interop.calling import as_before, mode_of_call, takes
+from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.record import record, static
 
 
@@ -22,10 +24,10 @@ class EquinoxModel:
 
     arrays: list
     others: tuple = static()  # leaves that are no arrays, and ... in place of arrays
-    structure: Any = static()
+    structure: PyTreeDef = static()
     make: Callable | None = static()
 
-    def init(self, key: jax.Array, x: Any) -> tuple[Tree, Tree]:
+    def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         module, state = self._module(key)
         return _split(module)[0], tuple(jax.tree.leaves(state))
 
@@ -41,7 +43,7 @@ class EquinoxModel:
         keys = None if key is None else jax.random.split(key, len(jax.tree.leaves(x)[0]))
         held = jax.tree.unflatten(jax.tree.structure(own_state), state)
 
-        def call(x: Any, key: Any, held: Any) -> tuple[Any, Any]:
+        def call(x: Shaped, key: Any, held: Any) -> tuple[Any, Any]:
             named = {"key": key, **mode} if keyed else mode
             return module(x, held, **named) if self._holds(module, state) else (module(x, **named), held)
 

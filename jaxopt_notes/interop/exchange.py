@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree, cast_and_fits
 from jaxopt_notes.interop.places import Path, Place, assembled, places, shapes_of
-from jaxopt_notes.layers.layer import Layer
+from jaxopt_notes.layers.layer import Layer, Shaped
 
 Entries = dict[str, np.ndarray]
 Naming = Callable[[Place, str], str]  # the whole name of one of a module's entries
@@ -93,7 +93,7 @@ class Library(NamedTuple):
         return entries
 
     def imported(
-        self, where: str, model: Layer, entries: Mapping[str, Any], x: Any, extra: Any, naming: Naming
+        self, where: str, model: Layer, entries: Mapping[str, Any], x: Shaped, extra: Any, naming: Naming
     ) -> tuple[Tree, Tree]:
         """Params and state of a model, as JAX arrays in the dtypes of its own `init`."""
         params, state = jax.tree.map(_hollow, shapes_of(model, x, extra))

@@ -39,7 +39,7 @@ from jaxopt_notes.layers.dense import Dense
 from jaxopt_notes.layers.embedding import Embedding, Unembedding
 from jaxopt_notes.layers.glu import GLU
 from jaxopt_notes.layers.group_norm import GroupNorm
-from jaxopt_notes.layers.layer import Layer
+from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.layers.layer_norm import LayerNorm
 from jaxopt_notes.layers.positions import LearnedPositions
 from jaxopt_notes.layers.prelu import PReLU
@@ -168,7 +168,7 @@ def _nested(entries: Entries) -> dict[Any, Any]:
 
 
 def from_flax(
-    model: Layer, variables: Mapping[str, Any], x: Any, *, names: Names | None = None, **extra: Any
+    model: Layer, variables: Mapping[str, Any], x: Shaped, *, names: Names | None = None, **extra: Any
 ) -> tuple[Tree, Tree]:
     """Parameters and state of a model from variables of Flax linen.
 
@@ -229,7 +229,7 @@ def to_flax(model: Layer, params: Tree, state: Tree = (), *, names: Names | None
 
 
 def from_nnx(
-    model: Layer, state: Any, x: Any, *, names: Names | None = None, **extra: Any
+    model: Layer, state: Tree, x: Shaped, *, names: Names | None = None, **extra: Any
 ) -> tuple[Tree, Tree]:
     """Parameters and state of a model from a module of Flax NNX, its state or that as a plain dict.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.interop.calling import as_before, mode_of_call
+from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.record import record, static
 
 PLACES = ("parent", "name")  # fields of a module that say where it stands, not what it is
@@ -20,7 +21,7 @@ class LinenModel:
     numbers: list
     module: Any = static()
 
-    def init(self, key: jax.Array, x: Any) -> tuple[Tree, Tree]:
+    def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         from flax import linen
 
         module = _with_numbers(self.module, iter(self.numbers))

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.interop.calling import as_before, mode_of_call, takes
+from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.record import record, static
 
 
@@ -20,10 +22,10 @@ class NNXModel:
     """See `nnx_model`."""
 
     arrays: list
-    structure: Any = static()
+    structure: PyTreeDef = static()
     make: Callable | None = static()
 
-    def init(self, key: jax.Array, x: Any) -> tuple[Tree, Tree]:
+    def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         params, state = _parts(self._module(key))
         return params, state or ()
 

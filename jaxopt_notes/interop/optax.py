@@ -3,9 +3,10 @@
 from typing import Any
 
 from jaxopt_notes.optimizers.core.chain import as_transform
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 
 
-def to_optax(optimizer: Any) -> Any:
+def to_optax(optimizer: GradientTransform) -> Any:
     """An optimizer as an `optax.GradientTransformationExtraArgs`.
 
         (init, update) = (optimizer.init, optimizer.update)

@@ -22,7 +22,7 @@ from jaxopt_notes.layers.conv import Conv
 from jaxopt_notes.layers.conv_transpose import ConvTranspose
 from jaxopt_notes.layers.drop_connect import DropConnect
 from jaxopt_notes.layers.embedding import MaskPadding
-from jaxopt_notes.layers.layer import Layer
+from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.layers.repeat import Repeat
 from jaxopt_notes.layers.residual import Residual
 from jaxopt_notes.layers.serial import Serial
@@ -52,17 +52,17 @@ class Place(NamedTuple):
         return f"{'/'.join(map(str, self.path)) or 'the model'} ({type(self.layer).__name__})"
 
 
-def shapes_of(model: Layer, x: Any, extra: Mapping[str, Any]) -> tuple[Tree, Tree]:
+def shapes_of(model: Layer, x: Shaped, extra: Mapping[str, Any]) -> tuple[Tree, Tree]:
     """The shapes and dtypes of a model's parameters and state, of which none is computed."""
 
-    def begin(x: Any, extra: Any) -> tuple[Tree, Tree]:
+    def begin(x: Shaped, extra: Any) -> tuple[Tree, Tree]:
         return model.init(jax.random.key(0), x, **extra)
 
     return jax.eval_shape(begin, x, dict(extra))
 
 
 def places(
-    model: Layer, params: Tree, state: Tree, x: Any = None, extra: Mapping[str, Any] | None = None
+    model: Layer, params: Tree, state: Tree, x: Shaped | None = None, extra: Mapping[str, Any] | None = None
 ) -> list[Place]:
     """The layers that have parameters or a state, in order, each path once.
 
@@ -78,7 +78,7 @@ def places(
 
 
 def _walk(
-    layer: Any, path: Path, params: Tree, state: Tree, x: Any, image: Shape, shapes: "_Shapes"
+    layer: Any, path: Path, params: Tree, state: Tree, x: Shaped, image: Shape, shapes: "_Shapes"
 ) -> Generator[Place, None, Shape]:
     """The places in a layer, whose features were an image or not; returns whether those it makes were."""
     if isinstance(layer, TRANSPARENT):
@@ -110,7 +110,7 @@ def _walk(
 class _Shapes:
     """What comes out of every layer of a model; nothing, where no images can be."""
 
-    def __init__(self, model: Layer, params: Tree, state: Tree, x: Any, extra: Mapping[str, Any]):
+    def __init__(self, model: Layer, params: Tree, state: Tree, x: Shaped, extra: Mapping[str, Any]):
         nodes = jax.tree.leaves(model, is_leaf=lambda node: isinstance(node, Conv | ConvTranspose))
         signals = any(len(getattr(node, "kernel_size", ())) == 1 for node in nodes)
         self._image_rank = 3 if signals else 4  # sequences have no channels: no library moves their features
@@ -130,7 +130,7 @@ class _Shapes:
         blocks = sum(isinstance(part, int) for part in path)
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[blocks:], leaf.dtype), y)
 
-    def image(self, x: Any, y: Any, before: Shape) -> Shape:
+    def image(self, x: Shaped, y: Any, before: Shape) -> Shape:
         """The image [..., C] that the features of y were, made by a layer without parameters."""
         if not (hasattr(x, "shape") and hasattr(y, "shape")):
             return None

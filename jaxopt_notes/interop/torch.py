@@ -39,7 +39,7 @@ from jaxopt_notes.layers.embedding import Embedding, Unembedding
 from jaxopt_notes.layers.glu import GLU
 from jaxopt_notes.layers.group_norm import GroupNorm
 from jaxopt_notes.layers.gru import Gru
-from jaxopt_notes.layers.layer import Layer
+from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.layers.layer_norm import LayerNorm
 from jaxopt_notes.layers.positions import LearnedPositions
 from jaxopt_notes.layers.prelu import PReLU
@@ -253,7 +253,7 @@ def _naming(names: Names | None) -> Naming:
 
 
 def from_torch(
-    model: Layer, state_dict: Mapping[str, Any], x: Any, *, names: Names | None = None, **extra: Any
+    model: Layer, state_dict: Mapping[str, Any], x: Shaped, *, names: Names | None = None, **extra: Any
 ) -> tuple[Tree, Tree]:
     """Parameters and state of a model from a state dict of torch.
 
@@ -296,7 +296,7 @@ def from_torch(
 
 
 def to_torch(
-    model: Layer, params: Tree, state: Tree, x: Any, *, names: Names | None = None, **extra: Any
+    model: Layer, params: Tree, state: Tree, x: Shaped, *, names: Names | None = None, **extra: Any
 ) -> dict[str, np.ndarray]:
     """Parameters and state of a model as a state dict of torch.
 

@@ -16,9 +16,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.children import Running, Starting
 from jaxopt_notes.layers.dense import dense
 from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
@@ -101,7 +103,7 @@ class MultiHeadAttention:
         scale = narrow**-0.5 if base.scale is None else base.scale
         return replace(self, scale=scale * (narrow / wide))
 
-    def _source(self, x: Any, memory: Any) -> Any:
+    def _source(self, x: Shaped, memory: Any) -> Any:
         """What keys and values are made from."""
         if not self.cross:
             return x
@@ -180,7 +182,7 @@ def attention(
         kept = dropout_mask(key, rate, weights.shape)
         weights = jnp.where(kept, weights * inverse_keep(rate).astype(kind), jnp.zeros_like(weights))
 
-    def averaged(weights: jax.Array, v: jax.Array, dtype: Any) -> jax.Array:
+    def averaged(weights: jax.Array, v: jax.Array, dtype: DTypeLike) -> jax.Array:
         return jnp.einsum(answered, weights, v, preferred_element_type=dtype)
 
     y = half_product(averaged, weights.astype(v.dtype).reshape(shape), v)
@@ -198,8 +200,8 @@ def multi_head_attention(
     rotary_base: Number | None = None,
     scale: Number | None = None,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> MultiHeadAttention:
     """Multi-head attention of a sequence to itself, or to another one.
 

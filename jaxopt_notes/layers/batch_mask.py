@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.record import replace
 
 __all__ = ["OverBatch", "mask_batch"]
@@ -29,7 +30,7 @@ class OverBatch:
     """
 
 
-def mask_batch(model: Any, mask: jax.Array | None) -> Any:
+def mask_batch(model: Layer, mask: jax.Array | None) -> Any:
     """The same model, its batch statistics taken of some of the examples only.
 
     Arguments:

@@ -16,6 +16,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.initializers import check_initializer, ones, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.batch_mask import OverBatch
 from jaxopt_notes.layers.batch_norm import batch_moments, moved
 from jaxopt_notes.layers.layer import Shaped, floating, parameter_dtype
@@ -44,8 +45,8 @@ class BatchRenorm(OverBatch):
     axis_name: Any = static()
     use_scale: bool = static()
     use_bias: bool = static()
-    scale_init: Any
-    bias_init: Any
+    scale_init: Initializer
+    bias_init: Initializer
     mask: Any
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
@@ -110,8 +111,8 @@ def batch_renorm(
     axis_name: Any = None,
     use_scale: bool = True,
     use_bias: bool = True,
-    scale_init: Any = ones(),
-    bias_init: Any = zeros(),
+    scale_init: Initializer = ones(),
+    bias_init: Initializer = zeros(),
 ) -> BatchRenorm:
     """Batch renormalization.
 

@@ -79,7 +79,7 @@ class Parallel:
         ys = tuple(child(f"layers_{i}", layer, part) for i, (layer, part) in enumerate(both))
         return self.merge(ys), child.state
 
-    def _parts(self, x: Any) -> tuple:
+    def _parts(self, x: Tree) -> tuple:
         if not isinstance(x, tuple | list) or len(x) != len(self.layers):
             found = f"{len(x)} inputs" if isinstance(x, tuple | list) else f"a {type(x).__name__}"
             raise ValueError(

@@ -31,7 +31,7 @@ class Captured:
 class Tapped(Around):
     """A layer that leaves its output in its state."""
 
-    layer: Any
+    layer: Layer
 
     def apply(
         self,
@@ -68,7 +68,7 @@ def capture(
     model: Layer,
     params: Tree,
     state: Tree,
-    x: Any,
+    x: Tree,
     *,
     key: jax.Array | None = None,
     train: bool = False,

@@ -28,8 +28,8 @@ def start(layer: Layer, key: jax.Array, x: Shaped, extra: Extra) -> tuple[Tree, 
 
 
 def run(
-    layer: Layer, params: Tree, state: Tree, x: Any, key: jax.Array | None, train: bool, extra: Extra
-) -> tuple[Any, Tree]:
+    layer: Layer, params: Tree, state: Tree, x: Tree, key: jax.Array | None, train: bool, extra: Extra
+) -> tuple[Tree, Tree]:
     """`layer.apply` with those of the extra arguments that it names."""
     return layer.apply(params, state, x, key=key, train=train, **_named(layer.apply, extra))
 
@@ -46,7 +46,7 @@ def _named(method: Callable, extra: Extra) -> Extra:
 class Around:
     """The `init` of a layer around another one, `layer`, to which it adds no parameters."""
 
-    layer: Any
+    layer: Layer
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
         return start(self.layer, key, x, extra)
@@ -74,7 +74,7 @@ class Starting:
         self(name, layer, x)
         name = name_of(layer, name)
 
-        def evaluate(own: Tree, kept: Tree, x: Any, extra: Extra) -> Any:
+        def evaluate(own: Tree, kept: Tree, x: Tree, extra: Extra) -> Any:
             return run(layer, own, kept, x, None, False, extra)[0]
 
         own, kept = self.params.get(name, {}), self._state.get(name, ())
@@ -94,7 +94,7 @@ class Running:
         self._after: dict[str, Tree] = {}
         self._count = 0
 
-    def __call__(self, name: str, layer: Layer, x: Any) -> Any:
+    def __call__(self, name: str, layer: Layer, x: Tree) -> Any:
         """What a child makes of x."""
         name = name_of(layer, name)
         key = None if self._key is None else jax.random.fold_in(self._key, self._count)

@@ -1,11 +1,11 @@
 """A small convolutional network: convolution, activation and pooling, repeated, then a perceptron."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
 from jaxopt_notes.initializers import he_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.conv import conv
 from jaxopt_notes.layers.flatten import flatten
 from jaxopt_notes.layers.layer import Layer
@@ -23,7 +23,7 @@ def cnn(
     activation: str | Callable[[jax.Array], jax.Array] = "relu",
     dropout: Number | None = None,
     batch_norm: bool | str = False,
-    kernel_init: Any = he_normal(),
+    kernel_init: Initializer = he_normal(),
     kernel_size: int | tuple[int, int] = 3,
     pool: int | tuple[int, int] = 2,
 ) -> Serial:

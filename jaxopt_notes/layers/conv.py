@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.conv_forms import Geometry, im2col, native
 from jaxopt_notes.layers.conv_primitive import MAX_PATCH_BYTES, convolve
 from jaxopt_notes.layers.layer import (
@@ -47,8 +48,8 @@ class Conv:
     dilation: tuple[int, ...] = static()
     groups: int | None = static()  # None: one for each input channel
     use_bias: bool = static()
-    kernel_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    bias_init: Initializer
     max_patch_bytes: int = static()
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
@@ -187,8 +188,8 @@ def conv(
     dilation: int | tuple[int, ...] = 1,
     groups: int = 1,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
     max_patch_bytes: int = MAX_PATCH_BYTES,
 ) -> Conv:
     """A convolution of images, of signals or of volumes.
@@ -261,8 +262,8 @@ def depthwise_conv(
     padding: int | Padding = "SAME",
     dilation: int | tuple[int, ...] = 1,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> Conv:
     """A convolution of every channel by itself: `conv` with as many groups as there are channels.
 

@@ -19,11 +19,12 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import compute_dtype
 
@@ -106,7 +107,7 @@ def products(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> jax.Arr
     return k.reshape(*geometry.window, inputs, -1).astype(a.dtype)
 
 
-def _product(a: jax.Array, b: jax.Array, axes: tuple[int, int], dtype: Any) -> jax.Array:
+def _product(a: jax.Array, b: jax.Array, axes: tuple[int, int], dtype: DTypeLike) -> jax.Array:
     """The sum over one axis of both."""
     return lax.dot_general(a, b, (((axes[0],), (axes[1],)), ((), ())), preferred_element_type=dtype)
 

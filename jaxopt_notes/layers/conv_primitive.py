@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jax.typing import ArrayLike
 
 from jaxopt_notes.layers.conv_forms import (
     Geometry,
@@ -102,7 +103,9 @@ def _setting(geometry: Geometry, max_patch_bytes: int) -> dict[str, Any]:
     return {"geometry": geometry, "mapped": False, "limit": max_patch_bytes, "precision": precision}
 
 
-def _bind(of: str, *, x: Any = None, k: Any = None, y: Any = None, **setting: Any) -> jax.Array:
+def _bind(
+    of: str, *, x: ArrayLike | None = None, k: Any = None, y: ArrayLike | None = None, **setting: Any
+) -> jax.Array:
     return conv_p.bind(*({"x": x, "k": k, "y": y}[name] for name in _others(of)), of=of, **setting)
 
 

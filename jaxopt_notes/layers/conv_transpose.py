@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.conv import PADDINGS, Padding, circle, geometry_of, spans
 from jaxopt_notes.layers.conv_forms import Pads
 from jaxopt_notes.layers.conv_primitive import MAX_PATCH_BYTES, convolve_transpose
@@ -48,8 +49,8 @@ class ConvTranspose:
     groups: int = static()
     output_padding: tuple[int, ...] = static()
     use_bias: bool = static()
-    kernel_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    bias_init: Initializer
     max_patch_bytes: int = static()
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
@@ -148,8 +149,8 @@ def conv_transpose(
     groups: int = 1,
     output_padding: int | tuple[int, ...] = 0,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
     max_patch_bytes: int = MAX_PATCH_BYTES,
 ) -> ConvTranspose:
     """A transposed convolution: the exact adjoint of a convolution, which makes images larger by its strides.

@@ -4,14 +4,14 @@
 stands before it.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.half_product import half_product
 from jaxopt_notes.layers.layer import (
     Shaped,
@@ -34,8 +34,8 @@ class Dense:
 
     features: int = static()
     use_bias: bool = static()
-    kernel_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    bias_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         shape = (x.shape[-1], self.features)
@@ -76,7 +76,7 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return half_product(_product, rows, kernel).reshape(*x.shape[:-1], kernel.shape[1])
 
 
-def _product(x: jax.Array, kernel: jax.Array, dtype: Any = None) -> jax.Array:
+def _product(x: jax.Array, kernel: jax.Array, dtype: DTypeLike | None = None) -> jax.Array:
     contract = (((x.ndim - 1,), (0,)), ((), ()))
     return lax.dot_general(x, kernel, contract, preferred_element_type=dtype or compute_dtype(x))
 
@@ -121,8 +121,8 @@ def dense(
     features: int,
     *,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> Dense:
     """A dense (fully connected) layer.
 

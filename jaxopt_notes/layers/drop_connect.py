@@ -22,7 +22,7 @@ __all__ = ["DropConnect", "drop_connect"]
 class DropConnect(Noise):
     """See `drop_connect`."""
 
-    layer: Any
+    layer: Layer
     rate: Number
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:

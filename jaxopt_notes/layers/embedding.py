@@ -10,9 +10,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.children import as_layer, run, start
 from jaxopt_notes.layers.dense import product
 from jaxopt_notes.layers.layer import Layer, Shaped, check_features, floating, parameter_dtype
@@ -48,7 +50,7 @@ class Unembedding:
     """See `unembedding`."""
 
     vocabulary: int = static()
-    embedding_init: Any
+    embedding_init: Initializer
     scale: Number | None
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
@@ -79,7 +81,7 @@ class Unembedding:
 class MaskPadding:
     """See `mask_padding`."""
 
-    layer: Any
+    layer: Layer
     padding: int = static()
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
@@ -108,7 +110,7 @@ def check_tokens(x: Shaped) -> None:
 
 
 def embedding(
-    vocabulary: int, features: int, *, dtype: Any = None, embedding_init: Any | None = None
+    vocabulary: int, features: int, *, dtype: DTypeLike | None = None, embedding_init: Any | None = None
 ) -> Embedding:
     """A learned vector for each token.
 
@@ -152,7 +154,7 @@ def embedding(
 
 
 def unembedding(
-    vocabulary: int, *, embedding_init: Any = normal(0.02), scale: Number | None = None
+    vocabulary: int, *, embedding_init: Initializer = normal(0.02), scale: Number | None = None
 ) -> Unembedding:
     """A logit for each token, by the product with its vector.
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxopt_notes.activations import gelu, sigmoid, silu
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.dense import affine
 from jaxopt_notes.layers.layer import Shaped, check_features, floating, kernel_and_bias, parameter_dtype
 from jaxopt_notes.record import as_leaf, check_count, record, static
@@ -28,8 +29,8 @@ class GLU:
     features: int = static()
     use_bias: bool = static()
     activation: Any
-    kernel_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    bias_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         shape = (x.shape[-1], 2 * self.features)
@@ -65,8 +66,8 @@ def glu(
     activation: Callable[[jax.Array], jax.Array] = sigmoid,
     *,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> GLU:
     """A gated linear unit: two linear maps, one of which gates the other.
 
@@ -103,7 +104,11 @@ def glu(
 
 
 def swiglu(
-    features: int, *, use_bias: bool = False, kernel_init: Any = lecun_normal(), bias_init: Any = zeros()
+    features: int,
+    *,
+    use_bias: bool = False,
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> GLU:
     """A linear map gated by the SiLU of another.
 
@@ -128,7 +133,11 @@ def swiglu(
 
 
 def geglu(
-    features: int, *, use_bias: bool = False, kernel_init: Any = lecun_normal(), bias_init: Any = zeros()
+    features: int,
+    *,
+    use_bias: bool = False,
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> GLU:
     """A linear map gated by the GELU of another.
 

@@ -5,12 +5,11 @@ channel). Neither needs a batch, so the output for one sample never depends on t
 one or two, as large images leave room for, cost no accuracy.
 """
 
-from typing import Any
-
 import jax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, ones, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped, floating
 from jaxopt_notes.layers.normalization import check_axes, moments, normalize, parameters
 from jaxopt_notes.record import Number, check_count, check_number, record, static
@@ -26,8 +25,8 @@ class GroupNorm:
     eps: Number
     use_scale: bool = static()
     use_bias: bool = static()
-    scale_init: Any
-    bias_init: Any
+    scale_init: Initializer
+    bias_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         self._groups_of(x)
@@ -66,8 +65,8 @@ def group_norm(
     *,
     use_scale: bool = True,
     use_bias: bool = True,
-    scale_init: Any = ones(),
-    bias_init: Any = zeros(),
+    scale_init: Initializer = ones(),
+    bias_init: Initializer = zeros(),
 ) -> GroupNorm:
     """Group normalization: each sample, over all pixels and the channels of a group.
 
@@ -117,8 +116,8 @@ def instance_norm(
     *,
     use_scale: bool = True,
     use_bias: bool = True,
-    scale_init: Any = ones(),
-    bias_init: Any = zeros(),
+    scale_init: Initializer = ones(),
+    bias_init: Initializer = zeros(),
 ) -> GroupNorm:
     """Instance normalization: each channel of each sample, over its pixels.
 

@@ -4,13 +4,13 @@ The reset gate acts on h·R, after the product, as in cuDNN, torch and Keras, so
 gates; that is why the candidate has a second bias that is not redundant. `recurrent` has the loop over time.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import lecun_normal, orthogonal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.layers.recurrent import Recurrent, checked, wide_product
 from jaxopt_notes.record import record, static
@@ -26,9 +26,9 @@ class Gru(Recurrent):
 
     features: int = static()
     unroll: int = static()
-    kernel_init: Any
-    recurrent_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    recurrent_init: Initializer
+    bias_init: Initializer
     return_sequences: bool = static()
     reverse: bool = static()
 
@@ -38,7 +38,7 @@ class Gru(Recurrent):
         params["recurrent"]["bias"] = self.bias_init(jax.random.fold_in(key, 3), (self.features,), dtype)
         return params, state
 
-    def weights(self, params: Tree, dtype: Any) -> Tree:
+    def weights(self, params: Tree, dtype: DTypeLike) -> Tree:
         """Kernels in a dtype, and biases of the same size: the recurrent one is the candidate's alone."""
         found = {name: dict(params[name], kernel=params[name]["kernel"].astype(dtype)) for name in params}
         found["recurrent"]["bias"] = jnp.pad(params["recurrent"]["bias"], (2 * self.features, 0))
@@ -72,9 +72,9 @@ def gru(
     return_sequences: bool = True,
     reverse: bool = False,
     unroll: int = 1,
-    kernel_init: Any = lecun_normal(),
-    recurrent_init: Any = orthogonal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    recurrent_init: Initializer = orthogonal(),
+    bias_init: Initializer = zeros(),
 ) -> Gru:
     """A layer of gated recurrent units.
 

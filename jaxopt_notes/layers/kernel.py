@@ -32,7 +32,7 @@ def start_inner(name: str, layer: Layer, key: jax.Array, x: Shaped, extra: Extra
 
 
 def run_inner(
-    layer: Layer, params: Tree, kernel: jax.Array, x: Any, key: jax.Array | None, train: bool, extra: Extra
+    layer: Layer, params: Tree, kernel: jax.Array, x: Tree, key: jax.Array | None, train: bool, extra: Extra
 ) -> Any:
     """What the inner layer makes of x with another kernel."""
     return run(layer, {**params, "kernel": kernel.astype(params["kernel"].dtype)}, (), x, key, train, extra)[
@@ -45,7 +45,7 @@ def wide(kernel: jax.Array) -> jax.Array:
     return kernel.astype(compute_dtype(kernel))
 
 
-def check_layer(name: str, layer: Any) -> Layer:
+def check_layer(name: str, layer: Layer) -> Layer:
     """Raise unless it is a layer: a number in its place is a frequent slip."""
     if not isinstance(layer, Layer):
         raise TypeError(f"{name}(layer) is {layer!r}, expected a layer with a kernel, such as dense(16).")

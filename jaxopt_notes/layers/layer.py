@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
 from jaxopt_notes.record import check_choice, check_count
@@ -56,7 +57,7 @@ class WithoutParameters:
         return {}, ()
 
 
-def floating(x: Any) -> jax.Array:
+def floating(x: ArrayLike) -> jax.Array:
     """The input as a floating-point array: unchanged if it is one, else in the default float dtype."""
     x = jnp.asarray(x)
     return x if is_float(x) else x.astype(jnp.result_type(float))

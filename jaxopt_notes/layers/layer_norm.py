@@ -5,12 +5,12 @@ a batch nor running statistics, and training and evaluation are the same.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, ones, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped, floating
 from jaxopt_notes.layers.normalization import as_axes, check_axes, moments, normalize, parameters
 from jaxopt_notes.record import Number, check_number, record, static
@@ -26,8 +26,8 @@ class LayerNorm:
     axis: tuple[int, ...] = static()
     use_scale: bool = static()
     use_bias: bool = static()
-    scale_init: Any
-    bias_init: Any
+    scale_init: Initializer
+    bias_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         return parameters(self, key, x, self.axis), ()
@@ -49,8 +49,8 @@ def layer_norm(
     axis: int | Sequence[int] = -1,
     use_scale: bool = True,
     use_bias: bool = True,
-    scale_init: Any = ones(),
-    bias_init: Any = zeros(),
+    scale_init: Initializer = ones(),
+    bias_init: Initializer = zeros(),
 ) -> LayerNorm:
     """Layer normalization over the last axis, or over several.
 

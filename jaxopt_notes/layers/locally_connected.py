@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.conv import PADDINGS, Padding, placed
 from jaxopt_notes.layers.conv_forms import patches
 from jaxopt_notes.layers.layer import (
@@ -41,8 +42,8 @@ class LocallyConnected:
     padding: Any = static()
     dilation: tuple[int, ...] = static()
     use_bias: bool = static()
-    kernel_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    bias_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         check_space("locally_connected(x)", x, len(self.kernel_size))
@@ -114,8 +115,8 @@ def locally_connected(
     padding: int | Padding = "SAME",
     dilation: int | tuple[int, ...] = 1,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> LocallyConnected:
     """A convolution that shares no weights between places.
 

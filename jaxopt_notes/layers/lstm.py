@@ -6,13 +6,13 @@ learned. At 1 a quarter still is: σ(1) = 0.73. For memories of T steps begin at
 `recurrent` has the loop over time.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.initializers import lecun_normal, orthogonal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.layers.recurrent import Recurrent, checked, joint_product
 from jaxopt_notes.record import Number, check_number, record, static
@@ -28,14 +28,14 @@ class Lstm(Recurrent):
 
     features: int = static()
     unroll: int = static()
-    kernel_init: Any
-    recurrent_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    recurrent_init: Initializer
+    bias_init: Initializer
     return_sequences: bool = static()
     reverse: bool = static()
     forget_bias: Number
 
-    def initial_carry(self, batch: int, dtype: Any = jnp.float32) -> tuple[jax.Array, jax.Array]:
+    def initial_carry(self, batch: int, dtype: DTypeLike = jnp.float32) -> tuple[jax.Array, jax.Array]:
         """Zeros [B, H] for the output and for the cell."""
         zeros = jnp.zeros((batch, self.features), dtype)
         return zeros, zeros
@@ -74,9 +74,9 @@ def lstm(
     reverse: bool = False,
     unroll: int = 1,
     forget_bias: Number = 1.0,
-    kernel_init: Any = lecun_normal(),
-    recurrent_init: Any = orthogonal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    recurrent_init: Initializer = orthogonal(),
+    bias_init: Initializer = zeros(),
 ) -> Lstm:
     """A long short-term memory.
 

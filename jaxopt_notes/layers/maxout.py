@@ -1,12 +1,11 @@
 """Maxout: each unit is the largest of several linear functions, so it learns its own convex activation."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import check_initializer, lecun_normal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.dense import affine
 from jaxopt_notes.layers.layer import Shaped, check_features, floating, kernel_and_bias, parameter_dtype
 from jaxopt_notes.record import check_count, record, static
@@ -21,8 +20,8 @@ class Maxout:
     features: int = static()
     pieces: int = static()
     use_bias: bool = static()
-    kernel_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    bias_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         shape = (x.shape[-1], self.pieces * self.features)
@@ -42,8 +41,8 @@ def maxout(
     pieces: int = 2,
     *,
     use_bias: bool = True,
-    kernel_init: Any = lecun_normal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    bias_init: Initializer = zeros(),
 ) -> Maxout:
     """A dense layer whose units are the largest of several linear functions.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.layers.children import Around, as_layer, run, start
@@ -51,7 +52,7 @@ class MixedPrecision(Around):
         return cast_floats(y, answer), state
 
 
-def cast_floats(tree: Tree, dtype: Any) -> Tree:
+def cast_floats(tree: Tree, dtype: DTypeLike) -> Tree:
     """The tree with its real floating-point leaves in a dtype; all others as they are.
 
     Example:
@@ -65,7 +66,11 @@ def cast_floats(tree: Tree, dtype: Any) -> Tree:
 
 
 def mixed_precision(
-    layer: Layer, compute_dtype: Any = "bfloat16", *, param_dtype: Any = None, output_dtype: Any = None
+    layer: Layer,
+    compute_dtype: Any = "bfloat16",
+    *,
+    param_dtype: DTypeLike | None = None,
+    output_dtype: DTypeLike | None = None,
 ) -> MixedPrecision:
     """A layer under a policy of dtypes.
 
@@ -114,7 +119,7 @@ def mixed_precision(
     return MixedPrecision(found, compute, *(d and _real(name, d) for name, d in others.items()))
 
 
-def _real(name: str, dtype: Any) -> Any:
+def _real(name: str, dtype: DTypeLike) -> Any:
     try:
         found = jnp.dtype(dtype)
     except TypeError:

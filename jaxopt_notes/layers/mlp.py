@@ -1,11 +1,11 @@
 """A multilayer perceptron: dense layers with an activation after each but the last."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
 from jaxopt_notes.initializers import he_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.activation import activation as activation_layer
 from jaxopt_notes.layers.batch_norm import batch_norm as batch_norm_layer
 from jaxopt_notes.layers.dense import dense
@@ -22,7 +22,7 @@ def mlp(
     activation: str | Callable[[jax.Array], jax.Array] = "relu",
     dropout: Number | None = None,
     batch_norm: bool | str = False,
-    kernel_init: Any = he_normal(),
+    kernel_init: Initializer = he_normal(),
 ) -> Serial:
     """A multilayer perceptron.
 

@@ -22,7 +22,7 @@ __all__ = ["monte_carlo"]
 class Awake(Around):
     """A layer that draws in evaluation too."""
 
-    layer: Any
+    layer: Layer
 
     def apply(
         self,
@@ -37,7 +37,7 @@ class Awake(Around):
         return run(self.layer, params, state, x, key, True, extra)
 
 
-def monte_carlo(model: Layer, params: Tree, state: Tree, x: Any, keys: jax.Array, **extra: Any) -> Any:
+def monte_carlo(model: Layer, params: Tree, state: Tree, x: Tree, keys: jax.Array, **extra: Any) -> Any:
     """Predictions with noise, one for each key.
 
         yₖ = model(x; θ ⊙ noise of key k)      mean over k: the prediction; variance: its uncertainty

@@ -4,13 +4,12 @@ Sinusoids and learned vectors are added to the input; `rotary` turns queries and
 an angle that grows with its place, so that their product depends on the distance between them alone.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.initializers import check_initializer, normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped, WithoutParameters, floating, parameter_dtype
 from jaxopt_notes.layers.recurrent import check_sequence
 from jaxopt_notes.record import Number, check_count, check_number, record, static
@@ -44,7 +43,7 @@ class LearnedPositions:
     """See `learned_positions`."""
 
     length: int = static()
-    embedding_init: Any
+    embedding_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         self._check(x)
@@ -151,7 +150,7 @@ def sinusoidal_positions(base: Number = 10_000.0) -> SinusoidalPositions:
     return SinusoidalPositions(check_number("sinusoidal_positions(base)", base, "(0, inf)"))
 
 
-def learned_positions(length: int, *, embedding_init: Any = normal(0.02)) -> LearnedPositions:
+def learned_positions(length: int, *, embedding_init: Initializer = normal(0.02)) -> LearnedPositions:
     """A learned vector for each place is added to a sequence.
 
         y[b, t] = x[b, t] + P[t]

@@ -1,11 +1,10 @@
 """PReLU: a leaky rectifier that learns its slope, one for each channel or one for all."""
 
-from typing import Any
-
 import jax
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, constant
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
 from jaxopt_notes.record import record, static
 
@@ -17,7 +16,7 @@ class PReLU:
     """See `prelu`."""
 
     shared: bool = static()
-    slope_init: Any
+    slope_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         shape = (1,) if self.shared else x.shape[-1:]
@@ -34,7 +33,7 @@ class PReLU:
         return jax.numpy.where(wide >= 0, wide, along_last(slope, wide) * wide).astype(x.dtype), state
 
 
-def prelu(shared: bool = False, slope_init: Any = constant(0.25)) -> PReLU:
+def prelu(shared: bool = False, slope_init: Initializer = constant(0.25)) -> PReLU:
     """A leaky rectifier that learns its slope.
 
         y = x if x ≥ 0, else a·x            ∂L/∂a = Σ over x < 0 of x·∂L/∂y

@@ -18,9 +18,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped, along_last, check_features, floating, parameter_dtype
 from jaxopt_notes.record import check_count
 
@@ -35,20 +37,20 @@ class Recurrent:
     reverse: bool
     return_sequences: bool
     unroll: int
-    kernel_init: Any
-    recurrent_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    recurrent_init: Initializer
+    bias_init: Initializer
 
-    def step(self, weights: Tree, carry: Any, x: jax.Array) -> tuple[Any, jax.Array]:
+    def step(self, weights: Tree, carry: Tree, x: jax.Array) -> tuple[Any, jax.Array]:
         """The carry after a step, and the output; from `weights`, the carry before and the input [B, I]."""
         raise NotImplementedError
 
-    def weights(self, params: Tree, dtype: Any) -> Tree:
+    def weights(self, params: Tree, dtype: DTypeLike) -> Tree:
         """What a step multiplies with: both kernels, in a dtype, one above the other, and the bias."""
         kernels = [params[name]["kernel"].astype(dtype) for name in ("input", "recurrent")]
         return {"kernel": jnp.concatenate(kernels), "bias": params["input"]["bias"]}
 
-    def initial_carry(self, batch: int, dtype: Any = jnp.float32) -> Any:
+    def initial_carry(self, batch: int, dtype: DTypeLike = jnp.float32) -> Any:
         """Zeros [B, H], from which a sequence starts."""
         return jnp.zeros((batch, self.features), dtype)
 
@@ -102,7 +104,7 @@ class Recurrent:
         check_mask(mask, x.shape[:2])
         weights = self.weights(params, x.dtype)
 
-        def body(carry: Any, now: tuple) -> tuple[Any, jax.Array]:
+        def body(carry: Tree, now: tuple) -> tuple[Any, jax.Array]:
             x, there = now
             after, y = self.step(weights, carry, x)
             if there is not None:

@@ -28,7 +28,7 @@ POLICIES = (
 class Remat(Around):
     """See `remat`."""
 
-    layer: Any
+    layer: Layer
     policy: Any = static()
 
     def apply(

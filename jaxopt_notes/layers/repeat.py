@@ -24,7 +24,7 @@ __all__ = ["Repeat", "repeat"]
 class Repeat:
     """See `repeat`."""
 
-    layer: Any
+    layer: Layer
     times: int = static()
     unroll: int = static()
 

@@ -25,7 +25,7 @@ __all__ = ["Residual", "residual"]
 class Residual:
     """See `residual`."""
 
-    layer: Any
+    layer: Layer
     shortcut: Any
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:

@@ -4,13 +4,13 @@ Layer normalization without its mean: what it keeps is the invariance to the sca
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import check_initializer, ones
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.layer import Shaped, floating, parameter_dtype
 from jaxopt_notes.layers.normalization import as_axes, check_axes, normalize
 from jaxopt_notes.record import Number, check_number, record, static
@@ -25,7 +25,7 @@ class RMSNorm:
     eps: Number
     axis: tuple[int, ...] = static()
     use_scale: bool = static()
-    scale_init: Any
+    scale_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         shape = tuple(x.shape[a] for a in self.axis)
@@ -47,7 +47,7 @@ def rms_norm(
     *,
     axis: int | Sequence[int] = -1,
     use_scale: bool = True,
-    scale_init: Any = ones(),
+    scale_init: Initializer = ones(),
 ) -> RMSNorm:
     """RMS normalization over the last axis, or over several.
 

@@ -12,6 +12,7 @@ import jax
 from jaxopt_notes.activations import ACTIVATIONS
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import lecun_normal, orthogonal, zeros
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.recurrent import Recurrent, checked, joint_product
 from jaxopt_notes.record import as_leaf, check_choice, record, static
 
@@ -26,9 +27,9 @@ class Rnn(Recurrent):
 
     features: int = static()
     unroll: int = static()
-    kernel_init: Any
-    recurrent_init: Any
-    bias_init: Any
+    kernel_init: Initializer
+    recurrent_init: Initializer
+    bias_init: Initializer
     return_sequences: bool = static()
     reverse: bool = static()
     activation: Any
@@ -45,9 +46,9 @@ def rnn(
     return_sequences: bool = True,
     reverse: bool = False,
     unroll: int = 1,
-    kernel_init: Any = lecun_normal(),
-    recurrent_init: Any = orthogonal(),
-    bias_init: Any = zeros(),
+    kernel_init: Initializer = lecun_normal(),
+    recurrent_init: Initializer = orthogonal(),
+    bias_init: Initializer = zeros(),
 ) -> Rnn:
     """A plain recurrent layer.
 

@@ -28,7 +28,7 @@ WARM_UP = 15  # power iterations in `init`, as in torch
 class SpectralNorm:
     """See `spectral_norm`."""
 
-    layer: Any
+    layer: Layer
     n_steps: int = static()
     eps: Number
 

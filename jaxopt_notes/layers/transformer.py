@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from jaxopt_notes.initializers import lecun_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.activation import activation as activation_layer
 from jaxopt_notes.layers.attention import multi_head_attention
 from jaxopt_notes.layers.dense import dense
@@ -38,7 +39,7 @@ def transformer_block(
     activation: str | Callable[[jax.Array], jax.Array] = "gelu",
     rotary_base: Number | None = None,
     eps: Number = 1e-5,
-    kernel_init: Any = lecun_normal(),
+    kernel_init: Initializer = lecun_normal(),
 ) -> Serial:
     """A block of a Transformer.
 

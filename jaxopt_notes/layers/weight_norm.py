@@ -28,7 +28,7 @@ __all__ = ["WeightNorm", "normalized_kernel", "weight_norm", "weight_norm_init"]
 class WeightNorm:
     """See `weight_norm`."""
 
-    layer: Any
+    layer: Layer
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
         params = start_inner("weight_norm", self.layer, key, x, extra)

@@ -21,7 +21,7 @@ __all__ = ["WeightStandardization", "standardized_kernel", "weight_standardizati
 class WeightStandardization:
     """See `weight_standardization`."""
 
-    layer: Any
+    layer: Layer
     eps: Number
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:

@@ -1,16 +1,15 @@
 """Absolute error: the negative log-likelihood of a Laplace distribution, which outliers hardly move."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 
 __all__ = ["mean_absolute_error"]
 
 
-def mean_absolute_error(outputs: Any, targets: Any) -> jax.Array:
+def mean_absolute_error(outputs: ArrayLike, targets: ArrayLike) -> jax.Array:
     """Absolute error, averaged over the features of each example.
 
         ℓᵢ = 1/K · Σₖ |oᵢₖ − yᵢₖ|          ∂ℓᵢ/∂oᵢₖ = sign(oᵢₖ − yᵢₖ)/K, 0 at 0

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs, pair, per_example
@@ -27,7 +28,7 @@ _SMOOTHING = "0 switches smoothing off, the usual value is 0.1"
 
 
 def softmax_cross_entropy(
-    outputs: Any, targets: Any, *, label_smoothing: Number = 0.0, class_weights: Any = None
+    outputs: ArrayLike, targets: ArrayLike, *, label_smoothing: Number = 0.0, class_weights: Any = None
 ) -> jax.Array:
     """Cross-entropy between the softmax of logits and classes.
 
@@ -74,7 +75,7 @@ def softmax_cross_entropy(
     return as_outputs(jnp.sum(q * -log_p, axis=-1), outputs)
 
 
-def _class_weights(weights: Any, q: jax.Array) -> jax.Array:
+def _class_weights(weights: ArrayLike, q: jax.Array) -> jax.Array:
     weights = jnp.asarray(weights)
     if weights.shape != q.shape[-1:]:
         raise ValueError(
@@ -84,7 +85,7 @@ def _class_weights(weights: Any, q: jax.Array) -> jax.Array:
     return weights.astype(q.dtype).reshape((1,) * (q.ndim - 1) + weights.shape)
 
 
-def _probabilities(where: str, logits: jax.Array, targets: Any) -> jax.Array:
+def _probabilities(where: str, logits: jax.Array, targets: ArrayLike) -> jax.Array:
     """Targets as probabilities of the classes, in the dtype to compute in."""
     targets = jnp.asarray(targets)
     kind = compute_dtype(logits, targets)
@@ -105,7 +106,9 @@ def _probabilities(where: str, logits: jax.Array, targets: Any) -> jax.Array:
     return jax.nn.one_hot(targets.astype(jnp.result_type(int)), logits.shape[-1], dtype=kind)
 
 
-def sigmoid_binary_cross_entropy(outputs: Any, targets: Any, *, label_smoothing: Number = 0.0) -> jax.Array:
+def sigmoid_binary_cross_entropy(
+    outputs: ArrayLike, targets: ArrayLike, *, label_smoothing: Number = 0.0
+) -> jax.Array:
     """Cross-entropy of independent yes-or-no questions, summed over those of each example.
 
         q = (1 − s)·y + s/2          ℓᵢ = −Σₖ [q·log σ(o) + (1 − q)·log(1 − σ(o))]
@@ -137,7 +140,7 @@ def sigmoid_binary_cross_entropy(outputs: Any, targets: Any, *, label_smoothing:
 
 
 def sequence_cross_entropy(
-    outputs: Any, targets: Any, mask: Any = None, *, label_smoothing: Number = 0.0
+    outputs: ArrayLike, targets: ArrayLike, mask: Any = None, *, label_smoothing: Number = 0.0
 ) -> jax.Array:
     """Cross-entropy of a class at every step, averaged over the valid steps of each example.
 

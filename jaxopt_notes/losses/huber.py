@@ -1,9 +1,8 @@
 """Huber's loss: squared error for small errors, absolute error for large ones."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.losses.pairing import mean_product_of_each, pair
@@ -12,7 +11,7 @@ from jaxopt_notes.record import Number, check_number
 __all__ = ["huber"]
 
 
-def huber(outputs: Any, targets: Any, *, delta: Number = 1.0) -> jax.Array:
+def huber(outputs: ArrayLike, targets: ArrayLike, *, delta: Number = 1.0) -> jax.Array:
     """Huber's loss, averaged over the features of each example.
 
         e = o − y,   c = e clipped to [−δ, δ]

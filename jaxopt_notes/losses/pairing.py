@@ -5,16 +5,16 @@ learn the mean of the targets. Every loss of an error therefore pairs its argume
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.numerics import mean_product
 
 
-def pair(where: str, outputs: Any, targets: Any) -> tuple[jax.Array, jax.Array]:
+def pair(where: str, outputs: ArrayLike, targets: ArrayLike) -> tuple[jax.Array, jax.Array]:
     """Both arrays in one dtype of at least float32, if their shapes are equal.
 
     Arguments:
@@ -47,7 +47,9 @@ def _remedy(outputs: tuple, targets: tuple) -> str:
     return "nothing is broadcast, reshape one of them"
 
 
-def per_example(values: jax.Array, outputs: Any, reduce: Callable[..., jax.Array] = jnp.mean) -> jax.Array:
+def per_example(
+    values: jax.Array, outputs: ArrayLike, reduce: Callable[..., jax.Array] = jnp.mean
+) -> jax.Array:
     """Reduce every axis but the first, and return to the dtype of the outputs.
 
     Example:
@@ -57,7 +59,7 @@ def per_example(values: jax.Array, outputs: Any, reduce: Callable[..., jax.Array
     return as_outputs(reduce(values, axis=tuple(range(1, values.ndim))), outputs)
 
 
-def mean_product_of_each(a: jax.Array, b: jax.Array, outputs: Any) -> jax.Array:
+def mean_product_of_each(a: jax.Array, b: jax.Array, outputs: ArrayLike) -> jax.Array:
     """The mean of a·b over every axis but the first, in the dtype of the outputs.
 
     Right wherever it can be represented, even if a single product, or the sum of all, cannot.
@@ -69,7 +71,7 @@ def mean_product_of_each(a: jax.Array, b: jax.Array, outputs: Any) -> jax.Array:
     return as_outputs(mean_product(a, b, tuple(range(1, a.ndim))), outputs)
 
 
-def as_outputs(values: jax.Array, outputs: Any) -> jax.Array:
+def as_outputs(values: jax.Array, outputs: ArrayLike) -> jax.Array:
     """Values in the dtype of the outputs, where that is a floating-point one."""
     dtype = jnp.asarray(outputs).dtype
     return values.astype(dtype) if jnp.issubdtype(dtype, jnp.floating) else values

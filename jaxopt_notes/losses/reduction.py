@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype
 from jaxopt_notes.losses.pairing import as_outputs
@@ -18,7 +19,7 @@ from jaxopt_notes.numerics import power_of_two, safe_divide
 __all__ = ["empirical_risk", "weighted_mean"]
 
 
-def weighted_mean(values: Any, weights: Any = None) -> jax.Array:
+def weighted_mean(values: ArrayLike, weights: ArrayLike | None = None) -> jax.Array:
     """The mean of values per example, weighted by sample.
 
         Σᵢ wᵢ·vᵢ / Σᵢ wᵢ
@@ -78,7 +79,9 @@ def _mean_jvp(primals: tuple, tangents: tuple) -> tuple:
     return mean, safe_divide(jnp.sum(weights / heaviest * dv) + jnp.sum(dw / heaviest * apart), total)
 
 
-def empirical_risk(loss: Callable[..., Any], outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
+def empirical_risk(
+    loss: Callable[..., Any], outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None
+) -> jax.Array:
     """The mean of a loss over a set of samples, the quantity that training makes small.
 
         L_S(θ) = 1/n · Σᵢ ℓ(f(xᵢ; θ), yᵢ)

@@ -4,16 +4,15 @@ Two conventions are in use and differ by a factor 2 in every gradient, hence in 
 Each has its name here.
 """
 
-from typing import Any
-
 import jax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.losses.pairing import mean_product_of_each, pair
 
 __all__ = ["half_mean_squared_error", "mean_squared_error"]
 
 
-def mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
+def mean_squared_error(outputs: ArrayLike, targets: ArrayLike) -> jax.Array:
     """Squared error, averaged over the features of each example.
 
         ℓᵢ = 1/K · Σₖ (oᵢₖ − yᵢₖ)²
@@ -40,7 +39,7 @@ def mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
     return mean_product_of_each(o - y, o - y, outputs)
 
 
-def half_mean_squared_error(outputs: Any, targets: Any) -> jax.Array:
+def half_mean_squared_error(outputs: ArrayLike, targets: ArrayLike) -> jax.Array:
     """Half the squared error, whose gradient is the error itself.
 
         ℓᵢ = 1/(2K) · Σₖ (oᵢₖ − yᵢₖ)²          ∂ℓᵢ/∂oᵢₖ = (oᵢₖ − yᵢₖ)/K

@@ -1,10 +1,9 @@
 """Accuracy: whether the true class is the first, or among the first k, by the outputs."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.metrics.classes import labels_of
@@ -13,7 +12,7 @@ from jaxopt_notes.record import Number, check_number
 __all__ = ["accuracy", "top_k_accuracy"]
 
 
-def accuracy(outputs: Any, targets: Any) -> jax.Array:
+def accuracy(outputs: ArrayLike, targets: ArrayLike) -> jax.Array:
     """Whether each prediction, the class of the largest output, is right.
 
         aᵢ = 1 if argmax_c oᵢ_c = yᵢ else 0
@@ -39,7 +38,7 @@ def accuracy(outputs: Any, targets: Any) -> jax.Array:
     return _within("accuracy", outputs, targets, 1)
 
 
-def top_k_accuracy(outputs: Any, targets: Any, k: Number = 5) -> jax.Array:
+def top_k_accuracy(outputs: ArrayLike, targets: ArrayLike, k: Number = 5) -> jax.Array:
     """Whether the true class is among the k with the largest outputs.
 
         aᵢ = 1 if #{c : oᵢ_c comes before oᵢ_yᵢ} < k else 0
@@ -67,7 +66,7 @@ def top_k_accuracy(outputs: Any, targets: Any, k: Number = 5) -> jax.Array:
     return _within("top_k_accuracy", outputs, targets, k)
 
 
-def _within(where: str, outputs: Any, targets: Any, k: Number) -> jax.Array:
+def _within(where: str, outputs: ArrayLike, targets: ArrayLike, k: Number) -> jax.Array:
     """1.0 where fewer than k classes come before the true one."""
     outputs = jnp.asarray(outputs)
     labels = labels_of(where, outputs, jnp.asarray(targets))[..., None]

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.ranking import Ranked, one_against_rest
 from jaxopt_notes.numerics import safe_divide
@@ -12,7 +13,7 @@ __all__ = ["average_precision"]
 
 
 def average_precision(
-    outputs: Any, targets: Any, weights: Any = None, *, from_logits: Any = True
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, *, from_logits: Any = True
 ) -> jax.Array:
     """The mean of the precision at the thresholds of the positive samples.
 

@@ -1,9 +1,8 @@
 """Balanced accuracy: every class counts the same, however rare it is."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.classes import read_samples
 from jaxopt_notes.metrics.confusion_matrix import class_counts
@@ -14,7 +13,7 @@ __all__ = ["balanced_accuracy"]
 
 
 def balanced_accuracy(
-    outputs: Any, targets: Any, weights: Any = None, *, threshold: Number = 0.0
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, *, threshold: Number = 0.0
 ) -> jax.Array:
     """The mean over the classes of the part of each that is recognized.
 

@@ -4,13 +4,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.classes import read_samples
 
 __all__ = ["brier_score"]
 
 
-def brier_score(outputs: Any, targets: Any, weights: Any = None, *, from_logits: Any = True) -> jax.Array:
+def brier_score(
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, *, from_logits: Any = True
+) -> jax.Array:
     """The mean squared distance of probabilities from the true class.
 
         BS = Σᵢ wᵢ·Σ_c (pᵢ_c − [c = yᵢ])² / Σᵢ wᵢ,     for two classes (pᵢ₁ − yᵢ)², which is half of that

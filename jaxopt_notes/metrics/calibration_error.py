@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.classes import read_samples
 from jaxopt_notes.numerics import sums_by_index
@@ -13,7 +14,12 @@ __all__ = ["calibration_error"]
 
 
 def calibration_error(
-    outputs: Any, targets: Any, weights: Any = None, *, bins: int = 15, from_logits: Any = True
+    outputs: ArrayLike,
+    targets: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    bins: int = 15,
+    from_logits: Any = True,
 ) -> jax.Array:
     """The expected calibration error (ECE), over bins of equal width.
 

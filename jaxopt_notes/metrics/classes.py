@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.numerics import log_softmax, power_of_two
@@ -100,7 +101,7 @@ def _binary_labels(targets: jax.Array) -> jax.Array:
     return targets.astype(jnp.result_type(int))
 
 
-def _spread(where: str, weights: Any, labels: jax.Array, kind: Any) -> jax.Array:
+def _spread(where: str, weights: ArrayLike, labels: jax.Array, kind: Any) -> jax.Array:
     """Weights of the shape of the labels."""
     if weights is None:
         return jnp.ones(labels.shape, kind)

@@ -1,9 +1,10 @@
 """The confusion matrix: how often each class is taken for each; precision and recall are read off it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.classes import Samples, read_samples
 from jaxopt_notes.numerics import sums_by_index
@@ -13,7 +14,7 @@ __all__ = ["confusion_matrix"]
 
 
 def confusion_matrix(
-    outputs: Any, targets: Any, weights: Any = None, *, threshold: Number = 0.0
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, *, threshold: Number = 0.0
 ) -> jax.Array:
     """How often each class is taken for each.
 

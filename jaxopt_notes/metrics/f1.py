@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.classes import Samples, read_samples
 from jaxopt_notes.metrics.confusion_matrix import Counts, class_counts
@@ -17,7 +18,12 @@ __all__ = ["f1", "precision", "recall"]
 
 
 def precision(
-    outputs: Any, targets: Any, weights: Any = None, *, average: str = "binary", threshold: Number = 0.0
+    outputs: ArrayLike,
+    targets: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    average: str = "binary",
+    threshold: Number = 0.0,
 ) -> jax.Array:
     """The part of what is predicted to be of a class that is of it.
 
@@ -49,7 +55,12 @@ def precision(
 
 
 def recall(
-    outputs: Any, targets: Any, weights: Any = None, *, average: str = "binary", threshold: Number = 0.0
+    outputs: ArrayLike,
+    targets: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    average: str = "binary",
+    threshold: Number = 0.0,
 ) -> jax.Array:
     """The part of a class that is predicted to be of it.
 
@@ -75,7 +86,12 @@ def recall(
 
 
 def f1(
-    outputs: Any, targets: Any, weights: Any = None, *, average: str = "binary", threshold: Number = 0.0
+    outputs: ArrayLike,
+    targets: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    average: str = "binary",
+    threshold: Number = 0.0,
 ) -> jax.Array:
     """The harmonic mean of precision and recall.
 

@@ -4,13 +4,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.classes import read_samples
 
 __all__ = ["log_loss"]
 
 
-def log_loss(outputs: Any, targets: Any, weights: Any = None, *, from_logits: Any = True) -> jax.Array:
+def log_loss(
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, *, from_logits: Any = True
+) -> jax.Array:
     """The mean negative logarithm of the probability of the true class.
 
         L = −Σᵢ wᵢ·log p(yᵢ | xᵢ) / Σᵢ wᵢ

@@ -1,16 +1,15 @@
 """MAE, the mean absolute error, in the unit of the targets."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.errors import mean_in_units, read_errors
 
 __all__ = ["mae"]
 
 
-def mae(outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
+def mae(outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> jax.Array:
     """The mean absolute error.
 
         MAE = Σᵢ wᵢ·|oᵢ − yᵢ| / Σᵢ wᵢ

@@ -1,9 +1,8 @@
 """R², the coefficient of determination, whatever the unit of the targets."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype, is_float
 from jaxopt_notes.metrics.classes import check_shape
@@ -12,7 +11,7 @@ from jaxopt_notes.numerics import power_of_two, safe_divide
 __all__ = ["r2"]
 
 
-def r2(outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
+def r2(outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> jax.Array:
     """The coefficient of determination R²: the part of the targets' variance that is explained.
 
         R² = 1 − Σᵢ wᵢ·(yᵢ − oᵢ)² / Σᵢ wᵢ·(yᵢ − ȳ)²

@@ -1,9 +1,8 @@
 """RMSE, the root of the mean squared error, in the unit of the targets."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.errors import mean_in_units, read_errors
 from jaxopt_notes.numerics import safe_sqrt
@@ -11,7 +10,7 @@ from jaxopt_notes.numerics import safe_sqrt
 __all__ = ["rmse"]
 
 
-def rmse(outputs: Any, targets: Any, weights: Any = None) -> jax.Array:
+def rmse(outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None) -> jax.Array:
     """The root of the mean squared error.
 
         RMSE = √(Σᵢ wᵢ·(oᵢ − yᵢ)² / Σᵢ wᵢ)

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.ranking import Ranked, one_against_rest
 from jaxopt_notes.numerics import safe_divide
@@ -11,7 +12,9 @@ from jaxopt_notes.numerics import safe_divide
 __all__ = ["roc_auc"]
 
 
-def roc_auc(outputs: Any, targets: Any, weights: Any = None, *, from_logits: Any = True) -> jax.Array:
+def roc_auc(
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, *, from_logits: Any = True
+) -> jax.Array:
     """The area under the curve of true positives against false positives.
 
         AUC = Σ over positive i, negative j of wᵢwⱼ·([oᵢ > oⱼ] + ½[oᵢ = oⱼ]) / Σ wᵢ·Σ wⱼ

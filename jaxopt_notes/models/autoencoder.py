@@ -1,11 +1,11 @@
 """An autoencoder: a perceptron to a narrow code, and its mirror image back."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 
 from jaxopt_notes.initializers import he_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.mlp import mlp
 from jaxopt_notes.layers.serial import Serial, serial
 from jaxopt_notes.record import Number, check_count
@@ -19,7 +19,7 @@ def autoencoder(
     activation: str | Callable[[jax.Array], jax.Array] = "relu",
     dropout: Number | None = None,
     batch_norm: bool | str = False,
-    kernel_init: Any = he_normal(),
+    kernel_init: Initializer = he_normal(),
 ) -> Serial:
     """An encoder and a decoder of vectors.
 

@@ -1,11 +1,11 @@
 """LeNet-5, the convolutional network that read digits on cheques."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
 from jaxopt_notes.initializers import lecun_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.activation import activation as activation_layer
 from jaxopt_notes.layers.conv import conv
 from jaxopt_notes.layers.flatten import flatten
@@ -19,7 +19,7 @@ __all__ = ["lenet"]
 def lenet(
     classes: int = 10,
     activation: str | Callable[[jax.Array], jax.Array] = "tanh",
-    kernel_init: Any = lecun_normal(),
+    kernel_init: Initializer = lecun_normal(),
 ) -> Serial:
     """LeNet-5, for images of 28×28 or 32×32 pixels.
 

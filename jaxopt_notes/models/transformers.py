@@ -1,11 +1,11 @@
 """Small Transformers: a decoder that predicts the next token, and an encoder that classifies a sequence."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
 from jaxopt_notes.initializers import normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.dense import dense
 from jaxopt_notes.layers.dropout import dropout as dropout_layer
 from jaxopt_notes.layers.embedding import embedding, mask_padding, unembedding
@@ -37,7 +37,7 @@ def transformer_language_model(
     activation: str | Callable[[jax.Array], jax.Array] = "gelu",
     tied: bool = True,
     rematerialize: bool = False,
-    kernel_init: Any = normal(0.02),
+    kernel_init: Initializer = normal(0.02),
 ) -> Serial:
     """A decoder: logits of the next token at every step, each from the tokens up to it.
 

@@ -1,9 +1,9 @@
 """VGG: convolutions of 3×3 only, in five stages of twice the channels, and a large perceptron."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from jaxopt_notes.initializers import he_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.conv import conv
 from jaxopt_notes.layers.flatten import flatten
 from jaxopt_notes.layers.layer import Layer
@@ -25,7 +25,7 @@ def vgg(
     batch_norm: bool | str = False,
     dropout: Number | None = 0.5,
     hidden: Sequence[int] = (4096, 4096),
-    kernel_init: Any = he_normal(mode="fan_out"),
+    kernel_init: Initializer = he_normal(mode="fan_out"),
 ) -> Serial:
     """A VGG network.
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -64,7 +65,7 @@ def adadelta_step(g, p, s, r, *, rate, rho, eps, store=store_always):
 
 
 def adadelta(
-    learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5, *, state_dtype: Any = None
+    learning_rate: Rate = 1.0, rho: Number = 0.9, eps: Number = 1e-5, *, state_dtype: DTypeLike | None = None
 ) -> AdaDelta:
     """AdaDelta: the step is the gradient times a ratio of two root mean squares.
 

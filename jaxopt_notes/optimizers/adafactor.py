@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
@@ -56,7 +57,7 @@ class Adafactor(Transform):
     multiply_by_parameter_scale: bool = static()
     relative_step: bool = static()
     factored: bool = static()
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdafactorState:
@@ -160,8 +161,8 @@ def adafactor(
     eps_scale: Number = 1e-3,
     relative_step: bool = True,
     factored: bool = True,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> Adafactor:
     """Adafactor: adaptive rates in sublinear memory.
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -64,7 +65,7 @@ def adagrad(
     eps: Number = 1e-6,
     *,
     eps_in_sqrt: bool = False,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> AdaGrad:
     """AdaGrad: rates divided by the root of the sum of all squared gradients.
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -71,7 +72,7 @@ def adam(
     b2: Number = 0.999,
     eps: Number = 1e-8,
     eps_root: Number = 0.0,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> Adam:
     """Adam: adaptive moment estimation.
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.adam import AdamState
 from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
@@ -108,7 +108,7 @@ class AdamaxW(DecoupledDecay, Adamax):
     """See `adamaxw`."""
 
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
 
 
 def adamaxw(
@@ -118,7 +118,7 @@ def adamaxw(
     eps: Number = 1e-8,
     *,
     weight_decay: Rate = 1e-4,
-    mask: Any = "weights_only",
+    mask: MaskLike = "weights_only",
     state_dtype: str | None = None,
 ) -> AdamaxW:
     """Adamax with decoupled weight decay.

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from jax.typing import ArrayLike, DTypeLike
+
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.adam import Adam, AdamState, adam
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
@@ -23,7 +25,7 @@ class AdamW(Transform):
     eps: Number
     eps_root: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def _adam(self) -> Adam:
@@ -40,7 +42,13 @@ class AdamW(Transform):
         return self._adam().init(params)
 
     def update(
-        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdamState,
+        params: Tree = None,
+        *,
+        accept: ArrayLike | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdamState]:
         params = require_params("adamw", params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
@@ -56,8 +64,8 @@ def adamw(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 1e-4,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> AdamW:
     """Adam with decoupled weight decay.
 

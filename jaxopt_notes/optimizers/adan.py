@@ -7,9 +7,10 @@ gradients with the same decay, started at the first of them; so no step reads tw
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
@@ -48,7 +49,7 @@ class Adan(Transform):
     eps: Number
     eps_root: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdanState:
@@ -97,8 +98,8 @@ def adan(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 0.0,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> Adan:
     """Adan: adaptive Nesterov momentum.
 

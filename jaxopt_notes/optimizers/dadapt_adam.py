@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.distance import absolute_sum, after, inner_product
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -49,7 +50,7 @@ class DAdaptAdam(Transform):
     eps: Number
     d0: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     bias_correction: bool = static()
     state_dtype: str | None = static()
 
@@ -105,9 +106,9 @@ def dadapt_adam(
     *,
     d0: Number = 1e-6,
     weight_decay: Rate = 0.0,
-    mask: Any = "weights_only",
+    mask: MaskLike = "weights_only",
     bias_correction: bool = False,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> DAdaptAdam:
     """AdamW without a learning rate, by D-Adaptation.
 

@@ -4,7 +4,7 @@ With v = x₋₁ − x the two-iterate form *is* momentum with the rate inside, 
 is one record for both, and it stores the displacement: storing x₋₁ would cost two copies a step.
 """
 
-from typing import Any
+from jax.typing import DTypeLike
 
 from jaxopt_notes.optimizers.core.moments import check_state_dtype
 from jaxopt_notes.optimizers.momentum import Momentum
@@ -12,7 +12,9 @@ from jaxopt_notes.record import Number, check_number
 from jaxopt_notes.schedules.schedule import Rate, check_rate
 
 
-def heavy_ball(learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, state_dtype: Any = None) -> Momentum:
+def heavy_ball(
+    learning_rate: Rate = 1e-2, momentum: Number = 0.9, *, state_dtype: DTypeLike | None = None
+) -> Momentum:
     """Polyak's heavy ball method.
 
         x₊ = x − η·∇f(x) + β·(x − x₋₁),  x₋₁ = x at the start

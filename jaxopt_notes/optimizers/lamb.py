@@ -8,9 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -39,7 +40,7 @@ class LAMB(Transform):
     eps: Number
     eps_root: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> AdamState:
@@ -84,8 +85,8 @@ def lamb(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 0.0,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> LAMB:
     """LAMB: Adam for large batches, layer by layer.
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import MaskLike, as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -79,8 +80,8 @@ def lars(
     *,
     weight_decay: Rate = 0.0,
     nesterov: bool = False,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> LARS:
     """LARS: momentum for large batches, with a rate for each layer.
 

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -38,7 +39,7 @@ class Lion(Transform):
     b1: Number
     b2: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> LionState:
@@ -73,8 +74,8 @@ def lion(
     b2: Number = 0.99,
     *,
     weight_decay: Rate = 1e-3,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> Lion:
     """Lion (evolved sign momentum): one average, two weights, steps of one size.
 

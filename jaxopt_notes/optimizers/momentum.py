@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -74,7 +75,7 @@ def momentum(
     momentum: Number = 0.9,
     *,
     rate_outside: bool = False,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> Momentum:
     """Gradient descent with momentum.
 

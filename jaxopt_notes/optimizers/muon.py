@@ -10,9 +10,10 @@ iterations, matrix products only, push all singular values near 1, which is enou
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import Marks, as_mask
+from jaxopt_notes.masks import Marks, Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.adamw import adamw
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -108,7 +109,7 @@ class Muon(Transform):
     companion: Any
     ns_steps: int = static()
     nesterov: bool = static()
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
     precision: str = static()
 
@@ -157,8 +158,8 @@ def muon(
     nesterov: bool = True,
     consistent_rms: Number | None = None,
     companion: Any = None,
-    mask: Any = "matrices",
-    state_dtype: Any = None,
+    mask: MaskLike = "matrices",
+    state_dtype: DTypeLike | None = None,
     precision: str = "highest",
 ) -> Muon:
     """Muon: momentum orthogonalized by Newton–Schulz iterations.

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -157,7 +157,7 @@ class NAdamW(DecoupledDecay, NAdam):
     """See `nadamw`."""
 
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
 
 
 def nadamw(
@@ -169,7 +169,7 @@ def nadamw(
     momentum_decay: Number = 4e-3,
     *,
     weight_decay: Rate = 1e-4,
-    mask: Any = "weights_only",
+    mask: MaskLike = "weights_only",
     state_dtype: str | None = None,
 ) -> NAdamW:
     """NAdam with decoupled weight decay.

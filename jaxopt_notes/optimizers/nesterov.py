@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -70,7 +71,7 @@ def nesterov(
     momentum: Number = 0.9,
     *,
     rate_outside: bool = False,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> Nesterov:
     """Nesterov's accelerated gradient, held at its look-ahead point.
 
@@ -149,7 +150,7 @@ class NesterovAccelerated(Transform):
 
 
 def nesterov_accelerated(
-    learning_rate: Rate = 1e-2, momentum: Number | None = None, *, state_dtype: Any = None
+    learning_rate: Rate = 1e-2, momentum: Number | None = None, *, state_dtype: DTypeLike | None = None
 ) -> NesterovAccelerated:
     """Nesterov's method with two iterates, and the momentum of the convex theory.
 

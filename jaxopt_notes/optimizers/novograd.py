@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -41,7 +42,7 @@ class NovoGrad(Transform):
     eps: Number
     eps_root: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> NovoGradState:
@@ -78,8 +79,8 @@ def novograd(
     eps_root: Number = 0.0,
     *,
     weight_decay: Rate = 0.0,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> NovoGrad:
     """NovoGrad: a second moment of one number a layer.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.norms import global_norm
@@ -39,7 +40,7 @@ class PolyakSGD(Transform):
         state: SGDState,
         params: Tree = None,
         *,
-        value: Any = None,
+        value: ArrayLike | None = None,
         value_fn: Callable | None = None,
         accept: Any = None,
         **extra: Any,

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.distance import absolute_sum, after, gain, starting_point
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -54,7 +55,7 @@ class Prodigy(Transform):
     d0: Number
     d_coef: Number
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
     bias_correction: bool = static()
     safeguard_warmup: bool = static()
     state_dtype: str | None = static()
@@ -107,10 +108,10 @@ def prodigy(
     d0: Number = 1e-6,
     d_coef: Number = 1.0,
     weight_decay: Rate = 0.0,
-    mask: Any = "weights_only",
+    mask: MaskLike = "weights_only",
     bias_correction: bool = False,
     safeguard_warmup: bool = False,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> Prodigy:
     """Prodigy: AdamW without a learning rate.
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -116,7 +117,7 @@ def rmsprop(
     momentum: Number | None = None,
     nesterov: bool = False,
     bias_correction: bool = False,
-    state_dtype: Any = None,
+    state_dtype: DTypeLike | None = None,
 ) -> RMSProp:
     """RMSProp: rates divided by the root mean square of recent gradients.
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.leafwise import (
     bias_correction,
@@ -36,7 +37,7 @@ class ScheduleFreeAdamW(ScheduleFreeBase):
     eps: Number
     weight_decay: Rate
     weight_power: Number
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def base_init(self, params: Tree) -> Tree:
@@ -82,8 +83,8 @@ def schedule_free_adamw(
     *,
     weight_decay: Rate = 0.0,
     weight_power: Number = 2.0,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> ScheduleFreeAdamW:
     """Schedule-free AdamW: averaging in place of Adam's first moment.
 

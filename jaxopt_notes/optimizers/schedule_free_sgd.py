@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.core.chain import chain
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.optimizers.transforms.weight_decay import add_l2
@@ -19,7 +19,7 @@ class ScheduleFreeSGD(ScheduleFreeBase):
     b1: Number
     weight_decay: Rate
     weight_power: Number
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def base(self) -> Any:
         return chain(add_l2(self.weight_decay, self.mask), sgd(self.learning_rate))
@@ -31,7 +31,7 @@ def schedule_free_sgd(
     *,
     weight_decay: Rate = 0.0,
     weight_power: Number = 2.0,
-    mask: Any = "weights_only",
+    mask: MaskLike = "weights_only",
 ) -> ScheduleFreeSGD:
     """Schedule-free gradient descent.
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -118,7 +119,7 @@ def signum_step(g, p, m, *, rate, beta, store=store_always):
     return -rate * jnp.sign(m), m
 
 
-def signum(learning_rate: Rate = 1e-3, beta: Number = 0.9, state_dtype: Any = None) -> Signum:
+def signum(learning_rate: Rate = 1e-3, beta: Number = 0.9, state_dtype: DTypeLike | None = None) -> Signum:
     """Momentum, of which only the sign is used.
 
         m ← β·m + (1 − β)·g

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, zeros_like
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -85,7 +86,10 @@ def _largest(bound: jax.Array) -> jax.Array:
 
 
 def sm3(
-    learning_rate: Rate = 1e-1, momentum: Number = 0.9, eps: Number = 1e-8, state_dtype: Any = None
+    learning_rate: Rate = 1e-1,
+    momentum: Number = 0.9,
+    eps: Number = 1e-8,
+    state_dtype: DTypeLike | None = None,
 ) -> SM3:
     """SM3: memory-efficient AdaGrad, by maxima over the rows, the columns, … of a tensor.
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.control_flow import apply_one
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, precise_matmul, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -58,7 +59,7 @@ class SOAP(Transform):
     shampoo_beta: Number | None
     precondition_frequency: Number
     max_precondition_dim: int = static()
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> SOAPState:
@@ -138,8 +139,8 @@ def soap(
     shampoo_beta: Number | None = None,
     precondition_frequency: Number = 10,
     max_precondition_dim: int = 10_000,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> SOAP:
     """SOAP: Shampoo with Adam in the preconditioner's eigenbasis.
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.masks import as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
 from jaxopt_notes.optimizers.core.leafwise import (
     PerLeaf,
@@ -51,7 +52,7 @@ class Sophia(Transform):
     clip_threshold: Number
     update_interval: Number
     seed: Number
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> SophiaState:
@@ -120,8 +121,8 @@ def sophia(
     clip_threshold: Number = 1.0,
     update_interval: Number = 10,
     seed: Number = 0,
-    mask: Any = "weights_only",
-    state_dtype: Any = None,
+    mask: MaskLike = "weights_only",
+    state_dtype: DTypeLike | None = None,
 ) -> Sophia:
     """Sophia: second-order clipped stochastic optimization.
 

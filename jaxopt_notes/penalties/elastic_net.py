@@ -1,11 +1,9 @@
 """The elastic net: L1 to choose among weights, L2 to share between those that are correlated."""
 
-from typing import Any
-
 import jax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.penalties.l1 import L1
 from jaxopt_notes.penalties.l2 import L2
 from jaxopt_notes.record import Number, check_number, record, static
@@ -19,7 +17,7 @@ class ElasticNet:
 
     strength: Number
     l1_ratio: Number
-    mask: Any = static()
+    mask: Mask | None = static()
     samples: Number = 1.0
 
     @property
@@ -33,7 +31,7 @@ class ElasticNet:
 
 
 def elastic_net(
-    strength: Number, l1_ratio: Number = 0.5, mask: Any = weights_only, *, samples: Number = 1.0
+    strength: Number, l1_ratio: Number = 0.5, mask: MaskLike = weights_only, *, samples: Number = 1.0
 ) -> ElasticNet:
     """The elastic net penalty: a mixture of `l1` and `l2`.
 

@@ -4,13 +4,11 @@ It is a sum of norms that are not squared: within a group it pulls like L2, betw
 proximal step makes zeros of all weights of a unit at once, and the unit can be left out.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.norms import norm_over
 from jaxopt_notes.penalties.selection import chosen, common_dtype
 from jaxopt_notes.projections.thresholds import GROUPS, group_axes
@@ -25,7 +23,7 @@ class GroupLasso:
 
     strength: Number
     groups: str = static()
-    mask: Any = static()
+    mask: Mask | None = static()
     samples: Number = 1.0
 
     @property
@@ -44,7 +42,7 @@ class GroupLasso:
 
 
 def group_lasso(
-    strength: Number, groups: str = "units", mask: Any = weights_only, *, samples: Number = 1.0
+    strength: Number, groups: str = "units", mask: MaskLike = weights_only, *, samples: Number = 1.0
 ) -> GroupLasso:
     """The group lasso: the sum of the groups' norms, each times the root of its size.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.losses.reduction import weighted_mean
@@ -39,7 +40,7 @@ class InputGradient:
         key: jax.Array | None = None,
         train: bool = True,
     ) -> tuple[Any, Tree, jax.Array]:
-        def total(x: Any) -> tuple:
+        def total(x: ArrayLike) -> tuple:
             y, new = model.apply(params, state, x, key=key, train=train)
             values = y if self.loss is None else self.loss(y, targets)
             if values.size != len(values):

@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.losses.reduction import weighted_mean
@@ -41,7 +42,7 @@ class Jacobian:
     ) -> tuple[Any, Tree, jax.Array]:
         model_key, own_key = (None, None) if key is None else jax.random.split(key)
 
-        def outputs(x: Any) -> tuple:
+        def outputs(x: ArrayLike) -> tuple:
             return model.apply(params, state, x, key=model_key, train=train)
 
         y: jax.Array

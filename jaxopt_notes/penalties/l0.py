@@ -5,12 +5,10 @@ operator, the hard threshold (`proximal_gradient`, `proximal`), or the constrain
 (`iterative_hard_thresholding`, `magnitude_mask`).
 """
 
-from typing import Any
-
 import jax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, real_dtype
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
 
@@ -22,7 +20,7 @@ class L0:
     """See `l0`."""
 
     strength: Number
-    mask: Any = static()
+    mask: Mask | None = static()
 
     @property
     def amount(self) -> jax.Array:
@@ -59,7 +57,7 @@ def l0_norm(tree: Tree) -> jax.Array:
     return sum_over(_is_nonzero, tree)
 
 
-def l0(strength: Number, mask: Any = weights_only) -> L0:
+def l0(strength: Number, mask: MaskLike = weights_only) -> L0:
     """The L0 penalty: the number of weights that are not zero.
 
         Ω(w) = λ·‖w‖₀          prox: w ← w if |w| > √(2ηλ) else 0

@@ -4,14 +4,12 @@ It pulls every weight towards 0 by the same amount, however small the weight. It
 0, so gradient descent oscillates around 0 there; exact zeros come from a proximal step.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.penalties.selection import sum_over
 from jaxopt_notes.record import Number, check_number, record, static
 
@@ -23,7 +21,7 @@ class L1:
     """See `l1`."""
 
     strength: Number
-    mask: Any = static()
+    mask: Mask | None = static()
     samples: Number = 1.0
 
     @property
@@ -66,7 +64,7 @@ def l1_norm(tree: Tree) -> jax.Array:
     return sum_over(absolute, tree)
 
 
-def l1(strength: Number, mask: Any = weights_only, *, samples: Number = 1.0) -> L1:
+def l1(strength: Number, mask: MaskLike = weights_only, *, samples: Number = 1.0) -> L1:
     """The L1 penalty: the sum of absolute values.
 
         Ω(w) = (λ/m)·‖w‖₁          ∂Ω/∂w = (λ/m)·sign(w), and 0 at 0

@@ -5,12 +5,10 @@ adds λ to every curvature of the loss: a convex loss becomes strongly convex, a
 it converges linearly.
 """
 
-from typing import Any
-
 import jax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.penalties.selection import half_squares
 from jaxopt_notes.record import Number, check_number, record, static
@@ -23,7 +21,7 @@ class L2:
     """See `l2`."""
 
     strength: Number
-    mask: Any = static()
+    mask: Mask | None = static()
     samples: Number = 1.0
     half: bool = static(default=True)
 
@@ -60,7 +58,7 @@ def l2_norm(tree: Tree) -> jax.Array:
     return global_norm(tree)
 
 
-def l2(strength: Number, mask: Any = weights_only, *, samples: Number = 1.0, half: bool = True) -> L2:
+def l2(strength: Number, mask: MaskLike = weights_only, *, samples: Number = 1.0, half: bool = True) -> L2:
     """The L2 penalty: half the sum of squares.
 
         Ω(w) = (λ/2m)·‖w‖₂²          ∂Ω/∂w = (λ/m)·w

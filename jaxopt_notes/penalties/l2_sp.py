@@ -4,13 +4,12 @@ Weight decay pulls a pretrained network back to nothing. Here the decay of what 
 pretrained value, and only new layers decay to 0.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none
-from jaxopt_notes.masks import as_mask, read_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, read_mask, weights_only
 from jaxopt_notes.penalties.selection import half_squares
 from jaxopt_notes.record import Number, check_number, record, static
 
@@ -24,10 +23,10 @@ class L2SP:
     start: Tree
     strength: Number
     new_strength: Number
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def __call__(self, params: Tree) -> jax.Array:
-        treedef: Any
+        treedef: PyTreeDef
         leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
         kept = treedef.flatten_up_to(read_mask(self.mask, params))
         before = treedef.flatten_up_to(self.start)
@@ -40,7 +39,9 @@ class L2SP:
         return first.astype(kind) + second.astype(kind)
 
 
-def l2_sp(start: Tree, strength: Number = 0.1, new_strength: Number = 0.01, mask: Any = weights_only) -> L2SP:
+def l2_sp(
+    start: Tree, strength: Number = 0.1, new_strength: Number = 0.01, mask: MaskLike = weights_only
+) -> L2SP:
     """The L2-SP penalty: half the squared distance from the pretrained parameters.
 
         Ω(w) = ½α·‖w_S − w⁰_S‖² + ½β·‖w_new‖²

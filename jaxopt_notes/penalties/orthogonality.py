@@ -5,13 +5,11 @@ neither vanish nor explode. Where a kernel has more units than inputs its column
 there it is the rows that are asked to be.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.numerics import abs_squared, precise_matmul
 from jaxopt_notes.penalties.selection import chosen, common_dtype
 from jaxopt_notes.record import Number, check_number, record, static
@@ -24,7 +22,7 @@ class Orthogonality:
     """See `orthogonality_penalty`."""
 
     strength: Number
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def __call__(self, params: Tree) -> jax.Array:
         weights = chosen(params, self.mask)
@@ -43,7 +41,7 @@ def _deviation(w: jax.Array) -> jax.Array:
     return jnp.sum(abs_squared(gram - jnp.eye(len(gram), dtype=w.dtype)))
 
 
-def orthogonality_penalty(strength: Number, mask: Any = weights_only) -> Orthogonality:
+def orthogonality_penalty(strength: Number, mask: MaskLike = weights_only) -> Orthogonality:
     """The orthogonality penalty: how far kernels are from orthonormal columns (or rows).
 
         Ω(W) = λ·‖WᵀW − I‖²_F          ∂Ω/∂W = 4λ·W(WᵀW − I)

@@ -6,11 +6,11 @@ floating point never count.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none, real_dtype
 from jaxopt_notes.masks import Mask, read_mask
@@ -20,7 +20,7 @@ from jaxopt_notes.record import Number
 
 def chosen(params: Tree, mask: Mask | None = None) -> list[jax.Array]:
     """The weights that the mask chooses, in at least float32."""
-    treedef: Any
+    treedef: PyTreeDef
     leaves, treedef = jax.tree.flatten(params, is_leaf=is_none)
     kept = [True] * len(leaves) if mask is None else treedef.flatten_up_to(read_mask(mask, params))
     weights = [jnp.asarray(w) for w, keep in zip(leaves, kept, strict=True) if keep and is_float(w)]

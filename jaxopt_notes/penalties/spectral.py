@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.masks import as_mask, weights_only
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, weights_only
 from jaxopt_notes.norms import norm_over
 from jaxopt_notes.numerics import power_of_two, precise_matmul, precise_vdot, safe_divide
 from jaxopt_notes.penalties.selection import chosen, common_dtype
@@ -26,7 +26,7 @@ class Spectral:
 
     strength: Number
     steps: int = static()
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def __call__(self, params: Tree) -> jax.Array:
         weights = [w for w in chosen(params, self.mask) if w.ndim >= 2 and w.size]
@@ -76,7 +76,7 @@ def _unit(v: jax.Array) -> jax.Array:
     return safe_divide(v, norm_over(v, (0,)).astype(v.dtype))
 
 
-def spectral_penalty(strength: Number, mask: Any = weights_only, *, steps: int = 20) -> Spectral:
+def spectral_penalty(strength: Number, mask: MaskLike = weights_only, *, steps: int = 20) -> Spectral:
     """The spectral penalty: half the square of every kernel's largest singular value.
 
         Ω(W) = ½·λ·Σ_l σ₁(W_l)²          ∂Ω/∂W = λ·σ₁·u₁v₁ᵀ

@@ -3,11 +3,14 @@
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.plots.figure import ORANGE, figure, label_axes, line_style
 
 
-def plot_bias_variance(parts: Any, x: Any = None, *, xlabel: str = "epoch", title: str = "") -> Any:
+def plot_bias_variance(
+    parts: Any, x: ArrayLike | None = None, *, xlabel: str = "epoch", title: str = ""
+) -> Any:
     """Squared bias, variance, noise and their sum, whose least value is marked.
 
     Arguments:

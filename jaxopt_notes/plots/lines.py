@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.plots.figure import figure, label_axes, line_style, logarithmic_along
 
@@ -12,7 +13,7 @@ BAND = (0.1, 0.9)  # quantiles over seeds
 
 def plot_lines(
     lines: Mapping[str, Any],
-    x: Any = None,
+    x: ArrayLike | None = None,
     *,
     xlabel: str = "",
     ylabel: str = "",

@@ -5,12 +5,15 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.metrics.calibration_error import calibration_error
 from jaxopt_notes.plots.figure import GREY, figure, label_axes, line_style
 
 
-def plot_reliability(outputs: Any, targets: Any, *, bins: int = 10, from_logits: bool = True) -> Any:
+def plot_reliability(
+    outputs: ArrayLike, targets: ArrayLike, *, bins: int = 10, from_logits: bool = True
+) -> Any:
     """Accuracy by confidence, in bins of equal width, and how many samples each bin has.
 
     Arguments:

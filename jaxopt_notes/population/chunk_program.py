@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.sharding import NamedSharding, PartitionSpec
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.footprint import footprint
@@ -28,7 +29,7 @@ class Rows(NamedTuple):
     """Configurations and keys of all members as plain arrays [members, …], and how to put them back."""
 
     arrays: list
-    treedef: Any
+    treedef: PyTreeDef
     impls: tuple
 
     @classmethod
@@ -108,7 +109,7 @@ class Traced:
 class _Structure:
     """What a trace tells of its result beside the arrays."""
 
-    def __init__(self, treedef: Any, impls: tuple):
+    def __init__(self, treedef: PyTreeDef, impls: tuple):
         self.treedef, self.impls = treedef, impls
 
     def __eq__(self, other: object) -> bool:

@@ -49,7 +49,7 @@ def population_map(
     devices: Sequence[jax.Device] | None = None,
     workers: int | None = None,
     programs: Programs | None = None,
-    folder: Any = None,
+    folder: str | os.PathLike | None = None,
     progress: Progress = None,
     on_compile: Callable[[str], None] | None = None,
     on_chunk: Callable[[np.ndarray, Tree], None] | None = None,

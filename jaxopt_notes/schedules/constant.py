@@ -1,13 +1,11 @@
 """The schedule that never changes."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import as_time
+from jaxopt_notes.schedules.horizon import Step, as_time
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Constant", "constant"]
@@ -19,7 +17,7 @@ class Constant(Schedule):
 
     value: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         return jnp.broadcast_to(as_hyperparameter(self.value), as_time(step).whole.shape)
 
 

@@ -1,12 +1,10 @@
 """Cosine decay: half a period of a cosine, flat at both ends."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import fraction, numbers, power
+from jaxopt_notes.schedules.horizon import Step, fraction, numbers, power
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Cosine", "cosine"]
@@ -21,7 +19,7 @@ class Cosine(Schedule):
     alpha: Number
     exponent: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, alpha, exponent = numbers(self.init_value, self.alpha, self.exponent)
         falling = power(half_cosine(fraction(step, self.decay_steps)), exponent)
         return init_value * ((1 - alpha) * falling + alpha)

@@ -1,12 +1,10 @@
 """Exponential decay: multiplied by the same factor over every horizon, continuously or at once."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.horizon import horizons, numbers, power, since, whole_horizons
+from jaxopt_notes.schedules.horizon import Step, horizons, numbers, power, since, whole_horizons
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Exponential", "exponential"]
@@ -23,7 +21,7 @@ class Exponential(Schedule):
     end_value: Number | None
     staircase: bool = static()
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, decay_rate = numbers(self.init_value, self.decay_rate)
         begun = since(step, self.transition_begin)
         passed = (whole_horizons if self.staircase else horizons)(begun, self.transition_steps)

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import Number
@@ -32,7 +33,10 @@ class Time(NamedTuple):
     part: jax.Array
 
 
-def as_time(step: Any) -> Time:
+Step = ArrayLike | Time
+
+
+def as_time(step: Step) -> Time:
     """A step of any kind, an integer, a float or a `Time`, in two parts.
 
     Example:
@@ -55,7 +59,7 @@ def as_time(step: Any) -> Time:
     return Time(whole.astype(jnp.int32), number - whole)
 
 
-def since(step: Any, begin: Number) -> Time:
+def since(step: Step, begin: Number) -> Time:
     """The time since a step; 0 before it."""
     whole, part = _apart(step, begin)
     total = number_of(Time(whole, part))
@@ -65,7 +69,7 @@ def since(step: Any, begin: Number) -> Time:
     return Time(jnp.where(passed, whole, 0), jnp.where(passed, part, 0))
 
 
-def reached(step: Any, begin: Number) -> jax.Array:
+def reached(step: Step, begin: Number) -> jax.Array:
     """Whether a step is not before another one.
 
     Example:
@@ -75,12 +79,12 @@ def reached(step: Any, begin: Number) -> jax.Array:
     return number_of(_apart(step, begin)) >= 0
 
 
-def _apart(step: Any, begin: Number) -> Time:
+def _apart(step: Step, begin: Number) -> Time:
     time, begin = as_time(step), as_time(begin)
     return Time(time.whole - begin.whole, time.part - begin.part)
 
 
-def number_of(step: Any) -> jax.Array:
+def number_of(step: Step) -> jax.Array:
     """A step as one number, rounded to float32 (float64 under x64)."""
     time = as_time(step)
     return time.whole.astype(time.part.dtype) + time.part
@@ -91,7 +95,7 @@ def numbers(*values: Any) -> tuple[jax.Array, ...]:
     return tuple(number_of(v) if isinstance(v, Time) else as_hyperparameter(v) for v in values)
 
 
-def horizons(step: Any, horizon: Number) -> jax.Array:
+def horizons(step: Step, horizon: Number) -> jax.Array:
     """How many horizons have passed: t/T, growing without end; 0 where T is 0.
 
     Example:
@@ -102,7 +106,7 @@ def horizons(step: Any, horizon: Number) -> jax.Array:
     return jnp.where(T > 0, t / jnp.where(T > 0, T, 1), 0)
 
 
-def periods(step: Any, horizon: Number) -> tuple[jax.Array, jax.Array]:
+def periods(step: Step, horizon: Number) -> tuple[jax.Array, jax.Array]:
     """How many whole horizons have passed, ⌊t/T⌋, and the share of the next: both 0 where T is 0.
 
     Exact at every step that an integer counts. The share has the derivatives of t/T, the count has none.
@@ -128,7 +132,7 @@ def attached(rest: jax.Array, time: Time, *slopes: tuple[jax.Array, jax.Array]) 
     return rest
 
 
-def whole_horizons(step: Any, horizon: Number) -> jax.Array:
+def whole_horizons(step: Step, horizon: Number) -> jax.Array:
     """How many whole horizons have passed: ⌊t/T⌋, exact also where t/T rounds; 0 where T is 0.
 
     Example:
@@ -196,7 +200,7 @@ def divided(time: Time, T: jax.Array) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(count + more), rest - more * T
 
 
-def fraction(step: Any, horizon: Number) -> jax.Array:
+def fraction(step: Step, horizon: Number) -> jax.Array:
     """The share of a horizon that has passed: t/T held within [0, 1]; 0 where T is 0.
 
     Example:

@@ -4,12 +4,10 @@ The steps sum to infinity and their squares do not (Robbins & Monro): stochastic
 with it converges to the minimum itself, and not to a neighbourhood of it.
 """
 
-from typing import Any
-
 import jax
 
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.horizon import horizons, numbers, whole_horizons
+from jaxopt_notes.schedules.horizon import Step, horizons, numbers, whole_horizons
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["InverseTime", "inverse_time"]
@@ -24,7 +22,7 @@ class InverseTime(Schedule):
     transition_steps: Number
     staircase: bool = static()
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, decay_rate = numbers(self.init_value, self.decay_rate)
         passed = (whole_horizons if self.staircase else horizons)(step, self.transition_steps)
         return init_value / (1 + decay_rate * passed)

@@ -1,13 +1,12 @@
 """Schedules one after the other, each with a time of its own."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, record
-from jaxopt_notes.schedules.horizon import as_time, reached, since
+from jaxopt_notes.schedules.horizon import Step, as_time, reached, since
 from jaxopt_notes.schedules.piecewise import check_boundaries
 from jaxopt_notes.schedules.schedule import Rate, Schedule, check_rate, rate_at
 
@@ -21,7 +20,7 @@ class Join(Schedule):
     schedules: tuple[Rate, ...]
     boundaries: tuple[Number, ...]
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         rate = rate_at(self.schedules[0], as_time(step))
         for boundary, schedule in zip(self.boundaries, self.schedules[1:], strict=True):
             # No schedule is asked about a time before its own: what is not selected must be finite too.

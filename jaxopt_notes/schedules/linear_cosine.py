@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.record import Number, check_number, check_seed, record
-from jaxopt_notes.schedules.horizon import Time, as_time, fraction, in_double, number_of, numbers
+from jaxopt_notes.schedules.horizon import Step, Time, as_time, fraction, in_double, number_of, numbers
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["LinearCosine", "NoisyLinearCosine", "linear_cosine", "noisy_linear_cosine"]
@@ -24,11 +24,11 @@ class LinearCosine(Schedule):
     alpha: Number
     beta: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         return _under_a_line(self, step, 0.0)
 
 
-def _under_a_line(schedule: Any, step: Any, noise: Any) -> jax.Array:
+def _under_a_line(schedule: Any, step: Step, noise: Any) -> jax.Array:
     """η₀·((α + 1 − t/T + noise)·½(1 + cos(2πn·t/T)) + β)."""
     init_value, alpha, beta, noise = numbers(schedule.init_value, schedule.alpha, schedule.beta, noise)
     share = fraction(step, schedule.decay_steps)
@@ -38,7 +38,7 @@ def _under_a_line(schedule: Any, step: Any, noise: Any) -> jax.Array:
     return init_value * ((alpha + 1 - share + noise) * wave + beta)
 
 
-def _phase(step: Any, T: jax.Array, n: jax.Array) -> tuple[jax.Array]:
+def _phase(step: Step, T: jax.Array, n: jax.Array) -> tuple[jax.Array]:
     """n·t/T without its whole turns, whose digits the rest would lose in float32."""
     t = number_of(step) if isinstance(step, Time) else step
     turns = jnp.where(T > 0, n * jnp.clip(t / jnp.where(T > 0, T, 1), 0, 1), 0)
@@ -98,7 +98,7 @@ class NoisyLinearCosine(Schedule):
     beta: Number
     seed: Any
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         variance, decay, T = numbers(self.initial_variance, self.variance_decay, self.decay_steps)
         age = 1 + jnp.clip(number_of(step), 0, T)
         noise = safe_sqrt(variance) * age ** (-decay / 2) * _draw(self.seed, as_time(step))

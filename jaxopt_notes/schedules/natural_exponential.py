@@ -1,12 +1,10 @@
 """Natural exponential decay: the same as exponential decay, given by its rate instead of its factor."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.horizon import horizons, numbers, whole_horizons
+from jaxopt_notes.schedules.horizon import Step, horizons, numbers, whole_horizons
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["NaturalExponential", "natural_exponential"]
@@ -21,7 +19,7 @@ class NaturalExponential(Schedule):
     transition_steps: Number
     staircase: bool = static()
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, decay_rate = numbers(self.init_value, self.decay_rate)
         passed = (whole_horizons if self.staircase else horizons)(step, self.transition_steps)
         return init_value * jnp.exp(-decay_rate * passed)

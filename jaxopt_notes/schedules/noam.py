@@ -1,12 +1,10 @@
 """Noam: the schedule of the Transformer, a linear rise and then the inverse square root."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import numbers
+from jaxopt_notes.schedules.horizon import Step, numbers
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Noam", "noam"]
@@ -20,7 +18,7 @@ class Noam(Schedule):
     warmup_steps: Number
     factor: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         t, w, d_model, factor = numbers(step, self.warmup_steps, self.d_model, self.factor)
         n = jnp.maximum(t, 0) + 1
         rise = jnp.where(w > 0, n * jnp.where(w > 0, w, 1) ** -1.5, jnp.inf)

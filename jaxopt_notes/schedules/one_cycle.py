@@ -1,13 +1,11 @@
 """One cycle: a single rise and fall over the whole training, the fall far below the start."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.cosine import half_cosine
-from jaxopt_notes.schedules.horizon import fraction, numbers
+from jaxopt_notes.schedules.horizon import Step, fraction, numbers
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["OneCycle", "one_cycle"]
@@ -23,7 +21,7 @@ class OneCycle(Schedule):
     div_factor: Number
     final_div_factor: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         t, T, start, peak = numbers(step, self.transition_steps, self.pct_start, self.peak_value)
         div, final = numbers(self.div_factor, self.final_div_factor)
         rise = half_cosine(fraction(t, start * T))

@@ -2,14 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.record import Number, check_number, concrete, record
-from jaxopt_notes.schedules.horizon import as_time, numbers, reached
+from jaxopt_notes.schedules.horizon import Step, as_time, numbers, reached
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Piecewise", "piecewise"]
@@ -22,7 +21,7 @@ class Piecewise(Schedule):
     boundaries: tuple[Number, ...]
     values: tuple[Number, ...]
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         first, *others = numbers(*self.values)
         rate = jnp.broadcast_to(first, as_time(step).whole.shape)
         for boundary, value in zip(self.boundaries, others, strict=True):

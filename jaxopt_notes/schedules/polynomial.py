@@ -1,12 +1,10 @@
 """Polynomial decay: from one value to another along a power of the time that is left."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record, static
-from jaxopt_notes.schedules.horizon import fraction, numbers, periods, power, since
+from jaxopt_notes.schedules.horizon import Step, fraction, numbers, periods, power, since
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Polynomial", "polynomial"]
@@ -23,7 +21,7 @@ class Polynomial(Schedule):
     transition_begin: Number
     cycle: bool = static()
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, end_value, exponent = numbers(self.init_value, self.end_value, self.power)
         t = since(step, self.transition_begin)
         left = 1 - fraction(t, self.transition_steps)

@@ -6,7 +6,7 @@ import jax
 
 from jaxopt_notes.dtypes import as_hyperparameter
 from jaxopt_notes.record import as_leaf, check_number, is_function
-from jaxopt_notes.schedules.horizon import Time, number_of
+from jaxopt_notes.schedules.horizon import Step, Time, number_of
 
 __all__ = ["Rate", "check_rate", "rate_at"]
 
@@ -31,7 +31,7 @@ def check_rate(where: str, rate: Rate, interval: str = "[0, inf)", remedy: str =
     return as_leaf(rate) if is_function(rate) else check_number(where, rate, interval, remedy)
 
 
-def rate_at(rate: Rate, step: Any) -> jax.Array:
+def rate_at(rate: Rate, step: Step) -> jax.Array:
     """The value of a rate at a step, as a hyperparameter (float32, float64 under x64).
 
     Example:

@@ -6,8 +6,6 @@ For m near 1 many runs have passed before a step, and a start is a difference of
 divided by a small one: it is computed in float64, as log1p and expm1.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -15,6 +13,7 @@ from jax import lax
 from jaxopt_notes.record import Number, check_number, record
 from jaxopt_notes.schedules.cosine import half_cosine
 from jaxopt_notes.schedules.horizon import (
+    Step,
     Time,
     as_time,
     attached,
@@ -39,7 +38,7 @@ class Sgdr(Schedule):
     m_mul: Number
     alpha: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, m_mul, alpha = numbers(self.init_value, self.m_mul, self.alpha)
         time, (T, m) = as_time(step), numbers(self.decay_steps, self.t_mul)
         run, rest, start, slope, growth = in_double(_run, _run_in_single, time, self.decay_steps, self.t_mul)

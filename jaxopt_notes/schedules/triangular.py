@@ -1,12 +1,10 @@
 """Triangular cycles: up and down between two values, for ever."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import numbers, periods, power
+from jaxopt_notes.schedules.horizon import Step, numbers, periods, power
 from jaxopt_notes.schedules.schedule import Schedule
 
 __all__ = ["Triangular", "triangular"]
@@ -21,7 +19,7 @@ class Triangular(Schedule):
     transition_steps: Number
     m_mul: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         init_value, peak_value, m_mul = numbers(self.init_value, self.peak_value, self.m_mul)
         cycle, share = periods(step, 2 * self.transition_steps)
         height = 1 - jnp.abs(1 - 2 * share)

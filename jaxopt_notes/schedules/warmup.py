@@ -1,12 +1,10 @@
 """Warm-up: a linear ramp in front of any schedule."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.record import Number, check_number, record
-from jaxopt_notes.schedules.horizon import fraction, numbers, reached, since
+from jaxopt_notes.schedules.horizon import Step, fraction, numbers, reached, since
 from jaxopt_notes.schedules.schedule import Rate, Schedule, check_rate, rate_at
 
 __all__ = ["Warmup", "warmup"]
@@ -20,7 +18,7 @@ class Warmup(Schedule):
     schedule: Rate
     init_value: Number
 
-    def __call__(self, step: Any) -> jax.Array:
+    def __call__(self, step: Step) -> jax.Array:
         (init_value,) = numbers(self.init_value)
         passed = fraction(step, self.steps)
         peak = rate_at(self.schedule, jnp.zeros_like(passed))

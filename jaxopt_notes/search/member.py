@@ -27,6 +27,7 @@ from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, fill
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.step import select
+from jaxopt_notes.training.trainer import Trainer
 
 Entries = dict[str, jax.Array]  # the history's latest epoch, by name
 
@@ -178,7 +179,7 @@ class Runs(NamedTuple):
         return epoch
 
     def _advance(
-        self, trainer: Any, state: Tree, latest: Entries, epochs: jax.Array, data: tuple, keep: bool
+        self, trainer: Trainer, state: Tree, latest: Entries, epochs: jax.Array, data: tuple, keep: bool
     ) -> Tree:
         epoch = self._epoch(trainer, data)
         history = {

@@ -5,12 +5,13 @@ its members are a library of models: the best one can be used as it is, and an e
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.search.member import Runs
@@ -39,7 +40,7 @@ class TrainedGroup(NamedTuple):
         i = int(np.flatnonzero(self.trials == trial)[0]) * seeds
         return jax.tree.map(lambda leaf: leaf[i : i + seeds], (self.params, self.model_state))
 
-    def predict(self, x: Any, seeds: int, batch_size: int = 8) -> np.ndarray:
+    def predict(self, x: ArrayLike, seeds: int, batch_size: int = 8) -> np.ndarray:
         """Outputs [k, seeds, B, …]; `batch_size` members are computed together."""
 
         def one(member: tuple) -> jax.Array:
@@ -53,7 +54,7 @@ class TrainedGroup(NamedTuple):
         return np.asarray(outputs).reshape(len(self.trials), seeds, *outputs.shape[1:])
 
 
-def predict_all(groups: Sequence[TrainedGroup], x: Any, shape: tuple[int, int]) -> np.ndarray:
+def predict_all(groups: Sequence[TrainedGroup], x: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """Outputs of all members [n, seeds, B, …], in the order of trials.
 
     Raises:

@@ -6,9 +6,9 @@ monitor. So the best is, of the compromises worth having, the one with the best 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.search.names import hyperparameters, own_names, reserved_columns
 from jaxopt_notes.search.pareto import hypervolume, non_dominated_fronts
@@ -154,7 +154,7 @@ class Ranking:
         costs = [np.where(whole, sign(mode) * means[name], np.nan) for name, mode in self.monitors.items()]
         return np.stack(costs, axis=1)
 
-    def _mean(self, values: Any) -> np.ndarray:
+    def _mean(self, values: ArrayLike) -> np.ndarray:
         """Over the runs that did not diverge."""
         weights = self.finite * (1.0 if self.sizes is None else self.sizes)
         count, total = weights.sum(axis=1), (weights * np.where(self.finite, values, 0.0)).sum(axis=1)

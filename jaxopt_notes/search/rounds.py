@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.keys import take_keys
@@ -386,7 +387,7 @@ def values(axis: Any, column: np.ndarray) -> np.ndarray:
     return found
 
 
-def blank(shape: tuple, dtype: Any) -> np.ndarray:
+def blank(shape: tuple, dtype: DTypeLike) -> np.ndarray:
     """Epochs that a run did not have: NaN, or 0 for whole numbers."""
     return np.full(shape, np.nan if np.issubdtype(dtype, np.floating) else 0, dtype)
 

@@ -9,6 +9,7 @@ asked again, and may continue runs that it has seen (`rounds.py`).
 import contextlib
 import dataclasses
 import functools
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -82,7 +83,7 @@ def sweep(
     target: float | None = None,
     seconds: float | None = None,
     patience: int | None = None,
-    folder: Any = None,
+    folder: str | os.PathLike | None = None,
     progress: Progress = None,
     on_chunk: Callable[[np.ndarray, Configs, Tree], None] | None = None,
     logger: Any = None,

@@ -23,6 +23,7 @@ from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.fit import FitResult, fit
 from jaxopt_notes.training.refit import continue_on_all, joined, train_anew
 from jaxopt_notes.training.step_history import steps_of
+from jaxopt_notes.training.trainer import Trainer
 
 PARTS = ("train", "train+validation")
 KEPT = ("epochs", "updates", "parameters")
@@ -136,7 +137,7 @@ def check_keep_params(keep_params: Any) -> int | None:
 
 
 def trained_again(
-    trainer: Any, origin: Origin, on: str, keep: str, best_epoch: int, key: jax.Array | None,
+    trainer: Trainer, origin: Origin, on: str, keep: str, best_epoch: int, key: jax.Array | None,
     progress: bool | None,
 ) -> FitResult:  # fmt: skip
     """The winner trained once more, on the training set alone or on all data.
@@ -165,7 +166,7 @@ def trained_again(
 
 
 def gone_on(
-    trainer: Any, origin: Origin, networks: tuple | None, epochs: int, key: jax.Array | None,
+    trainer: Trainer, origin: Origin, networks: tuple | None, epochs: int, key: jax.Array | None,
     progress: bool | None,
 ) -> FitResult:  # fmt: skip
     """The winner trained further on all data, from the parameters that it had at its best.

@@ -4,7 +4,6 @@ All activations and rates are members of one program: a network computes all thr
 """
 
 import itertools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +13,8 @@ from jax import lax
 from jaxopt_notes.activations import relu, sigmoid, tanh
 from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 from jaxopt_notes.studies.small_digits import images
 
 __all__ = ["ActivationRace", "activation_race"]
@@ -29,16 +29,18 @@ class ActivationRace(StudyResult):
     """See `activation_race`."""
 
     activations: tuple[str, ...] = static()
-    rates: Any  # [rates]
-    steps: Any  # [activations, rates, seeds], to the target; one more than there are where it is not reached
-    losses: Any  # [activations, rates, seeds, steps], of the batches, smoothed
+    rates: Array  # [rates]
+    steps: (
+        Array  # [activations, rates, seeds], to the target; one more than there are where it is not reached
+    )
+    losses: Array  # [activations, rates, seeds, steps], of the batches, smoothed
 
     @property
     def best(self) -> np.ndarray:
         """[activations]: which rate has the fewest steps, as a median over seeds."""
         return np.argmin(np.median(self.steps, axis=-1), axis=1)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         best, at = self.best, np.arange(len(self.activations))
         return rows_of(
             activation=self.activations, best_rate=self.rates[best],
@@ -46,7 +48,7 @@ class ActivationRace(StudyResult):
             last_loss=np.median(self.losses[at, best, :, -1], axis=-1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels, points
 
         drawn, (left, right) = panels(2)

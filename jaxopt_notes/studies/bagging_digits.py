@@ -1,7 +1,5 @@
 """Nine networks on nine bootstrap samples of few digits: their vote beats the best of them."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,8 @@ from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.studies.result import StudyResult
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult
 from jaxopt_notes.studies.small_digits import deal, images
 from jaxopt_notes.training import Trainer
 
@@ -25,13 +24,13 @@ __all__ = ["BaggingDigits", "bagging_digits"]
 class BaggingDigits(StudyResult):
     """See `bagging_digits`."""
 
-    members: Any  # [seeds, members], test accuracy
-    vote: Any  # [seeds], of the plurality
-    average: Any  # [seeds], of the averaged probabilities
-    whole: Any  # [seeds], of one network on all training images
-    missed: Any  # [seeds], share of the images that a member has not seen
+    members: Array  # [seeds, members], test accuracy
+    vote: Array  # [seeds], of the plurality
+    average: Array  # [seeds], of the averaged probabilities
+    whole: Array  # [seeds], of one network on all training images
+    missed: Array  # [seeds], share of the images that a member has not seen
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         best, worst = self.members.max(axis=1), self.members.min(axis=1)
         columns = {
             "worst member": worst, "median member": np.median(self.members, axis=1), "best member": best,
@@ -42,7 +41,7 @@ class BaggingDigits(StudyResult):
             for name, values in columns.items()
         ]
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import BLUE, GREEN, ORANGE
         from jaxopt_notes.plots.panels import panels
 

@@ -5,8 +5,6 @@ mean takes that away again: the output, and so the loss and the gradient, stay w
 statistics of the batch, the gradient of the bias is exactly 0.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +12,8 @@ from jax import lax
 
 from jaxopt_notes.layers import batch_norm
 from jaxopt_notes.record import Number, check_count, check_number, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["BatchNormAverages", "batch_norm_averages"]
 
@@ -24,11 +23,11 @@ class BatchNormAverages(StudyResult):
     """See `batch_norm_averages`."""
 
     gradients: tuple[str, ...] = static()
-    bias: Any  # [2, seeds, steps]: its norm
-    losses: Any  # [2, seeds, steps]
-    slopes: Any  # [2, seeds, steps]: the norm of its gradient
+    bias: Array  # [2, seeds, steps]: its norm
+    losses: Array  # [2, seeds, steps]
+    slopes: Array  # [2, seeds, steps]: the norm of its gradient
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         change = np.abs(self.losses[..., -1] / self.losses[..., 0] - 1)
         first, last = median(self.bias[..., 1]), median(self.bias[..., -1])
         return rows_of(
@@ -36,7 +35,7 @@ class BatchNormAverages(StudyResult):
             slope=median(self.slopes[..., -1]),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)

@@ -4,14 +4,13 @@ Deep networks on digits at rates from 1/64 to 16: without normalization, with it
 activations. Whether it stands before or after hardly matters here; that it is there does.
 """
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.normalized_digits import descents, ends, network
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import images
 
 __all__ = ["BatchNormRates", "batch_norm_rates"]
@@ -25,8 +24,8 @@ class BatchNormRates(StudyResult):
     """See `batch_norm_rates`."""
 
     places: tuple[str, ...] = static()
-    rates: Any  # [rates]
-    paths: Any  # [places, rates, seeds, steps]: losses
+    rates: Array  # [rates]
+    paths: Array  # [places, rates, seeds, steps]: losses
 
     @property
     def largest_rate(self) -> np.ndarray:
@@ -34,7 +33,7 @@ class BatchNormRates(StudyResult):
         learns = median(ends(self.paths)) < LEARNT
         return np.max(np.where(learns, self.rates, 0), axis=1)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         last, whole = median(ends(self.paths)), median(self.paths.mean(axis=-1))
         return rows_of(
             normalization=self.places, largest_rate=self.largest_rate,
@@ -42,7 +41,7 @@ class BatchNormRates(StudyResult):
             least_last_loss=last.min(axis=1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)

@@ -12,8 +12,9 @@ import numpy as np
 
 from jaxopt_notes.initializers import normal
 from jaxopt_notes.record import Number, check_count, check_number, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.normalized_digits import ends, losses, network, over
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import images
 
 __all__ = ["BatchNormStarts", "batch_norm_starts"]
@@ -26,14 +27,14 @@ class BatchNormStarts(StudyResult):
     """See `batch_norm_starts`."""
 
     networks: tuple[str, ...] = static()
-    stddevs: Any  # [stddevs], of the first weights
-    losses: Any  # [2, stddevs, seeds], at the end
+    stddevs: Array  # [stddevs], of the first weights
+    losses: Array  # [2, stddevs, seeds], at the end
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         columns = dict(zip(self.networks, median(self.losses), strict=True))
         return rows_of(stddev=self.stddevs, **{f"loss_{name}": values for name, values in columns.items()})
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (axis,) = panels(1)

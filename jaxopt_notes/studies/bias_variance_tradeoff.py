@@ -15,11 +15,13 @@ import numpy as np
 from jax import lax
 
 from jaxopt_notes.diagnostics.bias_variance import bias_variance_of
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import normal
 from jaxopt_notes.layers import mlp
 from jaxopt_notes.optimizers import adam, apply_updates
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Figure, StudyResult, median, rows_of
 from jaxopt_notes.training.early_stopping.patience import patience
 from jaxopt_notes.training.early_stopping.replay import replay
 
@@ -53,7 +55,7 @@ class BiasVarianceTradeoff(StudyResult):
         """[units, seeds]: that of networks that stop early."""
         return np.asarray(self.stopped_bias) + np.asarray(self.stopped_variance) + self.noise
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         total = median(self.total)
         return rows_of(
             units=self.units, bias_squared=median(self.bias_squared[:, -1]),
@@ -62,7 +64,7 @@ class BiasVarianceTradeoff(StudyResult):
             stops_at=median(self.stop_epoch),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, middle, right) = panels(3)
@@ -116,12 +118,12 @@ def bias_variance_tradeoff(
         y, valid_y = (truth(x) + NOISE * jax.random.normal(k, x.shape) for k in (of_noise, of_valid))
         present = (jnp.arange(float(UNITS[-1])) < units).astype(x.dtype)
 
-        def outputs(params: Any, x: jax.Array) -> jax.Array:
+        def outputs(params: Tree, x: jax.Array) -> jax.Array:
             last = params["layers_2"]
             used = {**last, "kernel": last["kernel"] * present[:, None] / jnp.sqrt(units)}
             return model.apply({**params, "layers_2": used}, (), x)[0]
 
-        def error(params: Any, y: jax.Array) -> jax.Array:
+        def error(params: Tree, y: jax.Array) -> jax.Array:
             return jnp.mean((outputs(params, x) - y) ** 2)
 
         optimizer = adam(RATE)

@@ -1,7 +1,5 @@
 """Ill-conditioned valleys: how the steps that descent needs grow with the condition number."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +7,9 @@ import numpy as np
 from jaxopt_notes.optimizers import heavy_ball, sgd
 from jaxopt_notes.problems import quadratic
 from jaxopt_notes.record import check_count, record
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.descent import path
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 
 __all__ = ["Conditioning", "conditioning"]
 
@@ -19,19 +18,19 @@ __all__ = ["Conditioning", "conditioning"]
 class Conditioning(StudyResult):
     """See `conditioning`."""
 
-    kappas: Any  # [kappas]
-    plain: Any  # [kappas], steps of gradient descent
-    heavy: Any  # [kappas], of the heavy ball
-    sideways: Any  # [kappas], the part of the plain path's length that lies across the valley
-    points: Any  # [2, 31, 2], both paths at κ = 30
+    kappas: Array  # [kappas]
+    plain: Array  # [kappas], steps of gradient descent
+    heavy: Array  # [kappas], of the heavy ball
+    sideways: Array  # [kappas], the part of the plain path's length that lies across the valley
+    points: Array  # [2, 31, 2], both paths at κ = 30
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             condition_number=self.kappas, gradient_descent=self.plain, heavy_ball=self.heavy,
             across_the_valley=self.sideways,
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS
         from jaxopt_notes.plots.panels import panels
 

@@ -9,8 +9,9 @@ import numpy as np
 from jaxopt_notes.optimizers import adadelta, adagrad, adam, momentum, nesterov, rmsprop, sgd
 from jaxopt_notes.problems import elliptic_bowl
 from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.descent import path
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 
 __all__ = ["ContourRace", "contour_race"]
 
@@ -22,18 +23,18 @@ class ContourRace(StudyResult):
     """See `contour_race`."""
 
     runners: tuple[str, ...] = static()
-    points: Any  # [runners, steps + 1, 2]
-    heights: Any  # [runners, steps + 1]
-    lengths: Any  # [runners], of the whole path
-    flips: Any  # [runners], how often y changes its sign
+    points: Array  # [runners, steps + 1, 2]
+    heights: Array  # [runners, steps + 1]
+    lengths: Array  # [runners], of the whole path
+    flips: Array  # [runners], how often y changes its sign
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             optimizer=self.runners, x=self.points[:, -1, 0], y=self.points[:, -1, 1],
             height=self.heights[:, -1], path_length=self.lengths, sign_changes_of_y=self.flips,
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS
         from jaxopt_notes.plots.panels import bands, panels
 

@@ -5,8 +5,6 @@ nearly equal features the lasso keeps depends on the sample, so its weights are 
 and elastic net are not; both penalties with L1 drop the features that say nothing.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +13,8 @@ from jax import lax
 from jaxopt_notes.optimizers import apply_updates, proximal_gradient
 from jaxopt_notes.penalties import elastic_net
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 
 __all__ = ["CorrelatedFeatures", "correlated_features"]
 
@@ -29,19 +28,19 @@ class CorrelatedFeatures(StudyResult):
     """See `correlated_features`."""
 
     penalties: tuple[str, ...] = static()
-    weights: Any  # [penalties, samples, features]: two that are correlated, then useless ones
-    imbalance: Any  # [penalties]: the median of |w₁ − w₂|/|w₁ + w₂|
-    instability: Any  # [penalties]: the standard deviation of w₁ over samples
-    one_dropped: Any  # [penalties]: how often exactly one of the two is 0
-    useless_dropped: Any  # [penalties]: the share of useless features that are exactly 0
+    weights: Array  # [penalties, samples, features]: two that are correlated, then useless ones
+    imbalance: Array  # [penalties]: the median of |w₁ − w₂|/|w₁ + w₂|
+    instability: Array  # [penalties]: the standard deviation of w₁ over samples
+    one_dropped: Array  # [penalties]: how often exactly one of the two is 0
+    useless_dropped: Array  # [penalties]: the share of useless features that are exactly 0
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             penalty=self.penalties, imbalance=self.imbalance, std_of_w1=self.instability,
             one_of_two_dropped=self.one_dropped, useless_dropped=self.useless_dropped,
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import BLUE, GREY
         from jaxopt_notes.plots.panels import panels
 

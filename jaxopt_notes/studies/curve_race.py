@@ -7,11 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers import mlp
 from jaxopt_notes.losses import half_mean_squared_error
 from jaxopt_notes.optimizers import apply_updates, momentum, nesterov, sgd
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.record import check_count, check_number, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["CurveRace", "curve_race"]
 
@@ -23,18 +26,18 @@ class CurveRace(StudyResult):
     """See `curve_race`."""
 
     runners: tuple[str, ...] = static()
-    epochs: Any  # [runners, seeds], until the loss is below the goal; the whole number where it never is
-    losses: Any  # [runners, seeds, epochs], of new points
-    fits: Any  # [runners, 201], of the first seed at the end, on an even grid
-    examples: Any  # [n, 2], of the first seed
+    epochs: Array  # [runners, seeds], until the loss is below the goal; the whole number where it never is
+    losses: Array  # [runners, seeds, epochs], of new points
+    fits: Array  # [runners, 201], of the first seed at the end, on an even grid
+    examples: Array  # [n, 2], of the first seed
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             optimizer=self.runners, epochs=median(self.epochs), fewest=self.epochs.min(axis=1),
             most=self.epochs.max(axis=1), last_loss=median(self.losses[:, :, -1]),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import line_style
         from jaxopt_notes.plots.panels import bands, panels
 
@@ -101,13 +104,13 @@ def curve_race(
         (x, y), test = draw(of_data, examples), draw(of_test, examples // 5)
         params, _ = model.init(of_weights, x)
 
-        def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        def loss(params: Tree, x: jax.Array, y: jax.Array) -> jax.Array:
             return jnp.mean(half_mean_squared_error(model.apply(params, (), x)[0], y))
 
         found: list[Any] = []
         for optimizer in chosen.values():
 
-            def step(carry: tuple, rows: jax.Array, optimizer: Any = optimizer) -> tuple:
+            def step(carry: tuple, rows: jax.Array, optimizer: GradientTransform = optimizer) -> tuple:
                 params, state = carry
                 updates, state = optimizer.update(jax.grad(loss)(params, x[rows], y[rows]), state, params)
                 return (apply_updates(params, updates), state), None

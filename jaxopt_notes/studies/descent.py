@@ -7,9 +7,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.optimizers import apply_updates, evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 
 
-def path(optimizer: Any, slope: Any, start: jax.Array, steps: int, noise: Any = None) -> jax.Array:
+def path(
+    optimizer: GradientTransform, slope: Any, start: jax.Array, steps: int, noise: Any = None
+) -> jax.Array:
     """The start and the points after each step [steps + 1, n], those to evaluate.
 
     Arguments:

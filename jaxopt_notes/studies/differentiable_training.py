@@ -23,7 +23,8 @@ from jaxopt_notes.optimizers import adam, apply_updates, chain, momentum, skip_n
 from jaxopt_notes.record import check_count
 from jaxopt_notes.schedules import inverse_time
 from jaxopt_notes.search import training_score
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Figure, StudyResult, rows_of
 from jaxopt_notes.training import Trainer
 
 __all__ = ["DifferentiableTraining", "differentiable_training"]
@@ -44,11 +45,11 @@ class DifferentiableTraining(StudyResult):
     start: dict[str, float]
     losses: np.ndarray
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         losses = [{"number": "validation loss", "start": self.losses[0], "found": self.losses[-1]}]
         return losses + rows_of(number=self.start, start=self.start.values(), found=self.found.values())
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (axis,) = panels(1, width=4.8)

@@ -7,6 +7,7 @@ is special: it is `sweep`, a `Trainer` and a `SealedTestSet`, as a user would pu
 
 import dataclasses
 import inspect
+import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -22,8 +23,9 @@ from jaxopt_notes.optimizers import OPTIMIZERS, chain, clip_by_global_norm, weig
 from jaxopt_notes.record import Number, check_choice
 from jaxopt_notes.schedules import cosine
 from jaxopt_notes.search import dimensions, log_uniform, random_search, sweep, uniform
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.search.results import Results
-from jaxopt_notes.studies.result import StudyResult
+from jaxopt_notes.studies.result import Figure, StudyResult
 from jaxopt_notes.training import Trainer, predict
 from jaxopt_notes.training.evaluation import metrics_of, score
 
@@ -51,13 +53,13 @@ class Outcome(StudyResult):
     test_score: float
     steps_per_epoch: int
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return self.results.rows()
 
     def table(self) -> str:
         return f"{self.results.table(10)}\n\ntest score of the retrained winner: {self.test_score:.4f}"
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots import plot_curves
 
         return plot_curves(self.curves, "the winner")
@@ -209,7 +211,7 @@ def digits_sweep(
     epochs: int = 30,
     batch_size: int = 32,
     strategy: Any = None,
-    folder: Any = None,
+    folder: str | os.PathLike | None = None,
     progress: Any = None,
     on_chunk: Any = None,
 ) -> Outcome:

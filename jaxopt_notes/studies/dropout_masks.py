@@ -16,7 +16,8 @@ import numpy as np
 
 from jaxopt_notes.losses import half_mean_squared_error, sigmoid_binary_cross_entropy
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["DropoutMasks", "dropout_masks"]
 
@@ -32,12 +33,12 @@ class DropoutMasks(StudyResult):
 
     depths: tuple[int, ...] = static()  # hidden layers behind the dropout
     sizes: tuple[float, ...] = static()  # of the weights
-    geometric: Any  # [depths, seeds]: largest difference of a probability from the scaled pass
-    arithmetic: Any  # [depths, seeds]
-    squares: Any  # [sizes, seeds]: what dropout adds to the loss, over the penalty
-    logistic: Any  # [sizes, seeds]
+    geometric: Array  # [depths, seeds]: largest difference of a probability from the scaled pass
+    arithmetic: Array  # [depths, seeds]
+    squares: Array  # [sizes, seeds]: what dropout adds to the loss, over the penalty
+    logistic: Array  # [sizes, seeds]
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         means = {"geometric mean": self.geometric, "arithmetic mean": self.arithmetic}
         penalties = {"least squares": self.squares, "logistic regression": self.logistic}
         names = [f"{mean}, {depth} hidden layers" for mean in means for depth in self.depths]
@@ -47,7 +48,7 @@ class DropoutMasks(StudyResult):
         reading = ["ensemble"] * 2 * len(self.depths) + ["penalty"] * 2 * len(self.sizes)
         return rows_of(reading=reading, of=names, off_by=median(apart), at_most=apart.max(axis=-1))
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)

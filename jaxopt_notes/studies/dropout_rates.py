@@ -14,14 +14,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.diagnostics.coadaptation import coadaptation
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import he_normal
 from jaxopt_notes.layers import activation, dense, flatten, serial
 from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
 from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import deal, images
 
 __all__ = ["DropoutRates", "dropout_rates"]
@@ -37,19 +40,19 @@ SLOW, CAREFUL = 30, 0.02  # steps and rate of the descent whose loss is looked a
 class DropoutRates(StudyResult):
     """See `dropout_rates`."""
 
-    rates: Any  # [rates], of dropping
-    draws: Any  # [draws]
-    train_loss: Any  # [rates, seeds], of the scaled pass
-    test_loss: Any  # [rates, seeds]
-    unscaled: Any  # [rates, seeds]: test loss with all units and no scaling
-    averaged: Any  # [rates, means, draws, seeds]: test loss of the mean over so many sub-networks
-    halved: Any  # [rates, seeds]: share of test images wrong with half of the hidden units off
-    whole: Any  # [rates, seeds]: with all units
-    coadaptation: Any  # [rates, seeds], of hidden units
-    noise: Any  # [rates, seeds]: variance of the gradient over masks, by its mean squared, at the start
-    rises: Any  # [rates, 2, seeds]: share of steps after which the loss is higher: fresh masks, fixed ones
+    rates: Array  # [rates], of dropping
+    draws: Array  # [draws]
+    train_loss: Array  # [rates, seeds], of the scaled pass
+    test_loss: Array  # [rates, seeds]
+    unscaled: Array  # [rates, seeds]: test loss with all units and no scaling
+    averaged: Array  # [rates, means, draws, seeds]: test loss of the mean over so many sub-networks
+    halved: Array  # [rates, seeds]: share of test images wrong with half of the hidden units off
+    whole: Array  # [rates, seeds]: with all units
+    coadaptation: Array  # [rates, seeds], of hidden units
+    noise: Array  # [rates, seeds]: variance of the gradient over masks, by its mean squared, at the start
+    rises: Array  # [rates, 2, seeds]: share of steps after which the loss is higher: fresh masks, fixed ones
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             rate=self.rates, train_loss=median(self.train_loss), test_loss=median(self.test_loss),
             arithmetic_mean=median(self.averaged[:, 0, -1]),
@@ -59,7 +62,7 @@ class DropoutRates(StudyResult):
             rises=median(self.rises[:, 0]), rises_fixed=median(self.rises[:, 1]),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS, DASHES, GREY
         from jaxopt_notes.plots.panels import bands, panels
 
@@ -111,10 +114,10 @@ def dropout_rates(
     below = serial(flatten(), dense(width, kernel_init=he_normal()), activation("relu"))
     above = dense(10)
 
-    def hidden(params: Any, x: jax.Array) -> jax.Array:
+    def hidden(params: Tree, x: jax.Array) -> jax.Array:
         return below.apply(params[0], (), x)[0]
 
-    def loss(params: Any, x: jax.Array, y: jax.Array, factor: Any) -> jax.Array:
+    def loss(params: Tree, x: jax.Array, y: jax.Array, factor: ArrayLike) -> jax.Array:
         """Of the network whose hidden units are multiplied by a factor."""
         logits = above.apply(params[1], (), hidden(params, x) * factor)[0]
         return jnp.mean(softmax_cross_entropy(logits, y))
@@ -129,7 +132,7 @@ def dropout_rates(
         first, second = jax.random.split(of_params)
         start = below.init(first, x[:1])[0], above.init(second, jnp.zeros((1, width)))[0]
 
-        def step(params: Any, i: jax.Array) -> tuple:
+        def step(params: Tree, i: jax.Array) -> tuple:
             of_batch, of_mask = jax.random.split(jax.random.fold_in(of_training, i))
             chosen = jax.random.randint(of_batch, (BATCH,), 0, train)
             slopes = jax.grad(loss)(params, x[chosen], y[chosen], kept(of_mask, BATCH))
@@ -157,7 +160,7 @@ def dropout_rates(
         mean = sum(jnp.sum(jnp.mean(g, axis=0) ** 2) for g in jax.tree.leaves(slopes))
 
         def rises(changes: jax.Array) -> jax.Array:
-            def slow(params: Any, i: jax.Array) -> tuple:
+            def slow(params: Tree, i: jax.Array) -> tuple:
                 mask = kept(jax.random.fold_in(of_tests, changes * i), train)
                 value, slopes = jax.value_and_grad(loss)(params, x, y, mask)
                 return descended(params, slopes, CAREFUL), value
@@ -176,7 +179,7 @@ def dropout_rates(
     return DropoutRates(np.asarray(RATES), np.asarray(DRAWS), *map(np.asarray, found))
 
 
-def descended(params: Any, slopes: Any, rate: float) -> Any:
+def descended(params: Tree, slopes: Any, rate: float) -> Any:
     """Parameters after a step of gradient descent."""
     return jax.tree.map(lambda p, g: p - rate * g, params, slopes)
 

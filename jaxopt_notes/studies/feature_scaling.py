@@ -6,8 +6,6 @@ notes have it the other way round. Scaled, both arrive in a few steps. For neare
 distances, unscaled features of large unit are all there is.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,8 +13,9 @@ import numpy as np
 from jaxopt_notes.data import fit_standardizer
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.descent import path
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["FeatureScaling", "feature_scaling"]
 
@@ -28,13 +27,15 @@ class FeatureScaling(StudyResult):
     """See `feature_scaling`."""
 
     features: tuple[str, ...] = static()
-    condition: Any  # [2, seeds]: of the Hessian
-    largest_rate: Any  # [2, seeds]: 2/L
-    steps: Any  # [2, seeds]: of descent, until both weights are within a hundredth
-    left: Any  # [2, seeds, steps + 1, 2]: distance of each weight to its best value, as a share of the first
-    accuracy: Any  # [2, seeds]: of nearest neighbours, where one feature has a unit 1,000 times smaller
+    condition: Array  # [2, seeds]: of the Hessian
+    largest_rate: Array  # [2, seeds]: 2/L
+    steps: Array  # [2, seeds]: of descent, until both weights are within a hundredth
+    left: (
+        Array  # [2, seeds, steps + 1, 2]: distance of each weight to its best value, as a share of the first
+    )
+    accuracy: Array  # [2, seeds]: of nearest neighbours, where one feature has a unit 1,000 times smaller
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             features=self.features, condition_number=median(self.condition),
             largest_rate=median(self.largest_rate), steps=median(self.steps),
@@ -42,7 +43,7 @@ class FeatureScaling(StudyResult):
             area_left_after_100=median(self.left[:, :, 100, 1]), accuracy_of_neighbours=median(self.accuracy),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels, points
 
         drawn, axes = panels(3)

@@ -1,12 +1,11 @@
 """Nine trials of two hyperparameters of which one matters: a grid tries three values of it, chance nine."""
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["GridOrRandom", "grid_or_random"]
 
@@ -15,12 +14,12 @@ __all__ = ["GridOrRandom", "grid_or_random"]
 class GridOrRandom(StudyResult):
     """See `grid_or_random`."""
 
-    dimensions: Any  # [dimensions]: 1, 2, …
+    dimensions: Array  # [dimensions]: 1, 2, …
     searches: tuple[str, ...] = static()
-    best: Any  # [searches, dimensions, seeds]: the best score, of at most 1
-    values: Any  # [searches, dimensions]: different values tried of the one that matters
+    best: Array  # [searches, dimensions, seeds]: the best score, of at most 1
+    values: Array  # [searches, dimensions]: different values tried of the one that matters
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         grid, chance = median(self.best)
         return rows_of(
             dimensions=self.dimensions, values_of_grid=self.values[0], values_of_random=self.values[1],
@@ -28,7 +27,7 @@ class GridOrRandom(StudyResult):
             random_is_better=np.mean(self.best[1] > self.best[0], axis=-1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import line_style
         from jaxopt_notes.plots.panels import panels
 

@@ -16,7 +16,8 @@ from jaxopt_notes.diagnostics import float_range
 from jaxopt_notes.layers import mlp
 from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["HalfPrecision", "half_precision"]
 
@@ -28,11 +29,11 @@ class HalfPrecision(StudyResult):
     """See `half_precision`."""
 
     dtypes: tuple[str, ...] = static()
-    scales: Any  # [scales]
-    values: Any  # [gains, dtypes, depth + 1]: gainⁿ, rounded once
-    products: Any  # the same, multiplied one by one
-    underflow: Any  # [dtypes, scales, seeds]: share of gradients that are lost to 0
-    overflow: Any  # the same to infinity
+    scales: Array  # [scales]
+    values: Array  # [gains, dtypes, depth + 1]: gainⁿ, rounded once
+    products: Array  # the same, multiplied one by one
+    underflow: Array  # [dtypes, scales, seeds]: share of gradients that are lost to 0
+    overflow: Array  # the same to infinity
 
     def ends(self, products: bool = False) -> np.ndarray:
         """The first n at which 1.5ⁿ is infinite, and 0.8ⁿ is 0, [gains, dtypes]; −1 if that never comes."""
@@ -40,7 +41,7 @@ class HalfPrecision(StudyResult):
         over = np.stack([np.isinf(found[0]), found[1] == 0])
         return np.where(over.any(axis=-1), over.argmax(axis=-1), -1)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         values, products = self.ends(), self.ends(products=True)
         best = np.argmin(median(self.underflow + self.overflow), axis=1)
         lost = median(self.underflow)[:, 0], np.min(median(self.underflow + self.overflow), axis=1)
@@ -49,7 +50,7 @@ class HalfPrecision(StudyResult):
             gradients_lost=lost[0], best_scale=self.scales[best], lost_there=lost[1],
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)

@@ -16,7 +16,8 @@ from jaxopt_notes.activations import ACTIVATIONS
 from jaxopt_notes.diagnostics.activation_stats import activation_stats
 from jaxopt_notes.initializers import he_normal, normal, xavier_uniform
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 
 __all__ = ["InitialActivations", "initial_activations"]
 
@@ -28,14 +29,14 @@ class InitialActivations(StudyResult):
     """See `initial_activations`."""
 
     panels: tuple[str, ...] = static()
-    pooled: Any  # [panels, seeds, layers]: standard deviation over units and examples together
-    per_unit: Any  # the same of each unit over the examples, averaged over units
-    ends: Any  # share of activations below 0.1 or above 0.9 (of tanh, of its absolute value above 0.99)
-    zeros: Any  # share of exact zeros
-    slope: Any  # mean of a(1 − a) for sigmoids, of 1 − a² for tanh, of [a > 0] for ReLU
-    histograms: Any  # [panels, layers, 25], of the first seed
+    pooled: Array  # [panels, seeds, layers]: standard deviation over units and examples together
+    per_unit: Array  # the same of each unit over the examples, averaged over units
+    ends: Array  # share of activations below 0.1 or above 0.9 (of tanh, of its absolute value above 0.99)
+    zeros: Array  # share of exact zeros
+    slope: Array  # mean of a(1 − a) for sigmoids, of 1 − a² for tanh, of [a > 0] for ReLU
+    histograms: Array  # [panels, layers, 25], of the first seed
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         def of_layer(values: Any, layer: int) -> np.ndarray:
             return np.median(values[..., layer], axis=1)
 
@@ -46,7 +47,7 @@ class InitialActivations(StudyResult):
             slope_last=of_layer(self.slope, -1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import BLUE
         from jaxopt_notes.plots.panels import bands, panels
 

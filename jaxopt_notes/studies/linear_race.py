@@ -18,8 +18,10 @@ from jaxopt_notes.optimizers import (
     rmsprop,
     sgd,
 )
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["LinearRace", "linear_race"]
 
@@ -31,17 +33,17 @@ class LinearRace(StudyResult):
     """See `linear_race`."""
 
     runners: tuple[str, ...] = static()
-    steps: Any  # [runners, seeds], until the loss is near the least; the whole number where it never is
-    excess: Any  # [runners, seeds, steps]: loss of all examples over that of least squares
-    points: Any  # [runners, steps, 2], of the first seed: weight and bias
+    steps: Array  # [runners, seeds], until the loss is near the least; the whole number where it never is
+    excess: Array  # [runners, seeds, steps]: loss of all examples over that of least squares
+    points: Array  # [runners, steps, 2], of the first seed: weight and bias
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             optimizer=self.runners, steps=median(self.steps), fewest=self.steps.min(axis=1),
             most=self.steps.max(axis=1), last_excess=median(self.excess[:, :, -20:].mean(axis=-1)),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import line_style
         from jaxopt_notes.plots.panels import bands, panels
 
@@ -110,7 +112,7 @@ def linear_race(
         found: list[Any] = []
         for optimizer in chosen.values():
 
-            def step(carry: tuple, batch: jax.Array, optimizer: Any = optimizer) -> tuple:
+            def step(carry: tuple, batch: jax.Array, optimizer: GradientTransform = optimizer) -> tuple:
                 w, state = carry
                 slope = jax.grad(loss)(w, design[batch], y[batch])
                 updates, state = optimizer.update(slope, state, w)

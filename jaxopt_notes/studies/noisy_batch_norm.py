@@ -13,9 +13,11 @@ import numpy as np
 
 from jaxopt_notes.initializers import xavier_normal
 from jaxopt_notes.layers import BatchNorm, serial
+from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.record import Number, check_count, check_number, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.normalized_digits import descents, ends, network
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import images
 
 __all__ = ["NoisyBatchNorm", "noisy_batch_norm"]
@@ -27,7 +29,7 @@ class Shaken:
 
     noise: Any
 
-    def init(self, key: jax.Array, x: Any) -> tuple:
+    def init(self, key: jax.Array, x: Shaped) -> tuple:
         return {}, ()
 
     def apply(
@@ -44,15 +46,15 @@ class NoisyBatchNorm(StudyResult):
     """See `noisy_batch_norm`."""
 
     networks: tuple[str, ...] = static()
-    rates: Any  # [rates]
-    paths: Any  # [networks, rates, seeds, steps]: losses
+    rates: Array  # [rates]
+    paths: Array  # [networks, rates, seeds, steps]: losses
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         last = median(ends(self.paths))
         best = self.rates[np.argmin(last, axis=1)]
         return rows_of(network=self.networks, best_rate=best, loss=last.min(axis=1))
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (axis,) = panels(1)

@@ -8,21 +8,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import he_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers import mlp
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.losses import softmax_cross_entropy
 
 CLASSES = 10
 
 
-def network(norm: Any, *, depth: int, width: int, activation: str = "relu", kernel_init: Any = None) -> Any:
+def network(
+    norm: Any, *, depth: int, width: int, activation: str = "relu", kernel_init: Initializer | None = None
+) -> Any:
     """`depth` hidden layers, without normalization (`False`), or with it "before" or "after" activations."""
     init = he_normal() if kernel_init is None else kernel_init
     return mlp([width] * depth + [CLASSES], activation, batch_norm=norm, kernel_init=init)
 
 
 def losses(
-    model: Any, rate: jax.Array, key: jax.Array, data: tuple, steps: int, batch: int = 64
+    model: Layer, rate: jax.Array, key: jax.Array, data: tuple, steps: int, batch: int = 64
 ) -> jax.Array:
     """The batch losses of one run of gradient descent [steps]; those of chance where it has diverged.
 
@@ -42,7 +47,7 @@ def losses(
         own = jax.random.fold_in(key, i)
         chosen = jax.random.randint(own, (batch,), 0, len(x))
 
-        def loss(params: Any) -> tuple:
+        def loss(params: Tree) -> tuple:
             outputs, after = model.apply(params, state, x[chosen], key=own, train=True)
             return jnp.mean(softmax_cross_entropy(outputs, y[chosen])), after
 
@@ -59,7 +64,7 @@ def over(settings: Any, run: Callable, key: jax.Array, seeds: int, data: tuple) 
     return np.asarray(grid(jnp.asarray(settings, jnp.float32), jax.random.split(key, seeds), data))
 
 
-def descents(model: Any, rates: Any, key: jax.Array, seeds: int, data: tuple, steps: int) -> np.ndarray:
+def descents(model: Layer, rates: Any, key: jax.Array, seeds: int, data: tuple, steps: int) -> np.ndarray:
     """The losses of runs at all rates and seeds [rates, seeds, steps]."""
     return over(rates, lambda rate, k, data: losses(model, rate, k, data, steps), key, seeds, data)
 

@@ -4,14 +4,13 @@ A polynomial is fitted to a sine by gradient descent. Where descent is after t s
 share 1 − (1 − ηs²)ᵗ of the least-squares solution along each singular direction, so nothing is trained.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["OverfitCauses", "overfit_causes"]
 
@@ -31,23 +30,23 @@ class OverfitCauses(StudyResult):
     """See `overfit_causes`."""
 
     causes: tuple[str, ...] = static()
-    train: Any  # [causes, seeds], mean squared error on the training samples
-    test: Any  # [causes, seeds], on new ones, with noise as in training
-    by_steps: Any  # [2, seeds, steps]: both errors of few samples, over the steps
-    steps: Any  # [steps]
+    train: Array  # [causes, seeds], mean squared error on the training samples
+    test: Array  # [causes, seeds], on new ones, with noise as in training
+    by_steps: Array  # [2, seeds, steps]: both errors of few samples, over the steps
+    steps: Array  # [steps]
 
     @property
     def gap(self) -> np.ndarray:
         """[causes, seeds]: how much worse the error on new samples is."""
         return np.asarray(self.test) - np.asarray(self.train)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             cause=self.causes, train_error=median(self.train), test_error=median(self.test),
             gap=median(self.gap),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels, points
 
         drawn, (left, right) = panels(2, width=4.8)

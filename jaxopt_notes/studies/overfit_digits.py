@@ -5,8 +5,6 @@ validation loss rises while accuracy stays: the network gets more sure of its mi
 seeds are members of one program.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,7 +18,8 @@ from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.penalties import add_penalties, l1, l2
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import deal, images
 from jaxopt_notes.training import Trainer
 
@@ -42,15 +41,15 @@ class OverfitDigits(StudyResult):
     """See `overfit_digits`."""
 
     remedies: tuple[str, ...] = static()
-    accuracy: Any  # [remedies, seeds], on the test set
-    loss: Any  # [remedies, seeds], on the test set
-    train_accuracy: Any  # [trained, seeds]: without the last two, which train nothing
-    curves: Any  # [trained, seeds, epochs], validation loss
-    norm1: Any  # [trained, seeds]: Σ|w|
-    small: Any  # [trained, seeds]: weights of size < 0.01
-    tiny: Any  # < 0.0001
+    accuracy: Array  # [remedies, seeds], on the test set
+    loss: Array  # [remedies, seeds], on the test set
+    train_accuracy: Array  # [trained, seeds]: without the last two, which train nothing
+    curves: Array  # [trained, seeds, epochs], validation loss
+    norm1: Array  # [trained, seeds]: Σ|w|
+    small: Array  # [trained, seeds]: weights of size < 0.01
+    tiny: Array  # < 0.0001
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         trained = {
             "train_accuracy": self.train_accuracy, "weights_norm1": self.norm1, "small_weights": self.small,
             "tiny_weights": self.tiny,
@@ -62,7 +61,7 @@ class OverfitDigits(StudyResult):
             remedy=self.remedies, test_accuracy=median(self.accuracy), test_loss=median(self.loss), **columns
         )
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels, points
 
         drawn, (left, middle, right) = panels(3)

@@ -20,8 +20,9 @@ from jaxopt_notes.metrics import r2
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.penalties import add_penalties, l1, l2
 from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.sparsity import count_small
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.training import Trainer
 from jaxopt_notes.training.early_stopping import patience
 
@@ -44,18 +45,18 @@ class OverfitSine(StudyResult):
     """See `overfit_sine`."""
 
     remedies: tuple[str, ...] = static()
-    r2: Any  # [remedies, seeds], of the network that is kept
-    r2_curve: Any  # [remedies, seeds, epochs / stride]
+    r2: Array  # [remedies, seeds], of the network that is kept
+    r2_curve: Array  # [remedies, seeds, epochs / stride]
     stride: int = static()
-    epochs: Any  # [remedies, seeds], run
-    small: Any  # [remedies, seeds]: weights of size ≤ 0.01
-    tiny: Any  # ≤ 0.0001
-    norm1: Any  # [remedies, seeds, layers]: Σ|w|
-    spectral: Any  # the largest singular value
-    frobenius: Any
-    fit: Any  # [remedies, points], of the first seed, for the picture
+    epochs: Array  # [remedies, seeds], run
+    small: Array  # [remedies, seeds]: weights of size ≤ 0.01
+    tiny: Array  # ≤ 0.0001
+    norm1: Array  # [remedies, seeds, layers]: Σ|w|
+    spectral: Array  # the largest singular value
+    frobenius: Array
+    fit: Array  # [remedies, points], of the first seed, for the picture
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             remedy=self.remedies, r2=median(self.r2), epochs=median(self.epochs),
             small_weights=median(self.small), tiny_weights=median(self.tiny),
@@ -63,7 +64,7 @@ class OverfitSine(StudyResult):
             largest_spectral=median(np.max(self.spectral, axis=-1)),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS
         from jaxopt_notes.plots.panels import bands, panels
 

@@ -4,13 +4,12 @@ In the Gaussian orthogonal ensemble a matrix of size n is positive definite with
 (2 − √2)/4 = 0.146 for n = 2, 0.025 for n = 3, and e^(−n²·log(3)/4) when n is large.
 """
 
-from typing import Any
-
 import jax
 import numpy as np
 
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 
 __all__ = ["RandomHessian", "random_hessian"]
 
@@ -19,16 +18,16 @@ __all__ = ["RandomHessian", "random_hessian"]
 class RandomHessian(StudyResult):
     """See `random_hessian`."""
 
-    sizes: Any  # [sizes]
-    minimum: Any  # [sizes]: share of matrices without a negative eigenvalue
-    saddle: Any  # [sizes]: with eigenvalues of both signs
-    law: Any  # [sizes]: e^(−n²·log(3)/4)
-    spectrum: Any  # eigenvalues of matrices of the largest size, over √n
+    sizes: Array  # [sizes]
+    minimum: Array  # [sizes]: share of matrices without a negative eigenvalue
+    saddle: Array  # [sizes]: with eigenvalues of both signs
+    law: Array  # [sizes]: e^(−n²·log(3)/4)
+    spectrum: Array  # eigenvalues of matrices of the largest size, over √n
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(dimensions=self.sizes, minima=self.minimum, saddles=self.saddle, law=self.law)
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS
         from jaxopt_notes.plots.panels import panels
 

@@ -1,7 +1,5 @@
 """The learning rate against the curvature L: monotone below 1/L, swinging up to 2/L, diverging above."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +7,9 @@ import numpy as np
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.problems import quadratic
 from jaxopt_notes.record import check_count, record
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.descent import path
-from jaxopt_notes.studies.result import StudyResult, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, rows_of
 
 __all__ = ["RateRegimes", "rate_regimes"]
 
@@ -19,20 +18,20 @@ __all__ = ["RateRegimes", "rate_regimes"]
 class RateRegimes(StudyResult):
     """See `rate_regimes`."""
 
-    rates: Any  # [rates], in units of 1/L
-    points: Any  # [rates, steps + 1, 2], along the flat and the steep direction
-    losses: Any  # [rates, steps + 1]
-    factors: Any  # [rates]: of the loss, from one step to the next, at the end
-    predicted: Any  # [rates]: max (1 − ηλ)²
+    rates: Array  # [rates], in units of 1/L
+    points: Array  # [rates, steps + 1, 2], along the flat and the steep direction
+    losses: Array  # [rates, steps + 1]
+    factors: Array  # [rates]: of the loss, from one step to the next, at the end
+    predicted: Array  # [rates]: max (1 − ηλ)²
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         steep = self.points[..., 1]
         return rows_of(
             rate_times_L=self.rates, last_loss=self.losses[:, -1], factor=self.factors,
             predicted_factor=self.predicted, swings=(steep[:, 1:] * steep[:, :-1] < -1e-12).sum(axis=1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)

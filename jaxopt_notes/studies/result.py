@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from typing import Any
 
+import jax
 import numpy as np
+from jax.typing import ArrayLike
+
+from jaxopt_notes.search.export import Rows
+
+Array = jax.Array | np.ndarray
+Figure = Any  # matplotlib's, which need not be installed
 
 
 class StudyResult:
@@ -13,11 +20,11 @@ class StudyResult:
     the command line find it by it.
     """
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         """The table: one dict a row, numbers as medians over seeds where there are seeds."""
         raise NotImplementedError
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         """A matplotlib Figure, returned and not shown."""
         raise NotImplementedError
 
@@ -65,7 +72,7 @@ def int_or_nan(value: Any) -> float:
     return number if np.isfinite(number) and number == round(number) and abs(number) < 1e9 else float("nan")
 
 
-def median(values: Any) -> np.ndarray:
+def median(values: ArrayLike) -> np.ndarray:
     """The median over the last axis, that of the seeds.
 
     Example:
@@ -75,7 +82,7 @@ def median(values: Any) -> np.ndarray:
     return np.median(np.asarray(values), axis=-1)
 
 
-def rows_of(**columns: Iterable[Any]) -> list[dict[str, Any]]:
+def rows_of(**columns: Iterable[Any]) -> Rows:
     """Columns of equal length as rows.
 
     Example:

@@ -15,7 +15,8 @@ from jax import lax
 
 from jaxopt_notes.optimizers import apply_updates, chain, sgd, weight_decay
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["RidgeReadings", "ridge_readings"]
 
@@ -26,16 +27,16 @@ FEATURES, EXAMPLES, NOISE = 8, 40, 0.5
 class RidgeReadings(StudyResult):
     """See `ridge_readings`."""
 
-    strengths: Any  # [strengths]
-    ridge: Any  # [seeds, strengths, features]
-    posterior: Any  # the mode
-    decayed: Any  # gradient descent with weight decay, converged
-    stopped: Any  # gradient descent without, after 1/(ηλ) steps
-    spectrum: Any  # [seeds, features]: s²
-    kept: Any  # [seeds, strengths, features]: by ridge, of each singular direction
-    kept_stopped: Any  # the same by stopping
+    strengths: Array  # [strengths]
+    ridge: Array  # [seeds, strengths, features]
+    posterior: Array  # the mode
+    decayed: Array  # gradient descent with weight decay, converged
+    stopped: Array  # gradient descent without, after 1/(ηλ) steps
+    spectrum: Array  # [seeds, features]: s²
+    kept: Array  # [seeds, strengths, features]: by ridge, of each singular direction
+    kept_stopped: Array  # the same by stopping
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         def away(other: Any) -> np.ndarray:
             distance = np.linalg.norm(other - self.ridge, axis=-1) / np.linalg.norm(self.ridge, axis=-1)
             return median(distance.T)
@@ -46,7 +47,7 @@ class RidgeReadings(StudyResult):
             stopping_differs_by=away(self.stopped),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)

@@ -1,15 +1,14 @@
 """A saddle holds gradient descent that starts on its ridge; noise, and nothing but noise, frees it."""
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_notes.optimizers import momentum, sgd
 from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.search.export import Rows
 from jaxopt_notes.studies.descent import path
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["SaddleEscape", "saddle_escape"]
 
@@ -29,17 +28,17 @@ class SaddleEscape(StudyResult):
     """See `saddle_escape`."""
 
     methods: tuple[str, ...] = static()
-    points: Any  # [methods, seeds, steps + 1, 2]
-    escaped: Any  # [methods, seeds]: the first step with |y| > ½; steps + 1 where there is none
-    losses: Any  # [methods, seeds], at the end
+    points: Array  # [methods, seeds, steps + 1, 2]
+    escaped: Array  # [methods, seeds]: the first step with |y| > ½; steps + 1 where there is none
+    losses: Array  # [methods, seeds], at the end
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             method=self.methods, steps_to_leave=median(self.escaped), last_loss=median(self.losses),
             to_the_left=np.mean(self.points[:, :, -1, 1] < 0, axis=1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS
         from jaxopt_notes.plots.panels import bands, panels
 

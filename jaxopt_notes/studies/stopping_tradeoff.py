@@ -12,12 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import xavier_uniform
 from jaxopt_notes.layers import flatten, mlp, serial
 from jaxopt_notes.losses import softmax_cross_entropy
 from jaxopt_notes.optimizers import sgd
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 from jaxopt_notes.studies.small_digits import deal, images
 from jaxopt_notes.training import Trainer
 from jaxopt_notes.training.early_stopping.replay import replay
@@ -41,17 +43,17 @@ class StoppingTradeoff(StudyResult):
 
     criteria: tuple[str, ...] = static()
     stop_epoch: Any  # [criteria, seeds]; the length of the run where it never stops
-    stopped: Any  # [criteria, seeds]
+    stopped: Array  # [criteria, seeds]
     test_loss: Any  # [criteria, seeds], of the parameters that are kept
-    valid_loss: Any  # [criteria, seeds], of these
-    curves: Any  # [3, seeds, epochs]: loss in training, validation and test
+    valid_loss: Array  # [criteria, seeds], of these
+    curves: Array  # [3, seeds, epochs]: loss in training, validation and test
 
     @property
     def ratios(self) -> tuple[np.ndarray, np.ndarray]:
         """Of every criterion and run: epochs to those of the fastest, test loss to that of the best."""
         return self.stop_epoch / self.stop_epoch.min(axis=0), self.test_loss / self.test_loss.min(axis=0)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         time, loss = self.ratios
         return rows_of(
             criterion=self.criteria, epochs=median(self.stop_epoch), stops=np.mean(self.stopped, axis=1),
@@ -59,7 +61,7 @@ class StoppingTradeoff(StudyResult):
             times_the_best=loss.mean(axis=1),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels
 
         drawn, (left, right) = panels(2)
@@ -105,7 +107,7 @@ def stopping_tradeoff(
         data_key, run_key = jax.random.split(key)
         train_data, valid_data, (x, y) = deal(data_key, data, train)
 
-        def epoch(state: Any, _: None) -> tuple:
+        def epoch(state: Tree, _: None) -> tuple:
             state, history = trainer.advance(state, train_data, valid_data)
             outputs, _ = model.apply(state.params, state.learner.model_state, x)
             test = jnp.mean(softmax_cross_entropy(outputs, y))

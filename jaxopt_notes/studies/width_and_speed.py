@@ -4,15 +4,14 @@ Widths differ in shape, so they would be so many programs. Here all are one: uni
 are multiplied by 0, and get no gradient.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["WidthAndSpeed", "width_and_speed"]
 
@@ -23,18 +22,20 @@ WIDTHS, RATES, EXAMPLES = (4, 8, 16, 32, 64), (0.2, 0.4, 0.8, 1.6, 3.2), 32
 class WidthAndSpeed(StudyResult):
     """See `width_and_speed`."""
 
-    widths: Any  # [widths]
-    rates: Any  # [widths], the best of each
-    steps: Any  # [widths, seeds], to the target at that rate; one more than there are where it is not reached
-    losses: Any  # [widths, seeds, steps], at that rate
+    widths: Array  # [widths]
+    rates: Array  # [widths], the best of each
+    steps: (
+        Array  # [widths, seeds], to the target at that rate; one more than there are where it is not reached
+    )
+    losses: Array  # [widths, seeds, steps], at that rate
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             width=self.widths, best_rate=self.rates, steps_to_target=median(self.steps),
             last_loss=median(self.losses[..., -1]),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.panels import bands, panels, points
 
         drawn, (left, right) = panels(2)

@@ -8,7 +8,8 @@ import numpy as np
 from jax import lax
 
 from jaxopt_notes.record import check_count, record, static
-from jaxopt_notes.studies.result import StudyResult, median, rows_of
+from jaxopt_notes.search.export import Rows
+from jaxopt_notes.studies.result import Array, Figure, StudyResult, median, rows_of
 
 __all__ = ["Zigzag", "zigzag"]
 
@@ -18,18 +19,18 @@ class Zigzag(StudyResult):
     """See `zigzag`."""
 
     inputs: tuple[str, ...] = static()
-    same_sign: Any  # [inputs, seeds]: share of single gradients whose components have one sign
-    detour: Any  # [inputs, seeds]: length of the path over the distance
-    steps: Any  # [inputs, seeds], until within a tenth of the distance
-    points: Any  # [inputs, steps + 1, 2], of the first seed
+    same_sign: Array  # [inputs, seeds]: share of single gradients whose components have one sign
+    detour: Array  # [inputs, seeds]: length of the path over the distance
+    steps: Array  # [inputs, seeds], until within a tenth of the distance
+    points: Array  # [inputs, steps + 1, 2], of the first seed
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Rows:
         return rows_of(
             inputs=self.inputs, gradients_of_one_sign=median(self.same_sign),
             length_over_distance=median(self.detour), steps=median(self.steps),
         )  # fmt: skip
 
-    def plot(self) -> Any:
+    def plot(self) -> Figure:
         from jaxopt_notes.plots.figure import COLORS
         from jaxopt_notes.plots.panels import panels
 

@@ -12,16 +12,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.arrays import check_data
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.sharding import whole
 
 
-def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:
+def predict(model: Layer, params: Tree, model_state: Tree, x: Tree, chunk_size: int = 1024) -> Tree:
     """The outputs of a model in evaluation mode.
 
     Arguments:
@@ -54,7 +56,7 @@ def predict(model: Any, params: Tree, model_state: Tree, x: Tree, chunk_size: in
 
 
 def evaluate(
-    trainer: Any, params: Tree, model_state: Tree, data: tuple, weights: Any = None
+    trainer: Any, params: Tree, model_state: Tree, data: tuple, weights: ArrayLike | None = None
 ) -> dict[str, jax.Array]:
     """The mean loss and the metrics of a `Trainer` over a data set.
 
@@ -90,7 +92,7 @@ def evaluate(
     return {name: as_hyperparameter(value) for name, value in scores.items()}
 
 
-def score(metric: Any, outputs: Tree, targets: Tree, weights: Any = None) -> jax.Array:
+def score(metric: Any, outputs: Tree, targets: Tree, weights: ArrayLike | None = None) -> jax.Array:
     """A metric over a whole data set: itself if it takes weights, else the mean of its values per example.
 
     Raises:

@@ -7,6 +7,7 @@ its state is passed back.
 
 import contextlib
 import math
+import os
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -101,7 +102,7 @@ def fit(
     epochs_per_call: int = 1,
     steps_per_epoch: int | None = None,
     steps_per_call: int | None = None,
-    folder: Any = None,
+    folder: str | os.PathLike | None = None,
 ) -> FitResult:
     """Train one model.
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxopt_notes.dtypes import is_float
+from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.optimizers.core.moments import LowPrecision
 from jaxopt_notes.optimizers.wrappers.flatten_tree import Joined
 from jaxopt_notes.optimizers.wrappers.grouped import grouped, joined, mirrored, size_on
@@ -47,6 +47,7 @@ class Groups(NamedTuple):
     @classmethod
     def of(cls, trainer: Trainer, state: TrainState) -> "Groups":
         """The optimizer `grouped` where that is worth while."""
+        rule: Any
         platform, rule = _platform(state.learner), trainer.optimizer
         if platform is None:
             return cls(trainer, False)
@@ -79,13 +80,13 @@ def _platform(learner: Learner) -> str | None:
     return places.pop().platform if len(places) == 1 else None
 
 
-def _has_a_form(opt_state: Any) -> bool:
+def _has_a_form(opt_state: Tree) -> bool:
     """Whether it is joined already, or rounded at random: by the place of a number in its leaf."""
     has = lambda part: isinstance(part, LowPrecision | Joined)  # noqa: E731
     return any(map(has, jax.tree.leaves(opt_state, is_leaf=has)))
 
 
-def _with(state: TrainState, opt_state: Any) -> TrainState:
+def _with(state: TrainState, opt_state: Tree) -> TrainState:
     return state._replace(learner=state.learner._replace(opt_state=opt_state))
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.layers.layer import Shaped
 from jaxopt_notes.record import as_leaf, record
 
 
@@ -30,7 +31,7 @@ class Stateless:
     init_function: Any
     apply_function: Any
 
-    def init(self, key: jax.Array, x: Any) -> tuple[Tree, Tree]:
+    def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         return self.init_function(key, x), ()
 
     def apply(

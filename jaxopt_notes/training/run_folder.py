@@ -4,6 +4,7 @@ The folder says what the run is a function of (trainer, data, key, this library'
 one; only the number of epochs may grow. What is written is whole or not at all, whenever the process ends.
 """
 
+import os
 from typing import Any
 
 import jax
@@ -30,7 +31,7 @@ class RunFolder:
         ValueError: it holds another run.
     """
 
-    def __init__(self, folder: Any, trainer: Any, data: Any, key: jax.Array, epochs: int):
+    def __init__(self, folder: str | os.PathLike, trainer: Any, data: Any, key: jax.Array, epochs: int):
         settings = {
             "trainer": fingerprint.of_tree(trainer),
             "data": "batches" if data is None else fingerprint.of_tree(data),

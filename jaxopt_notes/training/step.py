@@ -29,6 +29,7 @@ from jaxopt_notes.layers.batch_mask import mask_batch
 from jaxopt_notes.layers.capture import capture
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.optimizers.core.apply_updates import apply_updates
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.optimizers.wrappers.loss_scaling import scale_loss
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite
@@ -47,7 +48,7 @@ class Learner(NamedTuple):
 
     params: Tree
     model_state: Tree
-    opt_state: Any
+    opt_state: Tree
 
 
 class StepRecord(NamedTuple):
@@ -222,7 +223,7 @@ def collected_step(
     return Learner(apply_updates(learner.params, updates), model_state, opt_state), loss, seen
 
 
-def _unscaled(optimizer: Any, grads: Tree, state: Any) -> Tree:
+def _unscaled(optimizer: GradientTransform, grads: Tree, state: Tree) -> Tree:
     """Gradients of the objective from those of its multiple, if an optimizer holds a loss scale."""
     one = jnp.ones((), jnp.float32)
     scale = scale_loss(optimizer, one, state)

@@ -21,10 +21,12 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_notes.control_flow import apply_if
-from jaxopt_notes.dtypes import is_none
+from jaxopt_notes.dtypes import Tree, is_none
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.masks import as_mask, read_mask
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers.core.chain import as_transform
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.wrappers.skip_nonfinite import SkipNonfinite, skip_nonfinite
 from jaxopt_notes.record import as_leaf, check_count, record, static
 from jaxopt_notes.training.early_stopping.patience import patience
@@ -90,8 +92,8 @@ class Trainer:
     filled with samples from the epoch's beginning; they count nothing, in batch normalization neither.
     """
 
-    model: Any
-    optimizer: Any
+    model: Layer
+    optimizer: GradientTransform
     loss: Any
     penalty: Any = None
     augmentation: Any = None
@@ -157,7 +159,7 @@ class Trainer:
         guard = self.skip_nonfinite and not isinstance(self.optimizer, SkipNonfinite)
         return skip_nonfinite(self.optimizer) if guard else self.optimizer
 
-    def moving(self, params: Any) -> Any:
+    def moving(self, params: Tree) -> Any:
         """The parameters that are trained, `None` in place of the others."""
         if self.trainable is None:
             return params

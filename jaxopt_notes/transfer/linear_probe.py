@@ -9,11 +9,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing import fit_standardizer
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.capture import capture
 from jaxopt_notes.layers.dense import dense
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.losses.cross_entropy import softmax_cross_entropy
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.optimizers import lbfgs
@@ -25,7 +27,7 @@ from jaxopt_notes.training.trainer import Trainer
 __all__ = ["Probe", "layer_features", "linear_probe"]
 
 
-def layer_features(model: Any, params: Tree, state: Tree, x: Any) -> dict[str, jax.Array]:
+def layer_features(model: Layer, params: Tree, state: Tree, x: ArrayLike) -> dict[str, jax.Array]:
     """What every layer makes of inputs, as vectors: images and sequences are averaged over their places.
 
     Arguments:
@@ -70,7 +72,7 @@ class Probe:
 
 
 def linear_probe(
-    model: Any,
+    model: Layer,
     params: Tree,
     state: Tree,
     train_data: tuple,
@@ -129,7 +131,9 @@ def linear_probe(
     }
 
 
-def _fit(trainer: Trainer, features: jax.Array, y: Any, valid: jax.Array, valid_y: Any, steps: int) -> Probe:
+def _fit(
+    trainer: Trainer, features: jax.Array, y: ArrayLike, valid: jax.Array, valid_y: Any, steps: int
+) -> Probe:
     standardizer = fit_standardizer(features)
     data = (standardizer.apply(features), jnp.asarray(y))
     state, _ = trainer.advance(trainer.init(jax.random.key(0), data), data, None, steps)

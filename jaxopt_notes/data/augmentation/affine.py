@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import images, in_floats
 from jaxopt_notes.data.augmentation.crop import MODES, check_size
@@ -19,7 +20,7 @@ __all__ = ["affine_transform", "rotate", "shear", "stretch", "translate"]
 
 
 def affine_transform(
-    x: Any,
+    x: ArrayLike,
     matrix: Any,
     offset: Any = 0.0,
     size: int | tuple[int, int] | None = None,
@@ -120,7 +121,7 @@ def inverse_matrix(degrees: Any = 0.0, shear: Any = 0.0, height: Any = 1.0, widt
     return jnp.stack([jnp.broadcast_to(entry, shape) for entry in entries], -1).reshape(*shape, 2, 2)
 
 
-def rotate(x: Any, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def rotate(x: ArrayLike, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
     """Images turned about their middle, counter-clockwise.
 
     Arguments:
@@ -141,7 +142,7 @@ def rotate(x: Any, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> 
     return affine_transform(x, inverse_matrix(degrees=degrees), mode=mode, fill=fill)
 
 
-def shear(x: Any, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def shear(x: ArrayLike, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
     """Images slanted: each row moves right by tan φ times its distance below the middle.
 
     Arguments:
@@ -161,7 +162,7 @@ def shear(x: Any, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> j
     return affine_transform(x, inverse_matrix(shear=degrees), mode=mode, fill=fill)
 
 
-def translate(x: Any, down: Any, right: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def translate(x: ArrayLike, down: Any, right: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
     """Images moved by any numbers of pixels, fractions too.
 
     Arguments:
@@ -182,7 +183,7 @@ def translate(x: Any, down: Any, right: Any, mode: str = "constant", fill: Numbe
     return affine_transform(x, inverse_matrix(), -jnp.stack(moved, axis=-1), mode=mode, fill=fill)
 
 
-def stretch(x: Any, height: Any, width: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def stretch(x: ArrayLike, height: Any, width: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
     """Images stretched about their middle, in a frame that stays.
 
     Arguments:

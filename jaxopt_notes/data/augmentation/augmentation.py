@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype, is_float
@@ -27,7 +28,7 @@ class Augmentation:
         ([3.0, 2.0, 1.0, 0.0], [7])
     """
 
-    def __call__(self, key: jax.Array, x: Any, y: Any = None) -> tuple[jax.Array, Any]:
+    def __call__(self, key: jax.Array, x: ArrayLike, y: ArrayLike | None = None) -> tuple[jax.Array, Any]:
         return self.inputs(key, jnp.asarray(x)), y
 
     def inputs(self, key: jax.Array, x: jax.Array) -> jax.Array:
@@ -35,7 +36,7 @@ class Augmentation:
         raise NotImplementedError
 
 
-def images(where: str, x: Any) -> jax.Array:
+def images(where: str, x: ArrayLike) -> jax.Array:
     """The array, if it is a batch of images.
 
     Raises:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, each, images, in_floats, symmetric
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -35,12 +36,12 @@ def _grey(x: jax.Array) -> jax.Array:
     return jnp.mean(x, axis=-1, keepdims=True)
 
 
-def _blend(x: jax.Array, other: jax.Array, factor: Any) -> jax.Array:
+def _blend(x: jax.Array, other: jax.Array, factor: ArrayLike) -> jax.Array:
     factor = each(factor, x)
     return factor * x + (1 - factor) * other
 
 
-def adjust_brightness(x: Any, factor: Any) -> jax.Array:
+def adjust_brightness(x: ArrayLike, factor: ArrayLike) -> jax.Array:
     """Images made brighter or darker.
 
         x ← f·x
@@ -59,7 +60,7 @@ def adjust_brightness(x: Any, factor: Any) -> jax.Array:
     return in_floats(lambda x: each(factor, x) * x, images("adjust_brightness", x))
 
 
-def adjust_contrast(x: Any, factor: Any) -> jax.Array:
+def adjust_contrast(x: ArrayLike, factor: ArrayLike) -> jax.Array:
     """Images with more or less contrast.
 
         x ← f·x + (1 − f)·(mean grey of the image)
@@ -82,7 +83,7 @@ def adjust_contrast(x: Any, factor: Any) -> jax.Array:
     return in_floats(adjusted, images("adjust_contrast", x))
 
 
-def adjust_saturation(x: Any, factor: Any) -> jax.Array:
+def adjust_saturation(x: ArrayLike, factor: ArrayLike) -> jax.Array:
     """Images with more or less color.
 
         x ← f·x + (1 − f)·grey(x)
@@ -102,7 +103,7 @@ def adjust_saturation(x: Any, factor: Any) -> jax.Array:
     return x if x.shape[-1] == 1 else in_floats(lambda x: _blend(x, _grey(x), factor), x)
 
 
-def adjust_hue(x: Any, turns: Any) -> jax.Array:
+def adjust_hue(x: ArrayLike, turns: Any) -> jax.Array:
     """Images with their colors turned around the color circle.
 
         x ← x·T⁻¹·R(2π·turns)·T          T: from RGB to YIQ; R turns I and Q, and leaves the luma Y

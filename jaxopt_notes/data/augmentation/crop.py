@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, images
 from jaxopt_notes.draws import as_vector
@@ -20,7 +21,7 @@ MODES = ("constant", "nearest", "reflect", "wrap")
 
 
 def crop(
-    x: Any, top: Any, left: Any, size: int | tuple[int, int], mode: str = "constant", fill: Number = 0.0
+    x: ArrayLike, top: Any, left: Any, size: int | tuple[int, int], mode: str = "constant", fill: Number = 0.0
 ) -> jax.Array:
     """A part of each image; what lies outside is made up.
 
@@ -75,7 +76,7 @@ def _inside(place: jax.Array, n: int, mode: str) -> jax.Array:
     return jnp.clip(place, 0, n - 1)
 
 
-def center_crop(x: Any, size: int | tuple[int, int]) -> jax.Array:
+def center_crop(x: ArrayLike, size: int | tuple[int, int]) -> jax.Array:
     """The middle of each image, as for evaluation where training has `random_crop`.
 
     Arguments:
@@ -100,7 +101,7 @@ def center_crop(x: Any, size: int | tuple[int, int]) -> jax.Array:
     return crop(x, (h - height) // 2, (w - width) // 2, (height, width))
 
 
-def ten_crop(x: Any, size: int | tuple[int, int]) -> jax.Array:
+def ten_crop(x: ArrayLike, size: int | tuple[int, int]) -> jax.Array:
     """Four corners and the middle of each image, and their mirror images: what a network is averaged over.
 
     Arguments:

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import (
     Augmentation,
@@ -31,7 +32,7 @@ class CutMix(OverBatch, Augmentation):
     mask: Any
     classes: int | None = static()
 
-    def __call__(self, key: jax.Array, x: Any, y: Any = None) -> tuple[jax.Array, Any]:
+    def __call__(self, key: jax.Array, x: ArrayLike, y: ArrayLike | None = None) -> tuple[jax.Array, Any]:
         x = images("cutmix", x)
         of_partner, of_share, of_rate, of_row, of_column = jax.random.split(key, 5)
         other = partners(of_partner, len(x), self.mask)

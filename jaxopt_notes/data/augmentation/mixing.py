@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import each
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -37,7 +38,7 @@ def mix(a: jax.Array, b: jax.Array, share: jax.Array) -> jax.Array:
     return share * a + (1 - share) * b
 
 
-def soft_targets(where: str, y: Any, classes: int | None) -> jax.Array:
+def soft_targets(where: str, y: ArrayLike, classes: int | None) -> jax.Array:
     """Targets as numbers that can be mixed: labels as one-hot rows, others as they are.
 
     Raises:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, in_floats
 from jaxopt_notes.data.augmentation.mixing import mix, partners, share_of_beta, soft_targets
@@ -25,7 +26,7 @@ class MixUp(OverBatch, Augmentation):
     mask: Any
     classes: int | None = static()
 
-    def __call__(self, key: jax.Array, x: Any, y: Any = None) -> tuple[jax.Array, Any]:
+    def __call__(self, key: jax.Array, x: ArrayLike, y: ArrayLike | None = None) -> tuple[jax.Array, Any]:
         x = jnp.asarray(x)
         of_partner, of_share = jax.random.split(key)
         other = partners(of_partner, len(x), self.mask)

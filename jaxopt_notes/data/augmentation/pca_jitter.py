@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, images, in_floats
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
@@ -13,7 +14,7 @@ from jaxopt_notes.record import Number, check_number, record
 __all__ = ["PCAJitter", "color_directions", "pca_jitter"]
 
 
-def color_directions(x: Any) -> jax.Array:
+def color_directions(x: ArrayLike) -> jax.Array:
     """The directions in which the pixels of a training set vary, each as long as its variance.
 
         [λ₁p₁, …, λ_C p_C],   λ and p: eigenvalues and eigenvectors of the covariance of the channels

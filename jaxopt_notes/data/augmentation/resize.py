@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.augmentation.affine import affine_transform
 from jaxopt_notes.data.augmentation.augmentation import Augmentation, check_pair, images, in_floats
@@ -14,7 +15,7 @@ from jaxopt_notes.record import Number, record, static
 __all__ = ["RandomResizedCrop", "random_resized_crop", "resize"]
 
 
-def resize(x: Any, size: int | tuple[int, int], *, antialias: bool = True) -> jax.Array:
+def resize(x: ArrayLike, size: int | tuple[int, int], *, antialias: bool = True) -> jax.Array:
     """Images of another size, by bilinear interpolation.
 
         y[i] = Σₖ x[k]·w(k − i')/Σₖ w(k − i'),   i' = (i + ½)·H/h − ½,   w(d) = max(0, 1 − |d|/s)

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing.weighting import extremes, flat, in_dtype_of, training_set
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -34,7 +35,7 @@ class MinMax:
             self.range[None],
         )
 
-    def inverse(self, z: Any) -> jax.Array:
+    def inverse(self, z: ArrayLike) -> jax.Array:
         """minimum + range·(z − low)/(high − low): undoes `apply`."""
         flat("MinMax", z, self.minimum.shape)
         low, width = self._interval()
@@ -51,7 +52,9 @@ class MinMax:
         return low, high - low
 
 
-def fit_min_max(x: Any, low: Number = 0.0, high: Number = 1.0, *, weights: Any = None) -> MinMax:
+def fit_min_max(
+    x: ArrayLike, low: Number = 0.0, high: Number = 1.0, *, weights: ArrayLike | None = None
+) -> MinMax:
     """The interval of each column of the training set, to be mapped to one interval for all.
 
         z = low + (high − low)·(x − min)/(max − min)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing.weighting import flat, in_dtype_of, principal_axes, training_set
 from jaxopt_notes.record import check_count, record, static
@@ -32,7 +33,7 @@ class PCA:
 
         return in_dtype_of(flat("PCA", x, self.shape), components, self.mean, self.axes)
 
-    def inverse(self, z: Any) -> jax.Array:
+    def inverse(self, z: ArrayLike) -> jax.Array:
         """What has these components, z·axes + mean: undoes `apply`, as far as k components can."""
 
         def restored(z: jax.Array, mean: jax.Array, axes: jax.Array) -> jax.Array:
@@ -46,7 +47,7 @@ class PCA:
         return self.variances / jnp.where(self.total > 0, self.total, 1)
 
 
-def fit_pca(x: Any, components: int | None = None, *, weights: Any = None) -> PCA:
+def fit_pca(x: ArrayLike, components: int | None = None, *, weights: ArrayLike | None = None) -> PCA:
     """The principal axes of the training set.
 
         Cov = Σw(x − μ)(x − μ)ᵀ/(Σw − 1) = Σₖ λₖ·vₖvₖᵀ,   zₖ = vₖᵀ(x − μ),   λ₁ ≥ λ₂ ≥ …

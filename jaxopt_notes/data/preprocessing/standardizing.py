@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing.weighting import (
     extremes,
@@ -33,11 +34,11 @@ class Standardizer:
         """(x − mean) / scale, for x [B, …] of any set."""
         return _standardized(_array(x), *self._beside(x))
 
-    def inverse(self, z: Any) -> jax.Array:
+    def inverse(self, z: ArrayLike) -> jax.Array:
         """z·scale + mean: undoes `apply`."""
         return _restored(_array(z), *self._beside(z))
 
-    def _beside(self, x: Any) -> tuple[jax.Array, jax.Array]:
+    def _beside(self, x: ArrayLike) -> tuple[jax.Array, jax.Array]:
         """The statistics with leading axes of 1, so that they are those of the last axes of x."""
         shape, own = jnp.shape(x), self.mean.shape
         if len(shape) <= len(own) or shape[len(shape) - len(own) :] != own:
@@ -49,7 +50,7 @@ class Standardizer:
         return self.mean.reshape(wide), self.scale.reshape(wide)
 
 
-def _array(x: Any) -> Any:
+def _array(x: ArrayLike) -> Any:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
@@ -64,7 +65,7 @@ def _restored(z: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 def fit_standardizer(
-    x: Any, *, robust: bool = False, per: str = "feature", weights: Any = None
+    x: ArrayLike, *, robust: bool = False, per: str = "feature", weights: ArrayLike | None = None
 ) -> Standardizer:
     """The statistics of the training set, to apply to every set.
 
@@ -105,7 +106,7 @@ def fit_standardizer(
 
 
 @functools.partial(jax.jit, static_argnums=(2, 3))
-def _fitted(x: jax.Array, weights: Any, robust: bool, per: str) -> Standardizer:
+def _fitted(x: jax.Array, weights: ArrayLike, robust: bool, per: str) -> Standardizer:
     x, weights = _columns("fit_standardizer", x, weights, per)
     low_end, high_end = extremes(x, weights)
     if robust:
@@ -120,7 +121,7 @@ def _fitted(x: jax.Array, weights: Any, robust: bool, per: str) -> Standardizer:
     return Standardizer(centre, jnp.where(constant | (scale == 0), 1, scale))
 
 
-def fit_mean_image(x: Any, *, weights: Any = None) -> Standardizer:
+def fit_mean_image(x: ArrayLike, *, weights: ArrayLike | None = None) -> Standardizer:
     """The mean of the training set, pixel by pixel, to be subtracted from every set.
 
         z = x − μ,   μ [H, W, C]
@@ -146,7 +147,7 @@ def fit_mean_image(x: Any, *, weights: Any = None) -> Standardizer:
     return Standardizer(mean, jnp.ones_like(mean))
 
 
-def fit_channel_mean(x: Any, *, weights: Any = None) -> Standardizer:
+def fit_channel_mean(x: ArrayLike, *, weights: ArrayLike | None = None) -> Standardizer:
     """The mean color of the training set, to be subtracted from every pixel of every set.
 
         z = x − μ,   μ [C]

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype, is_float
 from jaxopt_notes.numerics import safe_divide
@@ -90,7 +91,7 @@ def principal_axes(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Arr
     return mean, jnp.maximum(variances[::-1], 0), axes * jnp.where(largest < 0, -1, 1)
 
 
-def in_dtype_of(x: Any, formula: Callable[..., jax.Array], *statistics: jax.Array) -> jax.Array:
+def in_dtype_of(x: ArrayLike, formula: Callable[..., jax.Array], *statistics: jax.Array) -> jax.Array:
     """`formula(x, *statistics)` in at least float32, in the dtype of x if that is a floating-point one."""
     x = jnp.asarray(x)
     kind = compute_dtype(x, *statistics)
@@ -98,7 +99,7 @@ def in_dtype_of(x: Any, formula: Callable[..., jax.Array], *statistics: jax.Arra
     return y.astype(x.dtype) if is_float(x) else y
 
 
-def flat(where: str, x: Any, shape: tuple[int, ...]) -> jax.Array:
+def flat(where: str, x: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
     """Samples of a shape as rows [n, d].
 
     Raises:

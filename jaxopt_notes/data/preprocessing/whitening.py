@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing.weighting import flat, in_dtype_of, principal_axes, training_set
 from jaxopt_notes.dtypes import as_hyperparameter
@@ -57,7 +58,9 @@ def _product(a: jax.Array, b: jax.Array) -> jax.Array:
     return jnp.matmul(a, b, precision=lax.Precision.HIGHEST)
 
 
-def fit_whitening(x: Any, kind: str = "zca", eps: Number = 1e-5, *, weights: Any = None) -> Whitening:
+def fit_whitening(
+    x: ArrayLike, kind: str = "zca", eps: Number = 1e-5, *, weights: ArrayLike | None = None
+) -> Whitening:
     """The transform that makes the training set's covariance the identity.
 
         PCA: z = (Λ + ε)^(−½)·V·(x − μ),   ZCA: z = Vᵀ(Λ + ε)^(−½)·V·(x − μ),   Cov = VᵀΛV

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like, compute_dtype, is_float, is_none
 
@@ -41,5 +42,5 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
     return jax.tree.map(add, updates, params, is_leaf=is_none)
 
 
-def _plain(leaf: Any, kind: Any) -> bool:
+def _plain(leaf: ArrayLike | None, kind: Any) -> bool:
     return isinstance(leaf, jax.Array) and leaf.dtype == kind and not leaf.weak_type

@@ -8,6 +8,7 @@ import jax
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.record import record, static
 
 
@@ -74,7 +75,7 @@ def chain(*transforms: Any) -> Chain:
     return Chain(tuple(map(as_transform, transforms)))
 
 
-def as_transform(transform: Any) -> Any:
+def as_transform(transform: GradientTransform) -> Any:
     """The transform itself if it is a record; functions of another library held as structure."""
     if not (callable(getattr(transform, "init", None)) and callable(getattr(transform, "update", None))):
         raise TypeError(
@@ -98,15 +99,15 @@ def _takes_extra(update: Callable) -> bool:
 class WithoutExtra:
     """A record whose `update` takes gradients, state and parameters, and nothing else."""
 
-    transform: Any
+    transform: GradientTransform
 
-    def init(self, params: Tree) -> Any:
+    def init(self, params: Tree) -> Tree:
         return self.transform.init(params)
 
-    def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
+    def update(self, updates: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
         return self.transform.update(updates, state, params)
 
-    def evaluation_params(self, params: Tree, state: Any) -> Tree:
+    def evaluation_params(self, params: Tree, state: Tree) -> Tree:
         return evaluation_params(self.transform, params, state)
 
 
@@ -117,9 +118,9 @@ class Foreign:
     init_function: Callable = static()
     update_function: Callable = static()
 
-    def init(self, params: Tree) -> Any:
+    def init(self, params: Tree) -> Tree:
         return self.init_function(params)
 
-    def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
+    def update(self, updates: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
         accepted = extra if _takes_extra(self.update_function) else {}
         return self.update_function(updates, state, params, **accepted)

@@ -6,7 +6,10 @@ never sees the decay. The optimizer's rate multiplies the decay too, as in AdamW
 
 from typing import Any
 
+from jax.typing import ArrayLike
+
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.masks import Mask
 from jaxopt_notes.optimizers.core.leafwise import require_params
 from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.schedules.schedule import Rate, rate_at
@@ -20,11 +23,17 @@ class DecoupledDecay:
 
     learning_rate: Rate
     weight_decay: Rate
-    mask: Any
+    mask: Mask | None
 
     def update(
-        self, updates: Tree, state: Any, params: Tree = None, *, accept: Any = None, **extra: Any
-    ) -> tuple[Tree, Any]:
+        self,
+        updates: Tree,
+        state: Tree,
+        params: Tree = None,
+        *,
+        accept: ArrayLike | None = None,
+        **extra: Any,
+    ) -> tuple[Tree, Tree]:
         params = require_params(type(self).__name__.lower(), params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
         updates, after = super().update(updates, state, params, accept=accept, **extra)  # type: ignore[misc]

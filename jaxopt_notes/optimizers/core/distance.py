@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none
 from jaxopt_notes.numerics import abs_squared, safe_sqrt
@@ -70,7 +71,7 @@ def absolute_sum(tree: Tree) -> jax.Array:
     return _sum(jnp.abs, tree)
 
 
-def after(total: jax.Array, number: Any) -> jax.Array:
+def after(total: jax.Array, number: ArrayLike) -> jax.Array:
     """The number; on CPU known only when the sum is, and NaN if that is NaN.
 
     What a sum reads must not be updated in place before it is read. On CPU, an update by a number that waits

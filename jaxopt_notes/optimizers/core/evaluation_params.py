@@ -1,11 +1,10 @@
 """The parameters to evaluate with, where an optimizer holds others while it trains."""
 
-from typing import Any
-
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 
 
-def evaluation_params(optimizer: Any, params: Tree, state: Any) -> Tree:
+def evaluation_params(optimizer: GradientTransform, params: Tree, state: Tree) -> Tree:
     """The parameters that an optimizer means you to evaluate, given those that it trains.
 
         θ = θ̂ + α·v for `nesterov`, which holds its look-ahead point; θ for most others

@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.tree_util import PyTreeDef
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import (
     Tree,
@@ -31,7 +33,7 @@ from jaxopt_notes.dtypes import (
     is_none,
     real_dtype,
 )
-from jaxopt_notes.masks import read_mask
+from jaxopt_notes.masks import Mask, read_mask
 from jaxopt_notes.optimizers.core.moments import LowPrecision, Shared, decode, encode
 
 
@@ -48,7 +50,7 @@ class Transform:
     gated = True
     elementwise = False
 
-    def init(self, params: Tree) -> Any:
+    def init(self, params: Tree) -> Tree:
         return ()
 
 
@@ -58,7 +60,7 @@ class PerLeaf(NamedTuple):
     tree: Tree
 
 
-def number_where(mask: Any, number: Any, params: Tree) -> PerLeaf:
+def number_where(mask: Mask | None, number: ArrayLike, params: Tree) -> PerLeaf:
     """The number for the leaves that a mask (`None`: all) selects, 0 for the others.
 
     Example:
@@ -109,7 +111,7 @@ def leafwise(
     Raises:
         TypeError: the formula returns a new slot that did not pass through `store`.
     """
-    treedef: Any
+    treedef: PyTreeDef
     grads, treedef = jax.tree.flatten(updates, is_leaf=is_none)
     physical = [slot for slot in slots if not isinstance(slot, Shared)]
     columns = [treedef.flatten_up_to(getattr(slot, "leaves", slot)) for slot in physical]
@@ -177,8 +179,8 @@ def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[T
 def _step(
     formula: Callable[..., Any],
     options: tuple[tuple[str, Hashable], ...],
-    g: Any,
-    p: Any,
+    g: ArrayLike | None,
+    p: ArrayLike | None,
     state: tuple,
     seeds: tuple,
     numbers: dict[str, Any],

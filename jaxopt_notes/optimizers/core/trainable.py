@@ -16,6 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.flatten_util import ravel_pytree
+from jax.tree_util import PyTreeDef
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like, compute_dtype, is_float, is_none, real_dtype
 from jaxopt_notes.sharding import placed_like, whole
@@ -25,7 +27,7 @@ def moving(updates: Tree, params: Tree) -> tuple[Tree, Tree]:
     """Gradients and parameters, in at least float32, with `None` wherever nothing is to be moved."""
 
     def pick(which: int) -> Callable:
-        def one(g: Any, p: Any) -> jax.Array | None:
+        def one(g: ArrayLike | None, p: ArrayLike | None) -> jax.Array | None:
             return (
                 None if g is None or not is_float(p) else jnp.asarray((g, p)[which]).astype(compute_dtype(p))
             )
@@ -56,7 +58,7 @@ def ravel(tree: Tree) -> tuple[jax.Array, Callable[[jax.Array], Tree]]:
         >>> unravel(vector)["c"]
         Array(3.+4.j, dtype=complex64)
     """
-    treedef: Any
+    treedef: PyTreeDef
     leaves, treedef = jax.tree.flatten(tree)
     kind = real_dtype(compute_dtype(*leaves))
 
@@ -106,7 +108,7 @@ def objective(
     return lambda vector: function(merge(unravel(vector), params), **known)
 
 
-def scalar(value: Any, kind: Any) -> jax.Array:
+def scalar(value: ArrayLike, kind: Any) -> jax.Array:
     """The value of a loss, in the dtype of the vector."""
     return jnp.asarray(value).astype(kind)
 
@@ -119,7 +121,7 @@ def stands_still(step: jax.Array, here: jax.Array) -> jax.Array:
 def moved(step: Tree, updates: Tree, params: Tree, accept: jax.Array | None) -> Tree:
     """Updates in the dtypes of the parameters: the step, 0 for whole numbers, `None` for what is missing."""
 
-    def one(g: Any, s: Any, p: Any) -> Any:
+    def one(g: ArrayLike | None, s: Any, p: ArrayLike) -> Any:
         if g is None:
             return None
         if s is None:

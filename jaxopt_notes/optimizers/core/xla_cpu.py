@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import real_dtype
 from jaxopt_notes.numerics import abs_squared, safe_sqrt
@@ -40,7 +41,7 @@ def _after(first: jax.Array, x: jax.Array) -> jax.Array:
     return jnp.where(first >= 0, x, jnp.zeros_like(x))
 
 
-def sum_as(dtype: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+def sum_as(dtype: DTypeLike, x: jax.Array, y: jax.Array) -> jax.Array:
     """x + y, whole numbers, as a dtype: what is read of it is read from there, not made anew."""
     return lax.platform_dependent(
         x, y, cpu=lambda x, y: x.astype(dtype) + y.astype(dtype), default=lambda x, y: (x + y).astype(dtype)

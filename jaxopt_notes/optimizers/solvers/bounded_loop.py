@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.control_flow import hoist
 
@@ -43,7 +44,7 @@ def _loop(condition: Any, body: Any, max_steps: int, start: Any, arrays: list, o
 @_loop.defjvp
 def _loop_jvp(condition: Any, body: Any, max_steps: int, primals: tuple, tangents: tuple) -> tuple:
     def unrolled(start: Any, arrays: list, others: list) -> Any:
-        def step(x: Any, _: None) -> tuple:
+        def step(x: ArrayLike, _: None) -> tuple:
             return lax.cond(condition(x, *others), lambda x: body(x, *arrays), lambda x: x, x), None
 
         return lax.scan(step, start, length=max_steps)[0]

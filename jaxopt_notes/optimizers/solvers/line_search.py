@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
@@ -12,6 +13,7 @@ from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import precise_vdot
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.trainable import merge, moved, moving, objective, ravel, scalar
 from jaxopt_notes.optimizers.core.wrapping import select, update_inner, widened
@@ -25,7 +27,7 @@ class LineSearchState(NamedTuple):
     `failures` is the number of searches in a row that found no step: 0 after one that did.
     """
 
-    inner: Any
+    inner: Tree
     learning_rate: jax.Array
     value: jax.Array
     grad: Tree
@@ -39,7 +41,7 @@ class LineSearchState(NamedTuple):
 class LineSearch(Transform):
     """See `line_search`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     rule: Zoom
     initial_guess_strategy: str = static()
 
@@ -58,7 +60,7 @@ class LineSearch(Transform):
         state: LineSearchState,
         params: Tree = None,
         *,
-        value: Any = None,
+        value: ArrayLike | None = None,
         grad: Tree = None,
         value_fn: Callable | None = None,
         accept: Any = None,
@@ -122,7 +124,7 @@ def check_search(where: str, rule: Any) -> Any:
 
 
 def line_search(
-    optimizer: Any, rule: Zoom | None = None, *, initial_guess_strategy: str = "one"
+    optimizer: GradientTransform, rule: Zoom | None = None, *, initial_guess_strategy: str = "one"
 ) -> LineSearch:
     """Let a search decide how far to go along an optimizer's update.
 

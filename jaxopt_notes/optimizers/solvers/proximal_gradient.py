@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none
 from jaxopt_notes.masks import read_mask
@@ -120,7 +121,7 @@ class ProximalGradient(Transform):
         if not self.accelerated:
             return ProximalState(first_step(), None, None)
 
-        def copy(leaf: Any) -> jax.Array | None:
+        def copy(leaf: ArrayLike) -> jax.Array | None:
             return jnp.array(leaf, dtype=compute_dtype(leaf), copy=True) if is_float(leaf) else None
 
         return ProximalState(first_step(), jnp.ones((), jnp.result_type(float)), jax.tree.map(copy, params))

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_float, is_none
 from jaxopt_notes.norms import global_norm
@@ -50,7 +51,7 @@ class ClipPerExample(Transform):
         """The gradient of one example, its norm at most the threshold; zeros if it is not finite."""
         norm = global_norm(grads)
 
-        def clip(g: Any) -> Any:
+        def clip(g: ArrayLike) -> Any:
             kind = jnp.real(g).dtype
             limit = as_hyperparameter(self.max_norm).astype(kind)
             return clip_to(g, norm.astype(kind), limit, zero_nonfinite=True)
@@ -75,7 +76,7 @@ def _batch_size(grads: Tree, params: Tree) -> int:
     return sizes.pop() if sizes else 1
 
 
-def _is_batch(g: Any, p: Any) -> bool | None:
+def _is_batch(g: ArrayLike | None, p: ArrayLike) -> bool | None:
     return None if g is None else jnp.shape(g)[1:] == jnp.shape(p)
 
 

@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.optimizers.core.leafwise import (
@@ -50,7 +51,7 @@ def trace_step(g, p, v, *, decay, nesterov=False, store=store_always):
     return (decay * v + g if nesterov else v), v
 
 
-def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: Any = None) -> Trace:
+def trace(decay: Number = 0.9, nesterov: bool = False, *, state_dtype: DTypeLike | None = None) -> Trace:
     """A decaying sum of updates.
 
         v ← α·v + g
@@ -125,7 +126,7 @@ def ema_step(g, p, m, *, decay, correction, store=store_always):
     return m / correction, m
 
 
-def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: Any = None) -> Ema:
+def ema(decay: Number = 0.9, debias: bool = True, *, state_dtype: DTypeLike | None = None) -> Ema:
     """The exponential moving average of updates, corrected for its start at zero.
 
         m ← d·m + (1 − d)·g

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import as_mask, read_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, read_mask
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -37,7 +37,7 @@ class AddL2(Transform):
     elementwise = True
 
     weight_decay: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def init(self, params: Tree) -> DecayState:
         return DecayState(first_step())
@@ -64,7 +64,7 @@ def _add_multiple(u, p, *, factor):
     return u + factor * p
 
 
-def add_l2(weight_decay: Rate = 1e-4, mask: Any = "weights_only") -> AddL2:
+def add_l2(weight_decay: Rate = 1e-4, mask: MaskLike = "weights_only") -> AddL2:
     """The gradient of an L2 penalty, added to the gradients: coupled weight decay.
 
         g ← g + λ·θ
@@ -103,7 +103,7 @@ class WeightDecay(Transform):
 
     weight_decay: Rate
     learning_rate: Rate
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def init(self, params: Tree) -> DecayState:
         return DecayState(first_step())
@@ -119,7 +119,7 @@ class WeightDecay(Transform):
 
 
 def weight_decay(
-    weight_decay: Rate = 1e-4, learning_rate: Rate = 1.0, mask: Any = "weights_only"
+    weight_decay: Rate = 1e-4, learning_rate: Rate = 1.0, mask: MaskLike = "weights_only"
 ) -> WeightDecay:
     """Decoupled weight decay: parameters shrink by a fixed share each step, whatever the optimizer.
 
@@ -185,7 +185,7 @@ def _multiply(u, p, *, factor):
     return factor * (p + u) - p
 
 
-def multiplicative_decay(factor: Number = 0.9999, mask: Any = "weights_only") -> MultiplicativeDecay:
+def multiplicative_decay(factor: Number = 0.9999, mask: MaskLike = "weights_only") -> MultiplicativeDecay:
     """Multiply the parameters by a constant after each step.
 
         θ ← c·(θ + u)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none, zeros_like
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -30,7 +31,7 @@ class AccumulateGradientsState(NamedTuple):
     `mean` is that of their gradients, `value` that of their losses as far as `values` were given.
     """
 
-    inner: Any
+    inner: Tree
     gradient_step: jax.Array
     mini_step: jax.Array
     mean: Tree
@@ -42,7 +43,7 @@ class AccumulateGradientsState(NamedTuple):
 class AccumulateGradients(Transform):
     """See `accumulate_gradients`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     every_k: Rate
 
     def init(self, params: Tree) -> AccumulateGradientsState:
@@ -103,7 +104,7 @@ def running_mean(g, p, mean, *, share, store=store_always):
     return mean, mean
 
 
-def accumulate_gradients(optimizer: Any, every_k: Rate = 4) -> AccumulateGradients:
+def accumulate_gradients(optimizer: GradientTransform, every_k: Rate = 4) -> AccumulateGradients:
     """Take one step for every k gradients, with their mean.
 
         ḡ ← mean of g₁ … g_k

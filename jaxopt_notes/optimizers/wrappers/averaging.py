@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none, zeros_like
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -30,7 +31,7 @@ from jaxopt_notes.record import Number, check_number, record, static
 class AveragingState(NamedTuple):
     """The wrapped optimizer's state, steps made, and the average before the current parameters."""
 
-    inner: Any
+    inner: Tree
     count: jax.Array
     mean: Tree
 
@@ -38,7 +39,7 @@ class AveragingState(NamedTuple):
 class Averaging(Transform):
     """What the averages share; each has a `weight(t)` for the parameters after t steps, 1 at t = 0."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def weight(self, count: jax.Array) -> jax.Array:
         raise NotImplementedError
@@ -74,7 +75,7 @@ def move_mean(theta, p, mean, *, weight, store=store_always):
 class EmaParams(Averaging):
     """See `ema_params`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     decay: Number
     debias: bool = static()
 
@@ -85,7 +86,7 @@ class EmaParams(Averaging):
         return jnp.where(count == 0, 1, new)
 
 
-def ema_params(optimizer: Any, decay: Number = 0.999, *, debias: bool = True) -> EmaParams:
+def ema_params(optimizer: GradientTransform, decay: Number = 0.999, *, debias: bool = True) -> EmaParams:
     """An exponential moving average of the parameters, to evaluate with.
 
         m ← d·m + (1 − d)·θ                m̂ = m / (1 − dᵗ)
@@ -133,7 +134,7 @@ def ema_params(optimizer: Any, decay: Number = 0.999, *, debias: bool = True) ->
 class AverageParams(Averaging):
     """See `polyak_average` and `swa`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     start: Number
     every: Number
 
@@ -145,7 +146,7 @@ class AverageParams(Averaging):
         return jnp.where(since < 0, 1, jnp.where(left < 1, 1 / jnp.maximum(number, 1), 0))
 
 
-def polyak_average(optimizer: Any, start: Number = 1) -> AverageParams:
+def polyak_average(optimizer: GradientTransform, start: Number = 1) -> AverageParams:
     """The mean of all parameters since a step, to evaluate with: Polyak–Ruppert averaging.
 
         m = (θ_s + … + θₜ) / (t − s + 1)
@@ -185,7 +186,7 @@ def polyak_average(optimizer: Any, start: Number = 1) -> AverageParams:
     )
 
 
-def swa(optimizer: Any, start: Number = 1, every: Number = 1) -> AverageParams:
+def swa(optimizer: GradientTransform, start: Number = 1, every: Number = 1) -> AverageParams:
     """Stochastic weight averaging: the mean of the parameters at the ends of cycles, to evaluate with.
 
         m = (θ_s + θ_{s+c} + … + θ_{s+nc}) / (n + 1)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, cast_like, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment
 from jaxopt_notes.optimizers.core.wrapping import update_inner
 from jaxopt_notes.record import as_leaf, check_choice, record, static
@@ -19,7 +20,7 @@ from jaxopt_notes.record import as_leaf, check_choice, record, static
 class ConditionallyState(NamedTuple):
     """The wrapped transform's state, and all steps made, with it or without."""
 
-    inner: Any
+    inner: Tree
     count: jax.Array
 
 
@@ -27,7 +28,7 @@ class ConditionallyState(NamedTuple):
 class Conditionally(Transform):
     """See `conditionally`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     condition: Any
     outside: str = static()
     with_extra: bool = static()
@@ -67,7 +68,7 @@ class Conditionally(Transform):
 
 
 def conditionally(
-    optimizer: Any, condition: Any = True, *, outside: str = "raw", with_extra: bool = False
+    optimizer: GradientTransform, condition: Any = True, *, outside: str = "raw", with_extra: bool = False
 ) -> Conditionally:
     """Apply a transform only where a condition holds; else updates and its state pass as they are.
 

@@ -15,11 +15,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, is_none
-from jaxopt_notes.masks import as_mask, read_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, read_mask
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, require_params
 from jaxopt_notes.optimizers.core.trainable import merge, moved, moving
 from jaxopt_notes.optimizers.core.wrapping import update_inner
@@ -33,14 +35,14 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 class ConstrainedState(NamedTuple):
     """The wrapped optimizer's state, and the steps made."""
 
-    inner: Any
+    inner: Tree
     count: jax.Array
 
 
 class Constrained(Transform):
     """What the three share; each has a `nearest(params, count)`: the allowed point to stand for that one."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def nearest(self, params: Tree, count: jax.Array) -> Tree:
         raise NotImplementedError
@@ -66,10 +68,10 @@ class Constrained(Transform):
 class Projected(Constrained):
     """See `projected`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     projection: Any
     numbers: dict
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def nearest(self, params: Tree, count: jax.Array) -> Tree:
         keep = read_mask(self.mask, params)
@@ -78,9 +80,9 @@ class Projected(Constrained):
 
 
 def projected(
-    optimizer: Any,
+    optimizer: GradientTransform,
     projection: Callable[..., Tree] = project_max_norm,
-    mask: Any = "weights_only",
+    mask: MaskLike = "weights_only",
     **numbers: Number,
 ) -> Projected:
     """After each step of an optimizer, back to the nearest point of a set.
@@ -121,7 +123,7 @@ def projected(
 class Proximal(Constrained):
     """See `proximal`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     penalty: Any
     learning_rate: Rate
 
@@ -129,7 +131,7 @@ class Proximal(Constrained):
         return proximal_step(self.penalty, params, rate_at(self.learning_rate, count))
 
 
-def proximal(optimizer: Any, penalty: Any = l1(1e-3), learning_rate: Rate = 1e-3) -> Proximal:
+def proximal(optimizer: GradientTransform, penalty: Any = l1(1e-3), learning_rate: Rate = 1e-3) -> Proximal:
     """After each step of an optimizer a proximal step on a penalty, which makes exact zeros.
 
         θ ← argmin over x of η·Ω(x) + ½‖x − (θ + optimizer(g))‖²
@@ -163,14 +165,20 @@ def proximal(optimizer: Any, penalty: Any = l1(1e-3), learning_rate: Rate = 1e-3
 class Pruned(Constrained):
     """See `pruned`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     keep: Tree
 
     def nearest(self, params: Tree, count: jax.Array) -> Tree:
         return _kept(params, self.keep)
 
     def update(
-        self, updates: Tree, state: ConstrainedState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: ConstrainedState,
+        params: Tree = None,
+        *,
+        accept: ArrayLike | None = None,
+        **extra: Any,
     ) -> tuple[Tree, ConstrainedState]:
         return super().update(_kept(updates, self.keep), state, params, accept=accept, **extra)
 
@@ -183,13 +191,13 @@ def _kept(tree: Tree, keep: Tree) -> Tree:
     if keep is None:
         return tree
 
-    def one(k: Any, x: Any) -> Any:
+    def one(k: Any, x: ArrayLike | None) -> Any:
         return x if k is None or x is None else jnp.where(k, x, jnp.zeros_like(x))
 
     return jax.tree.map(one, keep, tree, is_leaf=is_none)
 
 
-def pruned(optimizer: Any, keep: Tree = None) -> Pruned:
+def pruned(optimizer: GradientTransform, keep: Tree = None) -> Pruned:
     """Train what pruning has left: weights that were pruned are 0 and stay 0.
 
         θ ← θ + optimizer(g·m) where m, else 0

@@ -8,14 +8,15 @@ once. A gradient comes back flat by itself: the transpose of cutting a vector is
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, is_float
-from jaxopt_notes.masks import as_mask, read_mask
+from jaxopt_notes.masks import MaskLike, as_mask, read_mask
 from jaxopt_notes.record import record, static
 from jaxopt_notes.sharding import is_cut
 
@@ -23,7 +24,7 @@ from jaxopt_notes.sharding import is_cut
 class Layout(NamedTuple):
     """Where each leaf of the tree is: the buffer it is in (`None`: kept as it is), and its shape."""
 
-    treedef: Any
+    treedef: PyTreeDef
     buffers: tuple[str | None, ...]
     shapes: tuple[tuple[int, ...], ...]
 
@@ -61,7 +62,7 @@ class Joined(Flat):
     """A tree that `grouped` holds flat: masks are of its leaves, not of the buffers."""
 
 
-def flatten_tree(tree: Tree, mask: Any = None, max_size: int | None = None) -> Flat:
+def flatten_tree(tree: Tree, mask: MaskLike = None, max_size: int | None = None) -> Flat:
     """Pack the leaves of a tree into one buffer of each dtype.
 
         x = (x₁, …, xₙ) → one vector; loss(flat.tree()) has its gradient in the same vector
@@ -93,7 +94,7 @@ def flatten_tree(tree: Tree, mask: Any = None, max_size: int | None = None) -> F
 
     Elsewhere: `optax.flatten` packs the gradients and cuts the updates apart at every step.
     """
-    treedef: Any
+    treedef: PyTreeDef
     leaves, treedef = jax.tree.flatten(tree)
     chosen = as_mask(mask)
     flags = [False] * len(leaves) if chosen is None else jax.tree.leaves(read_mask(chosen, tree))

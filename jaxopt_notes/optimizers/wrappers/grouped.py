@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, cast_like, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform
 from jaxopt_notes.optimizers.wrappers.flatten_tree import Joined, flatten_tree
 from jaxopt_notes.record import check_count, record, static
@@ -31,7 +32,7 @@ ELSEWHERE = 2**20
 class Grouped(Transform):
     """See `grouped`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     max_size: int = static()
 
     elementwise = True
@@ -40,10 +41,10 @@ class Grouped(Transform):
     def gated(self) -> bool:  # type: ignore[override]
         return getattr(self.optimizer, "gated", False)
 
-    def init(self, params: Tree) -> Any:
+    def init(self, params: Tree) -> Tree:
         return self.optimizer.init(self.join(params))
 
-    def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
+    def update(self, updates: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
         like = self.join(updates if params is None else params)
         if any(g is None for g in like.layout.treedef.flatten_up_to(updates)):
             return self._leaf_by_leaf(updates, state, params, extra)
@@ -51,16 +52,16 @@ class Grouped(Transform):
         updates, state = self.optimizer.update(like.like(updates), state, flat, **extra)
         return _as_leaves(updates.tree(), params), state
 
-    def evaluation_params(self, params: Tree, state: Any) -> Tree:
+    def evaluation_params(self, params: Tree, state: Tree) -> Tree:
         flat = self.join(params)
         found = evaluation_params(self.optimizer, flat, state)
         return params if found is flat else found.tree()
 
-    def mirrored(self, state: Any) -> Any:
+    def mirrored(self, state: Tree) -> Any:
         """The state as the wrapped optimizer's own, trees like the parameters: for those who look into it."""
         return mirrored(state)
 
-    def joined(self, state: Any, params: Tree) -> Any:
+    def joined(self, state: Tree, params: Tree) -> Any:
         """The state that the wrapped optimizer has for these parameters, in the form that it has here."""
         return joined(self, state, params)
 
@@ -69,7 +70,7 @@ class Grouped(Transform):
         flat = flatten_tree(tree, max_size=self.max_size)
         return Joined(flat.buffers, flat.others, flat.layout)
 
-    def _leaf_by_leaf(self, updates: Tree, state: Any, params: Tree, extra: dict) -> tuple[Tree, Any]:
+    def _leaf_by_leaf(self, updates: Tree, state: Tree, params: Tree, extra: dict) -> tuple[Tree, Tree]:
         """Where gradients are missing, state is that must not move."""
         updates, new = self.optimizer.update(updates, mirrored(state), params, **extra)
         return updates, _joined(state, new)
@@ -80,12 +81,12 @@ def size_on(platform: str) -> int:
     return MAX_SIZES.get(platform, ELSEWHERE)
 
 
-def mirrored(state: Any) -> Any:
+def mirrored(state: Tree) -> Any:
     """Any state, or tree that has a `Grouped` optimizer's in it, with trees in place of the vectors."""
     return jax.tree.map(lambda part: part.tree() if _is_flat(part) else part, state, is_leaf=_is_flat)
 
 
-def joined(optimizer: Any, state: Any, params: Tree) -> Any:
+def joined(optimizer: GradientTransform, state: Tree, params: Tree) -> Any:
     """The way back: `optimizer` is a `Grouped`, or has one in it."""
     return _joined(jax.eval_shape(optimizer.init, params), state)
 
@@ -94,7 +95,7 @@ def _is_flat(part: Any) -> bool:
     return isinstance(part, Joined)
 
 
-def _joined(like: Any, state: Any) -> Any:
+def _joined(like: Tree, state: Tree) -> Any:
     return jax.tree.map(
         lambda part, tree: part.like(tree) if _is_flat(part) else tree, like, state, is_leaf=_is_flat
     )
@@ -108,7 +109,7 @@ def _as_leaves(updates: Tree, params: Tree) -> Tree:
     return jax.tree.map(weak, updates, params, is_leaf=is_none)
 
 
-def grouped(optimizer: Any, max_size: int | None = None) -> Grouped:
+def grouped(optimizer: GradientTransform, max_size: int | None = None) -> Grouped:
     """Update all small leaves together: one loop and one kernel instead of one for each.
 
         g = (g₁, …, gₙ) joined;   u, state = optimizer(g, state);   θᵢ ← θᵢ + uᵢ

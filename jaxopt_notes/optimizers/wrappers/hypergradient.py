@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none, zeros_like
 from jaxopt_notes.numerics import precise_vdot, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise, store_always
 from jaxopt_notes.optimizers.core.wrapping import narrowed, select, update_inner, widened
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
@@ -22,7 +24,7 @@ from jaxopt_notes.record import Number, check_choice, check_number, record, stat
 class HypergradientState(NamedTuple):
     """The wrapped optimizer's state, the scale of its steps, and its last step at scale 1."""
 
-    inner: Any
+    inner: Tree
     scale: jax.Array
     previous: Tree
 
@@ -31,7 +33,7 @@ class HypergradientState(NamedTuple):
 class Hypergradient(Transform):
     """See `hypergradient`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     hyper_learning_rate: Number
     scale: Number
     rule: str = static()
@@ -93,7 +95,7 @@ def next_scale(
 def inner_products(a: Tree, b: Tree) -> tuple[jax.Array, jax.Array, jax.Array]:
     """⟨a, b⟩, ⟨a, a⟩ and ⟨b, b⟩ over all leaves that both trees have, in at least single precision."""
     total = [as_hyperparameter(0.0) for _ in range(3)]
-    treedef: Any
+    treedef: PyTreeDef
     others, treedef = jax.tree.flatten(b, is_leaf=is_none)
     for x, y in zip(treedef.flatten_up_to(a), others, strict=True):
         if x is None or y is None:
@@ -108,7 +110,7 @@ def inner_products(a: Tree, b: Tree) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 
 def hypergradient(
-    optimizer: Any,
+    optimizer: GradientTransform,
     hyper_learning_rate: Number = 1e-3,
     scale: Number = 1.0,
     *,

@@ -9,6 +9,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.wrapping import narrowed, select, update_inner, widened
 from jaxopt_notes.record import record
@@ -18,7 +19,7 @@ from jaxopt_notes.schedules.schedule import rate_at
 class InspectState(NamedTuple):
     """The wrapped optimizer's state, and numbers of the last step that was taken; 0 before the first."""
 
-    inner: Any
+    inner: Tree
     learning_rate: jax.Array
     grad_norm: jax.Array
     update_norm: jax.Array
@@ -29,7 +30,7 @@ class InspectState(NamedTuple):
 class Inspect(Transform):
     """See `inspect`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def init(self, params: Tree) -> InspectState:
         kind = jax.eval_shape(global_norm, params).dtype
@@ -54,7 +55,7 @@ class Inspect(Transform):
         return evaluation_params(self.optimizer, params, state.inner)
 
 
-def learning_rate(optimizer: Any, state: Any) -> jax.Array:
+def learning_rate(optimizer: GradientTransform, state: Tree) -> jax.Array:
     """The rate of the next step of an optimizer: its own, or that of the last part that has one.
 
     Looks into chains and wrappers; NaN where there is none.
@@ -68,7 +69,7 @@ def learning_rate(optimizer: Any, state: Any) -> jax.Array:
     return jnp.full((), jnp.nan, jnp.result_type(float)) if found is None else found
 
 
-def _learning_rate(optimizer: Any, state: Any) -> jax.Array | None:
+def _learning_rate(optimizer: GradientTransform, state: Tree) -> jax.Array | None:
     if isinstance(optimizer, Chain):
         parts = zip(optimizer.transforms, state, strict=True)
         rates = [rate for part in parts if (rate := _learning_rate(*part)) is not None]
@@ -81,7 +82,7 @@ def _learning_rate(optimizer: Any, state: Any) -> jax.Array | None:
     return None
 
 
-def inspect(optimizer: Any) -> Inspect:
+def inspect(optimizer: GradientTransform) -> Inspect:
     """Keep the rate and the norms of the last step in the state, where a training loop can read them.
 
         state = (inner, learning_rate, ‖g‖, ‖u‖, ‖θ‖)

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -22,7 +24,7 @@ from jaxopt_notes.record import Number, check_number, record
 class LookaheadState(NamedTuple):
     """The wrapped optimizer's state, its steps since the last synchronization, and the slow parameters."""
 
-    inner: Any
+    inner: Tree
     steps_since_sync: jax.Array
     slow: Tree
 
@@ -31,12 +33,12 @@ class LookaheadState(NamedTuple):
 class Lookahead(Transform):
     """See `lookahead`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     sync_period: Number
     slow_step_size: Number
 
     def init(self, params: Tree) -> LookaheadState:
-        def copy(leaf: Any) -> jax.Array | None:
+        def copy(leaf: ArrayLike) -> jax.Array | None:
             return jnp.array(leaf, dtype=compute_dtype(leaf), copy=True) if is_float(leaf) else None
 
         return LookaheadState(self.optimizer.init(params), first_step(), jax.tree.map(copy, params))
@@ -65,7 +67,9 @@ def synchronize(u, p, slow, *, alpha, sync, store=store_always):
     return jnp.where(sync > 0, new - p, u), new
 
 
-def lookahead(optimizer: Any, sync_period: Number = 5, slow_step_size: Number = 0.5) -> Lookahead:
+def lookahead(
+    optimizer: GradientTransform, sync_period: Number = 5, slow_step_size: Number = 0.5
+) -> Lookahead:
     """Lookahead: a fast optimizer, drawn back to slow parameters every k steps.
 
         θ ← θ + optimizer(g)                     every step

@@ -14,11 +14,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.core.wrapping import narrowed, update_inner, widened
 from jaxopt_notes.record import Number, check_number, record
@@ -27,7 +29,7 @@ from jaxopt_notes.record import Number, check_number, record
 class LossScaleState(NamedTuple):
     """The wrapped optimizer's state, the scale, steps since it last changed, and overflows so far."""
 
-    inner: Any
+    inner: Tree
     scale: jax.Array
     good_steps: jax.Array
     overflows: jax.Array
@@ -36,7 +38,7 @@ class LossScaleState(NamedTuple):
 class LossScale(Transform):
     """What both scales share; each has a first scale and a rule for the next."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def first_scale(self) -> Number:
         raise NotImplementedError
@@ -57,7 +59,13 @@ class LossScale(Transform):
         return loss.astype(kind) * state.scale.astype(kind)
 
     def update(
-        self, updates: Tree, state: LossScaleState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: LossScaleState,
+        params: Tree = None,
+        *,
+        accept: ArrayLike | None = None,
+        **extra: Any,
     ) -> tuple[Tree, LossScaleState]:
         wide = None if params is None else widened(params)
         (grads,) = leafwise(_unscale, widened(updates), wide, scale=state.scale)
@@ -80,7 +88,7 @@ def _unscale(g, p, *, scale):
     return g / scale
 
 
-def scale_loss(optimizer: Any, loss: jax.Array, state: Any) -> jax.Array:
+def scale_loss(optimizer: GradientTransform, loss: jax.Array, state: Tree) -> jax.Array:
     """The loss as an optimizer wants it differentiated: times its scale, if it or a part of it holds one.
 
     Looks into chains and wrappers; without a scale the loss is what it was.
@@ -108,14 +116,14 @@ def scale_loss(optimizer: Any, loss: jax.Array, state: Any) -> jax.Array:
 class StaticLossScale(LossScale):
     """See `static_loss_scale`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     scale: Number
 
     def first_scale(self) -> Number:
         return self.scale
 
 
-def static_loss_scale(optimizer: Any, scale: Number = 2.0**15) -> StaticLossScale:
+def static_loss_scale(optimizer: GradientTransform, scale: Number = 2.0**15) -> StaticLossScale:
     """Train on a multiple of the loss, with the gradients divided by it again.
 
         (u, s) ← optimizer(∇(S·L)/S, s) if all is finite, else (0, s)
@@ -156,7 +164,7 @@ def static_loss_scale(optimizer: Any, scale: Number = 2.0**15) -> StaticLossScal
 class DynamicLossScale(LossScale):
     """See `dynamic_loss_scale`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     init_scale: Number
     growth_factor: Number
     backoff_factor: Number
@@ -178,7 +186,7 @@ class DynamicLossScale(LossScale):
 
 
 def dynamic_loss_scale(
-    optimizer: Any,
+    optimizer: GradientTransform,
     init_scale: Number = 2.0**15,
     growth_factor: Number = 2.0,
     backoff_factor: Number = 0.5,

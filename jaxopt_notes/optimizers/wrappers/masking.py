@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, is_none
-from jaxopt_notes.masks import as_mask, read_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask, read_mask
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.trainable import merge
 from jaxopt_notes.record import check_choice, record, static
 
@@ -17,15 +19,15 @@ from jaxopt_notes.record import check_choice, record, static
 class MaskedState(NamedTuple):
     """The wrapped optimizer's state; it has no leaves where the mask is False."""
 
-    inner: Any
+    inner: Tree
 
 
 @record
 class Masked:
     """See `masked`."""
 
-    optimizer: Any
-    mask: Any = static()
+    optimizer: GradientTransform
+    mask: Mask | None = static()
     outside: str = static()
 
     @property
@@ -45,7 +47,7 @@ class Masked:
         inside, inner = self.optimizer.update(_select(updates, mask), state.inner, chosen, **extra)
         inside = None if mask is False else inside
 
-        def merge(keep: bool, raw: Any, new: Any) -> Any:
+        def merge(keep: bool, raw: Any, new: ArrayLike | None) -> Any:
             if keep or raw is None:
                 return new
             if self.outside == "raw":
@@ -89,7 +91,7 @@ def _inside(name: str, value: Any, params: Tree, mask: Tree) -> Any:
     return of_the_chosen
 
 
-def masked(optimizer: Any, mask: Any = "weights_only", *, outside: str = "zero") -> Masked:
+def masked(optimizer: GradientTransform, mask: MaskLike = "weights_only", *, outside: str = "zero") -> Masked:
     """Apply an optimizer to the leaves that a mask selects, and leave the others where they are.
 
         u ← optimizer(g) where the mask is True, 0 elsewhere

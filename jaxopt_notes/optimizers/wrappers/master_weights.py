@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.tree_util import PyTreeDef
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.wrapping import select, update_inner
 from jaxopt_notes.record import record
@@ -23,14 +26,14 @@ from jaxopt_notes.record import record
 class HalfState(NamedTuple):
     """The wrapped optimizer's state, and what the half-precision parameters cannot hold; `None` elsewhere."""
 
-    inner: Any
+    inner: Tree
     rest: Tree
 
 
 class HalfPrecision(Transform):
     """What both methods share: a float32 step of the wrapped optimizer, and a rest for each half leaf."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def init(self, params: Tree) -> HalfState:
         rest = jax.tree.map(lambda p: self._start(jnp.asarray(p)) if is_half(p) else None, params)
@@ -42,7 +45,7 @@ class HalfPrecision(Transform):
         params = require_params(type(self).__name__, params)
         wide = jax.tree.map(self._wide, _widened(params), state.rest, is_leaf=is_none)
         updates, inner = update_inner(self.optimizer, _widened(updates), state.inner, wide, accept, extra)
-        treedef: Any
+        treedef: PyTreeDef
         steps, treedef = jax.tree.flatten(updates, is_leaf=is_none)
         old, rest = treedef.flatten_up_to(params), treedef.flatten_up_to(state.rest)
         for i, (u, p, r) in enumerate(zip(steps, old, rest, strict=True)):
@@ -62,10 +65,12 @@ class HalfPrecision(Transform):
     def _start(self, p: jax.Array) -> jax.Array:
         raise NotImplementedError
 
-    def _wide(self, p: Any, rest: Any) -> Any:
+    def _wide(self, p: ArrayLike | None, rest: Any) -> Any:
         return p
 
-    def _move(self, u: jax.Array, p: jax.Array, rest: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    def _move(
+        self, u: jax.Array, p: jax.Array, rest: jax.Array, dtype: DTypeLike
+    ) -> tuple[jax.Array, jax.Array]:
         """Where the parameter goes (in the dtype of u, rounded to `dtype`), and the new rest."""
         raise NotImplementedError
 
@@ -74,15 +79,17 @@ class HalfPrecision(Transform):
 class MasterWeights(HalfPrecision):
     """See `master_weights`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def _start(self, p: jax.Array) -> jax.Array:
         return p.astype(compute_dtype(p))
 
-    def _wide(self, p: Any, rest: Any) -> Any:
+    def _wide(self, p: ArrayLike | None, rest: Any) -> Any:
         return p if rest is None else rest
 
-    def _move(self, u: jax.Array, p: jax.Array, rest: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    def _move(
+        self, u: jax.Array, p: jax.Array, rest: jax.Array, dtype: DTypeLike
+    ) -> tuple[jax.Array, jax.Array]:
         return _rounded(rest + u, dtype), rest + u
 
 
@@ -90,18 +97,20 @@ class MasterWeights(HalfPrecision):
 class Kahan(HalfPrecision):
     """See `kahan`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     def _start(self, p: jax.Array) -> jax.Array:
         return jnp.zeros_like(p)
 
-    def _move(self, u: jax.Array, p: jax.Array, rest: jax.Array, dtype: Any) -> tuple[jax.Array, jax.Array]:
+    def _move(
+        self, u: jax.Array, p: jax.Array, rest: jax.Array, dtype: DTypeLike
+    ) -> tuple[jax.Array, jax.Array]:
         step = u + rest.astype(u.dtype)
         target = _rounded(p + step, dtype)
         return target, (step - (target - p)).astype(rest.dtype)
 
 
-def is_half(leaf: Any) -> bool:
+def is_half(leaf: ArrayLike | None) -> bool:
     """Whether a leaf is of a floating dtype of less than 32 bits."""
     return is_float(leaf) and jnp.asarray(leaf).dtype != compute_dtype(leaf)
 
@@ -110,7 +119,7 @@ def _widened(tree: Tree) -> Tree:
     return jax.tree.map(lambda x: jnp.asarray(x).astype(compute_dtype(x)) if is_half(x) else x, tree)
 
 
-def _rounded(x: jax.Array, dtype: Any) -> jax.Array:
+def _rounded(x: jax.Array, dtype: DTypeLike) -> jax.Array:
     """x, rounded to a number of a narrower dtype."""
     # A cast there and back XLA may leave out, to be more precise than it was asked to be. `reduce_precision`
     # rounds the mantissa, but it would flush subnormal numbers to 0, and knows no float8 without infinities.
@@ -122,7 +131,7 @@ def _rounded(x: jax.Array, dtype: Any) -> jax.Array:
     return jnp.where(jnp.abs(x) < smallest, jnp.round(x / unit) * unit, normal)
 
 
-def master_weights(optimizer: Any) -> MasterWeights:
+def master_weights(optimizer: GradientTransform) -> MasterWeights:
     """Train half-precision parameters through a float32 copy of them.
 
         w ← w + u(w)                   float32, in the state
@@ -157,7 +166,7 @@ def master_weights(optimizer: Any) -> MasterWeights:
     return MasterWeights(as_transform(optimizer))
 
 
-def kahan(optimizer: Any) -> Kahan:
+def kahan(optimizer: GradientTransform) -> Kahan:
     """Train half-precision parameters with compensated summation: what a step lost is added to the next.
 
         y = u + c

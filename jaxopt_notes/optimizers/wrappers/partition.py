@@ -9,16 +9,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, is_none
-from jaxopt_notes.masks import Marks, as_mask, path_name, read_mask
+from jaxopt_notes.masks import Marks, MaskLike, as_mask, path_name, read_mask
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.optimizers.wrappers.masking import masked
 from jaxopt_notes.record import Number, check_number, record, static
 
 
-def partition(transforms: Mapping[str, Any], labels: Any) -> Chain:
+def partition(transforms: Mapping[str, Any], labels: Callable[[Tree], Tree] | Tree) -> Chain:
     """An optimizer for each group of leaves.
 
         u ← optimizer_l(g of all leaves labelled l), for every label l
@@ -94,7 +95,7 @@ def _zero(u, p):
     return jnp.zeros_like(u)
 
 
-def freeze(mask: Any = None) -> Freeze:
+def freeze(mask: MaskLike = None) -> Freeze:
     """Leave some parameters where they are: their updates become zero.
 
         u ← 0 where the mask is True
@@ -130,7 +131,7 @@ class LayerwiseRates(Transform):
     def update(
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
     ) -> tuple[Tree, tuple]:
-        treedef: Any
+        treedef: PyTreeDef
         paths, treedef = jax.tree.flatten_with_path(updates, is_leaf=is_none)
         names = [path_name(path) for path, _ in paths]
         for prefix in self.rates:

@@ -16,6 +16,7 @@ from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import abs_squared, safe_divide
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.trainable import merge, moving, objective, scalar
 from jaxopt_notes.optimizers.core.wrapping import narrowed, update_inner, widened
@@ -25,7 +26,7 @@ from jaxopt_notes.record import Number, check_number, record, static
 class SAMState(NamedTuple):
     """The wrapped optimizer's state."""
 
-    inner: Any
+    inner: Tree
 
 
 @record
@@ -85,7 +86,7 @@ def ascend(grads: Tree, params: Tree, rho: Any, adaptive: bool = False) -> Tree:
     return jax.tree.map(lambda p, g: p + scale.astype(g.dtype) * g, params, grads)
 
 
-def sam(optimizer: Any, rho: Number = 0.05, *, adaptive: bool = False) -> SAM:
+def sam(optimizer: GradientTransform, rho: Number = 0.05, *, adaptive: bool = False) -> SAM:
     """Sharpness-aware minimization around any optimizer.
 
         θ' = θ + ρ·g/‖g‖

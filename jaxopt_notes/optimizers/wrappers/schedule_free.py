@@ -19,6 +19,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.distance import starting_point
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -36,7 +37,7 @@ from jaxopt_notes.schedules.horizon import power
 class ScheduleFreeState(NamedTuple):
     """The base optimizer's state, steps made, z, the largest rate so far and the sum of the weights."""
 
-    inner: Any
+    inner: Tree
     count: jax.Array
     z: Tree
     max_rate: jax.Array
@@ -52,7 +53,7 @@ class ScheduleFreeBase(Transform):
     def base(self) -> Any:
         raise NotImplementedError
 
-    def base_init(self, params: Tree) -> Any:
+    def base_init(self, params: Tree) -> Tree:
         return self.base().init(params)
 
     def rate(self, state: ScheduleFreeState) -> jax.Array:
@@ -61,7 +62,7 @@ class ScheduleFreeBase(Transform):
 
     def advance(
         self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Any, extra: dict
-    ) -> tuple[Tree, Any, Tree]:
+    ) -> tuple[Tree, Tree, Tree]:
         """Updates of y for a new z of weight c, the state of the base optimizer, and z; all in float32."""
         steps, inner = update_inner(self.base(), updates, state.inner, params, accept, extra)
         steps, z = leafwise(interpolate, steps, params, state.z, c=c, b1=self.b1, accept=accept)
@@ -116,7 +117,7 @@ def _beyond(z, y, *, ratio):
 class ScheduleFree(ScheduleFreeBase):
     """See `schedule_free`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     b1: Number
     weight_power: Number
 
@@ -124,7 +125,7 @@ class ScheduleFree(ScheduleFreeBase):
         return self.optimizer
 
 
-def schedule_free(optimizer: Any, b1: Number = 0.9, weight_power: Number = 2.0) -> ScheduleFree:
+def schedule_free(optimizer: GradientTransform, b1: Number = 0.9, weight_power: Number = 2.0) -> ScheduleFree:
     """Any optimizer made free of schedules, by averaging in place of its momentum.
 
         z ← z + optimizer(∇f(y))            c = γₜᵖ/(γ₁ᵖ + … + γₜᵖ)

@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform
 from jaxopt_notes.record import check_choice, record, static
 
@@ -26,7 +28,7 @@ from jaxopt_notes.record import check_choice, record, static
 class ShardState(Transform):
     """See `shard_state`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     mesh: Mesh = static()
     axis: str = static()
 
@@ -34,22 +36,22 @@ class ShardState(Transform):
     def gated(self) -> bool:  # type: ignore[override]
         return getattr(self.optimizer, "gated", False)
 
-    def init(self, params: Tree) -> Any:
+    def init(self, params: Tree) -> Tree:
         return self._spread(self.optimizer.init(params))
 
-    def update(self, updates: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
+    def update(self, updates: Tree, state: Tree, params: Tree = None, **extra: Any) -> tuple[Tree, Tree]:
         updates, params = self._spread(updates), self._spread(params)
         updates, state = self.optimizer.update(updates, self._spread(state), params, **extra)
         return self._place(updates, lambda leaf: PartitionSpec()), self._spread(state)
 
-    def evaluation_params(self, params: Tree, state: Any) -> Tree:
+    def evaluation_params(self, params: Tree, state: Tree) -> Tree:
         return evaluation_params(self.optimizer, params, state)
 
     def _spread(self, tree: Tree) -> Tree:
         """Every leaf cut along its first axis that the devices divide; whole where there is none."""
         size = self.mesh.shape[self.axis]
 
-        def spec(leaf: Any) -> PartitionSpec:
+        def spec(leaf: ArrayLike) -> PartitionSpec:
             axes = [i for i, length in enumerate(jnp.shape(leaf)) if length and length % size == 0]
             return PartitionSpec(*[None] * axes[0], self.axis) if axes else PartitionSpec()
 
@@ -61,7 +63,7 @@ class ShardState(Transform):
         return jax.tree.map(lambda leaf: place(leaf, NamedSharding(self.mesh, spec(leaf))), tree)
 
 
-def shard_state(optimizer: Any, mesh: Mesh, axis: str = "data") -> ShardState:
+def shard_state(optimizer: GradientTransform, mesh: Mesh, axis: str = "data") -> ShardState:
     """Keep the state of replicated parameters in slices, one on each device of a mesh axis.
 
         g_d = slice d of the reduced gradient      (reduce-scatter)

@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment
 from jaxopt_notes.optimizers.core.wrapping import update_inner
 from jaxopt_notes.optimizers.transforms.clipping import ClipByGlobalNorm
@@ -25,7 +27,7 @@ from jaxopt_notes.record import record
 class SkipNonfiniteState(NamedTuple):
     """The wrapped optimizer's state, how many steps were skipped, and whether the last one was taken."""
 
-    inner: Any
+    inner: Tree
     skipped: jax.Array
     last_finite: jax.Array
 
@@ -34,7 +36,7 @@ class SkipNonfiniteState(NamedTuple):
 class SkipNonfinite(Transform):
     """See `skip_nonfinite`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
 
     @property
     def elementwise(self) -> bool:  # type: ignore[override]
@@ -49,7 +51,7 @@ class SkipNonfinite(Transform):
         state: SkipNonfiniteState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: ArrayLike | None = None,
         **extra: Any,
     ) -> tuple[Tree, SkipNonfiniteState]:
         finite = _all_finite(updates, self.optimizer)
@@ -62,7 +64,7 @@ class SkipNonfinite(Transform):
         return evaluation_params(self.optimizer, params, state.inner)
 
 
-def _all_finite(updates: Tree, optimizer: Any) -> jax.Array:
+def _all_finite(updates: Tree, optimizer: GradientTransform) -> jax.Array:
     if isinstance(optimizer, Grouped):  # it joins the gradient anyway
         updates, optimizer = optimizer.join(updates), optimizer.optimizer
     first = optimizer.transforms[0] if isinstance(optimizer, Chain) and optimizer.transforms else optimizer
@@ -99,7 +101,7 @@ def _sum_by_rows(leaf: jax.Array) -> jax.Array:
     return jnp.sum(lax.optimization_barrier(jnp.sum(leaf, axis=tuple(range(leaf.ndim - 1)))))
 
 
-def skip_nonfinite(optimizer: Any) -> SkipNonfinite:
+def skip_nonfinite(optimizer: GradientTransform) -> SkipNonfinite:
     """Take a step only if the whole gradient is finite; count the steps that were not taken.
 
         (u, s) ← optimizer(g, s) if every |gᵢ| < ∞, else (0, s)

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -32,7 +34,7 @@ class SnapshotsState(NamedTuple):
     `kept` are the parameters at the ends of the last cycles, [k, …] each, the i-th in place i mod k.
     """
 
-    inner: Any
+    inner: Tree
     count: jax.Array
     taken: jax.Array
     next_end: jax.Array
@@ -44,13 +46,13 @@ class SnapshotsState(NamedTuple):
 class Snapshots(Transform):
     """See `snapshots`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     decay_steps: Number
     t_mul: Number
     number: int = static()
 
     def init(self, params: Tree) -> SnapshotsState:
-        def room(leaf: Any) -> jax.Array | None:
+        def room(leaf: ArrayLike) -> jax.Array | None:
             if not is_float(leaf):
                 return None
             return placed_like(jnp.zeros((self.number, *jnp.shape(leaf)), compute_dtype(leaf)), leaf)
@@ -67,7 +69,7 @@ class Snapshots(Transform):
         updates, inner = update_inner(self.optimizer, updates, state.inner, params, accept, extra)
         return updates, seen._replace(inner=inner, count=increment(state.count, accept))
 
-    def _seen(self, params: Tree, state: SnapshotsState, accept: Any = None) -> SnapshotsState:
+    def _seen(self, params: Tree, state: SnapshotsState, accept: ArrayLike | None = None) -> SnapshotsState:
         """The state after a look at the parameters: they are kept if a cycle has just ended."""
         due = as_hyperparameter(state.count) >= state.next_end
         due = due if accept is None else due & accept
@@ -108,7 +110,9 @@ class Snapshots(Transform):
         return evaluation_params(self.optimizer, params, state.inner)
 
 
-def snapshots(optimizer: Any, decay_steps: Number = 100, number: int = 5, t_mul: Number = 1.0) -> Snapshots:
+def snapshots(
+    optimizer: GradientTransform, decay_steps: Number = 100, number: int = 5, t_mul: Number = 1.0
+) -> Snapshots:
     """Keep the parameters at the ends of the last k cycles of the rate.
 
         Θ = (θ_{t₁}, θ_{t₂}, …),  tᵢ = T₀·(1 + m + … + mⁱ⁻¹)

@@ -54,8 +54,8 @@ class BayesianState(NamedTuple):
     candidates: Any  # all there are, in a small space
     process: GaussianProcess
     improvement: jax.Array  # what the last batch promised
-    asked: Any
-    told: Any
+    asked: Number
+    told: Number
 
 
 @record

@@ -40,8 +40,8 @@ class CMAState(NamedTuple):
     generation: jax.Array
     steps: jax.Array  # y = (x − mean)/σ of each point [population, dimensions]
     scores: jax.Array
-    asked: Any
-    told: Any
+    asked: Number
+    told: Number
 
 
 @record

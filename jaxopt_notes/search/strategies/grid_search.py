@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.record import check_count, concrete, record, static
+from jaxopt_notes.record import Number, check_count, concrete, record, static
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 
 __all__ = ["GridSearch", "grid_search", "grid_size"]
@@ -16,7 +16,7 @@ class GridState(NamedTuple):
     """The values of each dimension, and how many combinations have been asked for."""
 
     axes: dict[str, jax.Array]
-    asked: Any
+    asked: Number
 
 
 @record

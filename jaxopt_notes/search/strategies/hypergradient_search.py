@@ -19,6 +19,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers import adam, apply_updates, skip_nonfinite
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.record import as_leaf, check_count
 from jaxopt_notes.search.arguments import check_function, check_key, check_names, names_of
@@ -40,7 +41,7 @@ def hypergradient_search(
     starts: int = 8,
     steps: int = 20,
     seeds: int = 1,
-    optimizer: Any = None,
+    optimizer: GradientTransform | None = None,
     **engine: Any,
 ) -> Results:
     """Descend along the gradient of a score with respect to continuous hyperparameters.
@@ -94,7 +95,9 @@ def hypergradient_search(
     check_count("hypergradient_search(seeds)", seeds, 1)
     optimizer = skip_nonfinite(adam(0.05) if optimizer is None else optimizer)
 
-    def descend(start: jax.Array, key: jax.Array, score: Any, optimizer: Any, axes: dict) -> tuple:
+    def descend(
+        start: jax.Array, key: jax.Array, score: Any, optimizer: GradientTransform, axes: dict
+    ) -> tuple:
         keys = jax.random.split(key, seeds)
 
         def of_point(point: jax.Array) -> jax.Array:

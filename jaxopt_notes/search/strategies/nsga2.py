@@ -38,8 +38,8 @@ class NSGA2State(NamedTuple):
     points: Any
     costs: Any
     violations: Any
-    asked: Any
-    told: Any
+    asked: Number
+    told: Number
 
 
 @record

@@ -9,7 +9,7 @@ calls it between batches, and a training function may call it inside a scan, wit
 population taken along (`weights[parents]`), so that everything is one program on the device.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,8 @@ class PopulationState(NamedTuple):
     points: jax.Array
     parents: jax.Array
     scores: jax.Array
-    asked: Any
-    told: Any
+    asked: Number
+    told: Number
 
 
 @record

@@ -2,12 +2,12 @@
 
 import functools
 import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.record import check_count, record, static
+from jaxopt_notes.record import Number, check_count, record, static
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 
@@ -18,7 +18,7 @@ class RandomState(NamedTuple):
     """The distributions by name, and how many configurations have been asked for."""
 
     dimensions: dict[str, Distribution]
-    asked: Any
+    asked: Number
 
 
 @record

@@ -5,12 +5,13 @@ on any machine, with any version of what made them.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.record import Number
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
 from jaxopt_notes.search.spaces.unit_cube import as_configs
@@ -23,7 +24,7 @@ class SpaceFillingState(NamedTuple):
 
     dimensions: dict[str, Distribution]
     points: jax.Array
-    asked: Any
+    asked: Number
 
 
 class SpaceFilling:

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
-from jaxopt_notes.record import concrete
+from jaxopt_notes.record import Number, concrete
 from jaxopt_notes.search.names import reserved_names
 from jaxopt_notes.search.spaces.distributions import Distribution
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
@@ -33,8 +34,8 @@ class Trials(NamedTuple):
     parent: Any
     rung: Any  # −1 where nothing has been asked for yet
     scores: Any  # the worst number where diverged or not yet known
-    asked: Any
-    told: Any
+    asked: Number
+    told: Number
 
 
 def no_trials(space: Space, capacity: int) -> Trials:
@@ -134,7 +135,7 @@ def has_score(scores: jax.Array) -> jax.Array:
     return scores < jnp.finfo(scores.dtype).max
 
 
-def diverged_last(scores: Any) -> jax.Array:
+def diverged_last(scores: ArrayLike) -> jax.Array:
     """Scores to be minimized, the largest number in place of what is not finite, −∞ and NaN among them."""
     xp: Any = jnp if is_traced(scores) else np
     scores = xp.asarray(scores, as_hyperparameter(0.0).dtype) if xp is np else as_hyperparameter(scores)

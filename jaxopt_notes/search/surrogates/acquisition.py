@@ -12,9 +12,10 @@ The mean alone is not an acquisition function: the point where E f is best is wh
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 
 
 class Promise(NamedTuple):
@@ -25,7 +26,9 @@ class Promise(NamedTuple):
     by_std: np.ndarray
 
 
-def expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0, noise: float = 0.0) -> Promise:
+def expected_improvement(
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.0, noise: float = 0.0
+) -> Promise:
     """The expected improvement over the best value so far.
 
         EI = E max(b − ξ − f, 0)·(1 − √v/√(σ² + v))
@@ -53,7 +56,9 @@ def expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0, noise:
     return Promise(value * share, -below * share, density * share + value * slope)
 
 
-def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0, noise: float = 0.0) -> Promise:
+def log_expected_improvement(
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.0, noise: float = 0.0
+) -> Promise:
     """The logarithm of the expected improvement, also where that is far below the least float.
 
         log EI = log σ + log h(z),   h(z) = z·Φ(z) + φ(z),   z = (b − ξ − m)/σ
@@ -102,7 +107,7 @@ def log_expected_improvement(mean: Any, std: Any, best: Any, xi: float = 0.0, no
 
 
 def probability_of_improvement(
-    mean: Any, std: Any, best: Any, xi: float = 0.01, noise: float = 0.0
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.01, noise: float = 0.0
 ) -> Promise:
     """The probability that f is below the best value so far by more than ξ.
 
@@ -127,7 +132,9 @@ def probability_of_improvement(
     return Promise(np.where(std > 0, below, gain > 0), -slope, -slope * z)
 
 
-def upper_confidence_bound(mean: Any, std: Any, best: Any, beta: float = 2.0, noise: float = 0.0) -> Promise:
+def upper_confidence_bound(
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, beta: float = 2.0, noise: float = 0.0
+) -> Promise:
     """Optimism: the upper confidence bound of what is maximized, that is of −f.
 
         UCB = −(m − β·σ)

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
-from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.training.early_stopping.score import as_cost, watched, worst
 
 __all__ = ["Replay", "replay"]
@@ -89,7 +90,7 @@ def _replay(rule: Any, curves: dict[str, jax.Array]) -> Replay:
 
 
 def _of_one(rule: Any, curves: dict[str, jax.Array]) -> Replay:
-    def step(state: Any, scores: Any) -> tuple:
+    def step(state: Tree, scores: ArrayLike) -> tuple:
         state, improved, stop = rule.update(state, scores)
         return state, (improved, stop)
 
