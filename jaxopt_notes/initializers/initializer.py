@@ -1,15 +1,16 @@
 """The protocol of an initializer: anything called `(key, shape, dtype)`, a record or a function."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.record import as_leaf, is_function
 
 __all__ = ["check_initializer"]
 
-Initializer = Callable[..., jax.Array]  # called (key, shape, dtype)
+Initializer = Callable[[jax.Array, Sequence[int], DTypeLike], jax.Array]  # called (key, shape, dtype)
 
 
 def check_initializer(where: str, init: Any) -> Initializer:

@@ -42,7 +42,13 @@ class AdaDelta(Transform):
         return AdaDeltaState(first_step(), *moments(params, (2, 2), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: AdaDeltaState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdaDeltaState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdaDeltaState]:
         updates, s, r = leafwise(
             adadelta_step, updates, params, state.squared_gradients, state.squared_steps,

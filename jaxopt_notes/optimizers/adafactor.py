@@ -74,7 +74,13 @@ class Adafactor(Transform):
         return AdafactorState(first_step(), rows, columns, mu)
 
     def update(
-        self, updates: Tree, state: AdafactorState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdafactorState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdafactorState]:
         params = require_params("adafactor", params)
         number = as_hyperparameter(state.count) + 1

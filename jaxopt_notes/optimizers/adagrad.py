@@ -43,7 +43,13 @@ class AdaGrad(Transform):
         return AdaGradState(first_step(), *moments(params, (2,), self.state_dtype, start))
 
     def update(
-        self, updates: Tree, state: AdaGradState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdaGradState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdaGradState]:
         updates, sums = leafwise(
             adagrad_step, updates, params, state.sum_of_squares,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
@@ -38,7 +39,13 @@ class Adamax(Transform):
         return AdamState(first_step(), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdamState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdamState]:
         count = increment(state.count, accept)
         updates, mu, nu = leafwise(

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from jax.typing import ArrayLike, DTypeLike
+import jax
+from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
@@ -47,7 +48,7 @@ class AdamW(Transform):
         state: AdamState,
         params: Tree = None,
         *,
-        accept: ArrayLike | None = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, AdamState]:
         params = require_params("adamw", params)

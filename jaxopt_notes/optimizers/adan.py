@@ -57,7 +57,13 @@ class Adan(Transform):
         return AdanState(first_step(), mu, nu, slow, last)
 
     def update(
-        self, updates: Tree, state: AdanState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdanState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdanState]:
         params = require_params("adan", params)
         count = increment(state.count, accept)

@@ -49,7 +49,13 @@ class AdEMAMix(Transform):
         return AdEMAMixState(first_step(), *moments(params, (1, 1, 2), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: AdEMAMixState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdEMAMixState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdEMAMixState]:
         count = increment(state.count, accept)
         share = warmup_share(state.count, self.warmup_steps)

@@ -48,7 +48,13 @@ class ADOPT(Transform):
         return AdamState(first_step(), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdamState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdamState]:
         first = state.count == 0  # nothing moves, and v becomes |g|²
         updates, mu, nu = leafwise(

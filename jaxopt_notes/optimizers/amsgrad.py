@@ -47,7 +47,13 @@ class AMSGrad(Transform):
         return AMSGradState(first_step(), *moments(params, (1, 2, 2), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: AMSGradState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AMSGradState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AMSGradState]:
         count = increment(state.count, accept)
         c1, c2 = (bias_correction(decay, count) for decay in (self.b1, self.b2))

@@ -60,7 +60,13 @@ class DAdaptAdam(Transform):
         return DAdaptAdamState(first_step(), estimate, as_hyperparameter(0.0), mu, nu, grad_sum)
 
     def update(
-        self, updates: Tree, state: DAdaptAdamState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: DAdaptAdamState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, DAdaptAdamState]:
         params = require_params("dadapt_adam", params)
         count = increment(state.count, accept)

@@ -53,7 +53,13 @@ class DAdaptSGD(Transform):
         return DAdaptSGDState(first_step(), estimate, numerator, first_norm, grad_sum, start)
 
     def update(
-        self, updates: Tree, state: DAdaptSGDState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: DAdaptSGDState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, DAdaptSGDState]:
         params = require_params("dadapt_sgd", params)
         norm = as_hyperparameter(global_norm(updates))

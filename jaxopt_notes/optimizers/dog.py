@@ -52,7 +52,13 @@ class DistanceOverGradients(Transform):
         return DistanceState(first_step(), first, as_hyperparameter(0.0), starting_point(params))
 
     def update(
-        self, updates: Tree, state: DistanceState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: DistanceState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, DistanceState]:
         params = require_params(type(self).__name__.lower(), params)
         reached = jnp.maximum(state.max_distance, distance(params, state.start))

@@ -36,7 +36,13 @@ class Fromage(Transform):
         return FromageState(first_step())
 
     def update(
-        self, updates: Tree, state: FromageState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: FromageState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, FromageState]:
         params = require_params("fromage", params)
         (updates,) = leafwise(

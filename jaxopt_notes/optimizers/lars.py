@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
@@ -42,7 +43,13 @@ class LARS(Transform):
         return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: MomentumState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, MomentumState]:
         params = require_params("lars", params)
         updates, velocity = leafwise(

@@ -46,7 +46,13 @@ class Lion(Transform):
         return LionState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: LionState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: LionState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, LionState]:
         params = require_params("lion", params)
         rate = rate_at(self.learning_rate, state.count)

@@ -46,7 +46,13 @@ class Momentum(Transform):
         return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: MomentumState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, MomentumState]:
         rate = rate_at(self.learning_rate, state.count)
         updates, velocity = leafwise(

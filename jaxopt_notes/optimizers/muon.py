@@ -56,7 +56,13 @@ class MuonMatrices(Transform):
         return MuonState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: MuonState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: MuonState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, MuonState]:
         params = require_params("muon", params)
         by_width = self.consistent_rms is None

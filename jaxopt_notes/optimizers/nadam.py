@@ -55,7 +55,13 @@ class NAdam(Transform):
         return NAdamState(first_step(), as_hyperparameter(1.0), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: NAdamState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: NAdamState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, NAdamState]:
         count = increment(state.count, accept)
         # Not of `count`, which stays where it is in a step that is not accepted.

@@ -127,7 +127,13 @@ class NesterovAccelerated(Transform):
         return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: MomentumState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, MomentumState]:
         count = increment(state.count, accept)
         updates, velocity = leafwise(

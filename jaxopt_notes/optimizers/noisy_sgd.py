@@ -6,7 +6,7 @@ the beginning, most of all in deep networks that were started badly, and is gone
 
 from typing import Any
 
-from jax.typing import ArrayLike
+import jax
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step
@@ -35,7 +35,7 @@ class NoisySGD(Transform):
         state: SGDState,
         params: Tree = None,
         *,
-        accept: ArrayLike | None = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, SGDState]:
         noise = AddNoise(eta=self.eta, gamma=self.gamma, seed=self.seed)

@@ -51,7 +51,13 @@ class NovoGrad(Transform):
         return NovoGradState(first_step(), mu, jax.tree.map(lambda x: jnp.zeros((), x.dtype), whole))
 
     def update(
-        self, updates: Tree, state: NovoGradState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: NovoGradState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, NovoGradState]:
         params = require_params("novograd", params)
         decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)

@@ -46,7 +46,7 @@ class OptimisticGradient(Transform):
         state: OptimisticGradientState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, OptimisticGradientState]:
         updates, previous = leafwise(

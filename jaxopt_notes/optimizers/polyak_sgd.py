@@ -42,7 +42,7 @@ class PolyakSGD(Transform):
         *,
         value: ArrayLike | None = None,
         value_fn: Callable | None = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, SGDState]:
         if value is None:

@@ -67,7 +67,13 @@ class Prodigy(Transform):
         return ProdigyState(first_step(), estimate, zero, mu, nu, grad_sum, start)
 
     def update(
-        self, updates: Tree, state: ProdigyState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: ProdigyState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, ProdigyState]:
         params = require_params("prodigy", params)
         count = increment(state.count, accept)

@@ -56,7 +56,13 @@ class RMSProp(Transform):
         return RMSPropState(first_step(), nu, mu, velocity)
 
     def update(
-        self, updates: Tree, state: RMSPropState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: RMSPropState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, RMSPropState]:
         count = increment(state.count, accept)
         hyper = {

@@ -44,7 +44,13 @@ class Rprop(Transform):
         return RpropState(sizes, signs)
 
     def update(
-        self, updates: Tree, state: RpropState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: RpropState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, RpropState]:
         updates, sizes, signs = leafwise(
             rprop_step, updates, params, state.step_sizes, state.signs, accept=accept,

@@ -1,7 +1,5 @@
 """Schedule-free AdamW: the average takes the place of Adam's first moment, and of a falling rate."""
 
-from typing import Any
-
 import jax
 from jax import lax
 from jax.typing import DTypeLike
@@ -48,7 +46,13 @@ class ScheduleFreeAdamW(ScheduleFreeBase):
         return rate_at(self.learning_rate, state.count)
 
     def advance(
-        self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Any, extra: dict
+        self,
+        updates: Tree,
+        state: ScheduleFreeState,
+        params: Tree,
+        c: jax.Array,
+        accept: jax.Array | None,
+        extra: dict,
     ) -> tuple[Tree, Tree, Tree]:
         decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)
         steps, nu, z = leafwise(

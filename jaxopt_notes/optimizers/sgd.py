@@ -32,7 +32,13 @@ class SGD(Transform):
         return SGDState(first_step())
 
     def update(
-        self, updates: Tree, state: SGDState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SGDState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, SGDState]:
         (updates,) = leafwise(
             sgd_step, updates, params, rate=rate_at(self.learning_rate, state.count), accept=accept

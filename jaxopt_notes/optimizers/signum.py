@@ -42,7 +42,13 @@ class SignSGD(Transform):
         return SignSGDState(first_step())
 
     def update(
-        self, updates: Tree, state: SignSGDState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SignSGDState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, SignSGDState]:
         rate = rate_at(self.learning_rate, state.count)
         (updates,) = leafwise(sign_step, updates, params, accept=accept, rate=rate)
@@ -104,7 +110,13 @@ class Signum(Transform):
         return SignumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: SignumState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SignumState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, SignumState]:
         updates, mu = leafwise(
             signum_step, updates, params, state.mu,

@@ -49,7 +49,13 @@ class SM3(Transform):
         return SM3State(first_step(), mu, maxima)
 
     def update(
-        self, updates: Tree, state: SM3State, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SM3State,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, SM3State]:
         updates, mu, maxima = leafwise(
             sm3_step, updates, params, state.mu, state.maxima, accept=accept,

@@ -74,7 +74,13 @@ class SOAP(Transform):
         return jnp.zeros((n, n), x.dtype)
 
     def update(
-        self, updates: Tree, state: SOAPState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SOAPState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, SOAPState]:
         params = require_params("soap", params)
         rate = rate_at(self.learning_rate, state.count)

@@ -68,7 +68,7 @@ class Sophia(Transform):
         *,
         value_fn: Callable | None = None,
         hessian_fn: Callable | None = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, SophiaState]:
         params = require_params("sophia", params)

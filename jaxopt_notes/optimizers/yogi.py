@@ -6,6 +6,7 @@ changes by at most a share of the present square, whichever way.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
@@ -47,7 +48,13 @@ class Yogi(Transform):
         return AdamState(first_step(), *start[1:])
 
     def update(
-        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AdamState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AdamState]:
         count = increment(state.count, accept)
         c1, c2 = (

@@ -6,7 +6,7 @@ never sees the decay. The optimizer's rate multiplies the decay too, as in AdamW
 
 from typing import Any
 
-from jax.typing import ArrayLike
+import jax
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask
@@ -31,7 +31,7 @@ class DecoupledDecay:
         state: Tree,
         params: Tree = None,
         *,
-        accept: ArrayLike | None = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, Tree]:
         params = require_params(type(self).__name__.lower(), params)

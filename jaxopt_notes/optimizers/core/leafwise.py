@@ -184,7 +184,7 @@ def _step(
     state: tuple,
     seeds: tuple,
     numbers: dict[str, Any],
-    accept: Any,
+    accept: jax.Array | None,
 ) -> tuple:
     target = g if p is None else p
     kind = compute_dtype(g, target)

@@ -52,7 +52,13 @@ class BFGS(Transform):
         )
 
     def update(
-        self, updates: Tree, state: BFGSState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: BFGSState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, BFGSState]:
         grads, here = moving(updates, require_params("bfgs", params))
         (g, unravel), (x, _) = ravel(grads), ravel(here)

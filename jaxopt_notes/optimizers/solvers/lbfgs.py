@@ -74,7 +74,13 @@ class LBFGS(Transform):
         )
 
     def update(
-        self, updates: Tree, state: LBFGSState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: LBFGSState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, LBFGSState]:
         grads, here = moving(updates, require_params("lbfgs", params))
         (g, unravel), (x, _) = ravel(grads), ravel(here)

@@ -63,7 +63,7 @@ class GaussNewton(Transform):
         params: Tree = None,
         *,
         residual_fn: Callable | None = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, GaussNewtonState]:
         params = require_params("gauss_newton", params)
@@ -148,7 +148,7 @@ class LevenbergMarquardt(Transform):
         params: Tree = None,
         *,
         residual_fn: Callable | None = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, LevenbergMarquardtState]:
         params = require_params("levenberg_marquardt", params)

@@ -63,7 +63,7 @@ class LineSearch(Transform):
         value: ArrayLike | None = None,
         grad: Tree = None,
         value_fn: Callable | None = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, LineSearchState]:
         params = require_params("line_search", params)

@@ -49,7 +49,7 @@ class Newton(Transform):
         *,
         value_fn: Callable | None = None,
         downwards: bool = False,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, NewtonState]:
         params = require_params("newton", params)

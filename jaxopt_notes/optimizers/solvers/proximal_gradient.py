@@ -127,7 +127,13 @@ class ProximalGradient(Transform):
         return ProximalState(first_step(), jnp.ones((), jnp.result_type(float)), jax.tree.map(copy, params))
 
     def update(
-        self, updates: Tree, state: ProximalState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: ProximalState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, ProximalState]:
         params = require_params("proximal_gradient", params)
         grads, here = moving(updates, params)

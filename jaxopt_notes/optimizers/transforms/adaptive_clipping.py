@@ -33,7 +33,13 @@ class AdaptiveGradClip(Transform):
     eps: Number
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         params = require_params("adaptive_grad_clip", params)
         return leafwise(
@@ -89,7 +95,13 @@ class ClipByBlockRMS(Transform):
     threshold: Number
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         return leafwise(clip_rms, updates, params, threshold=self.threshold, accept=accept)[0], state
 

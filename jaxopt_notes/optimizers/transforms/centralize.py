@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
@@ -16,7 +17,13 @@ class Centralize(Transform):
     """See `centralize`."""
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         return leafwise(subtract_mean, updates, params, accept=accept)[0], state
 
@@ -57,7 +64,13 @@ class NormalizeByNorm(Transform):
     eps: Number
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         length = global_norm(updates)
         factor = safe_divide(as_hyperparameter(self.scale_factor), length + as_hyperparameter(self.eps))

@@ -7,6 +7,7 @@ optimizer keeps such a step from touching the state as well.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
@@ -24,7 +25,13 @@ class ClipByValue(Transform):
     max_delta: Number
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         return leafwise(clip_value, updates, params, max_delta=self.max_delta, accept=accept)[0], state
 
@@ -83,7 +90,13 @@ class ClipByNorm(Transform):
     nonfinite: str = static()
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         options = {"nonfinite": self.nonfinite}
         return leafwise(clip_leaf, updates, params, max_norm=self.max_norm, options=options, accept=accept)[
@@ -131,7 +144,13 @@ class ClipByGlobalNorm(Transform):
     nonfinite: str = static()
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         return leafwise(
             clip_leaf, updates, params, norm=global_norm(updates), max_norm=self.max_norm,

@@ -34,7 +34,13 @@ class AddNoise(Transform):
         return NoiseState(first_step(), jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)))
 
     def update(
-        self, updates: Tree, state: NoiseState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: NoiseState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, NoiseState]:
         age = 1 + as_hyperparameter(state.count)
         stddev = safe_sqrt(as_hyperparameter(self.eta) / age ** as_hyperparameter(self.gamma))

@@ -34,7 +34,13 @@ class ClipPerExample(Transform):
         return NoiseState(first_step(), jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)))
 
     def update(
-        self, updates: Tree, state: NoiseState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: NoiseState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, NoiseState]:
         grads = jax.tree.map(lambda g: g if is_float(g) else None, updates)
         batch = _batch_size(grads, params)

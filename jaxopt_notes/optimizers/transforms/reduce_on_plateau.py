@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import jax
+
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.optimizers.core.wrapping import select
@@ -25,7 +27,7 @@ class ReduceOnPlateau(Transform):
         params: Tree = None,
         *,
         value: Any = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, PlateauState]:
         if value is not None:

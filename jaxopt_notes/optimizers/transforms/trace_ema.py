@@ -36,7 +36,13 @@ class Trace(Transform):
         return TraceState(*moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: TraceState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: TraceState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, TraceState]:
         updates, new = leafwise(
             trace_step, updates, params, state.trace,
@@ -110,7 +116,13 @@ class Ema(Transform):
         return EmaState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self, updates: Tree, state: EmaState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: EmaState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, EmaState]:
         count = increment(state.count, accept)
         correction = bias_correction(self.decay, count) if self.debias else as_hyperparameter(1.0)
@@ -182,7 +194,13 @@ class CorrectBias(Transform):
         return CorrectBiasState(first_step())
 
     def update(
-        self, updates: Tree, state: CorrectBiasState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: CorrectBiasState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, CorrectBiasState]:
         count = increment(state.count, accept)
         (updates,) = leafwise(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
@@ -19,7 +20,13 @@ class ScaleByTrustRatio(Transform):
     eps: Number
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         params = require_params("scale_by_trust_ratio", params)
         return leafwise(

@@ -43,7 +43,13 @@ class AddL2(Transform):
         return DecayState(first_step())
 
     def update(
-        self, updates: Tree, state: DecayState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: DecayState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, DecayState]:
         params = require_params("add_l2", params)
         amount = rate_at(self.weight_decay, state.count)
@@ -52,7 +58,9 @@ class AddL2(Transform):
         )
 
 
-def add_multiple(updates: Tree, params: Tree, factor: Any, mask: Any, accept: Any = None) -> Tree:
+def add_multiple(
+    updates: Tree, params: Tree, factor: Any, mask: Any, accept: jax.Array | None = None
+) -> Tree:
     """u + factor·θ on the leaves that the mask (None: all) selects."""
     if isinstance(updates, Joined):  # a mask is of leaves
         return updates.like(add_multiple(updates.tree(), params.tree(), factor, mask, accept))
@@ -109,7 +117,13 @@ class WeightDecay(Transform):
         return DecayState(first_step())
 
     def update(
-        self, updates: Tree, state: DecayState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: DecayState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, DecayState]:
         params = require_params("weight_decay", params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
@@ -174,7 +188,13 @@ class MultiplicativeDecay(Transform):
     mask: Any = static()
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         params = require_params("multiplicative_decay", params)
         chosen = None if self.mask is None else read_mask(self.mask, params)

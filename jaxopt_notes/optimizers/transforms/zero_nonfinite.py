@@ -32,7 +32,7 @@ class ZeroNonfinite(Transform):
         state: ZeroNonfiniteState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, ZeroNonfiniteState]:
         counts = [jnp.sum(~jnp.isfinite(g), dtype=jnp.int32) for g in jax.tree.leaves(updates) if is_float(g)]

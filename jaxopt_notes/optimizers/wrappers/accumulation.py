@@ -62,7 +62,7 @@ class AccumulateGradients(Transform):
         state: AccumulateGradientsState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, AccumulateGradientsState]:
         mini_step = increment(state.mini_step, accept)

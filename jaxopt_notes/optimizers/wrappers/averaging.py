@@ -48,7 +48,13 @@ class Averaging(Transform):
         return AveragingState(self.optimizer.init(params), first_step(), zeros_like(params))
 
     def update(
-        self, updates: Tree, state: AveragingState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: AveragingState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, AveragingState]:
         params = require_params("an average of the parameters", params)
         mean = self._mean(params, state, accept)
@@ -59,7 +65,7 @@ class Averaging(Transform):
         mean = narrowed(self._mean(params, state), params)
         return jax.tree.map(lambda p, m: p if m is None else m, params, mean, is_leaf=is_none)
 
-    def _mean(self, params: Tree, state: AveragingState, accept: Any = None) -> Tree:
+    def _mean(self, params: Tree, state: AveragingState, accept: jax.Array | None = None) -> Tree:
         held = evaluation_params(self.optimizer, params, state.inner)
         weight = self.weight(state.count)
         return leafwise(move_mean, held, None, state.mean, weight=weight, accept=accept)[1]

@@ -42,7 +42,7 @@ class Conditionally(Transform):
         state: ConditionallyState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, ConditionallyState]:
         holds = self._holds(state.count, extra if self.with_extra else {})

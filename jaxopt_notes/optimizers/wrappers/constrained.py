@@ -51,7 +51,13 @@ class Constrained(Transform):
         return ConstrainedState(self.optimizer.init(params), first_step())
 
     def update(
-        self, updates: Tree, state: ConstrainedState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: ConstrainedState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, ConstrainedState]:
         params = require_params(type(self).__name__.lower(), params)
         updates, inner = update_inner(self.optimizer, updates, state.inner, params, accept, extra)
@@ -177,7 +183,7 @@ class Pruned(Constrained):
         state: ConstrainedState,
         params: Tree = None,
         *,
-        accept: ArrayLike | None = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, ConstrainedState]:
         return super().update(_kept(updates, self.keep), state, params, accept=accept, **extra)

@@ -49,7 +49,7 @@ class Hypergradient(Transform):
         state: HypergradientState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, HypergradientState]:
         products = inner_products(updates, state.previous)

@@ -38,7 +38,13 @@ class Inspect(Transform):
         return InspectState(self.optimizer.init(params), jnp.zeros((), jnp.result_type(float)), *norms)
 
     def update(
-        self, updates: Tree, state: InspectState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: InspectState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, InspectState]:
         params = require_params("inspect", params)
         # In single precision at least: the norm of the update must not be that of a rounded one.

@@ -44,7 +44,13 @@ class Lookahead(Transform):
         return LookaheadState(self.optimizer.init(params), first_step(), jax.tree.map(copy, params))
 
     def update(
-        self, updates: Tree, state: LookaheadState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: LookaheadState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, LookaheadState]:
         params = require_params("lookahead", params)
         fast, inner = update_inner(self.optimizer, updates, state.inner, params, accept, extra)

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype
 from jaxopt_notes.norms import global_norm
@@ -64,7 +63,7 @@ class LossScale(Transform):
         state: LossScaleState,
         params: Tree = None,
         *,
-        accept: ArrayLike | None = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, LossScaleState]:
         wide = None if params is None else widened(params)

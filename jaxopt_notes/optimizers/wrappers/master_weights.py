@@ -40,7 +40,13 @@ class HalfPrecision(Transform):
         return HalfState(self.optimizer.init(_widened(params)), rest)
 
     def update(
-        self, updates: Tree, state: HalfState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: HalfState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, HalfState]:
         params = require_params(type(self).__name__, params)
         wide = jax.tree.map(self._wide, _widened(params), state.rest, is_leaf=is_none)

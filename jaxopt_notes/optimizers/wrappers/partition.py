@@ -85,7 +85,13 @@ class Freeze(Transform):
     mask: Any = static()
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         chosen = None if self.mask is None else read_mask(self.mask, updates if params is None else params)
         return leafwise(_zero, updates, params, mask=chosen, accept=accept)[0], state
@@ -129,7 +135,13 @@ class LayerwiseRates(Transform):
     default: Number
 
     def update(
-        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: tuple,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, tuple]:
         treedef: PyTreeDef
         paths, treedef = jax.tree.flatten_with_path(updates, is_leaf=is_none)

@@ -48,7 +48,7 @@ class SAM(Transform):
         *,
         value_fn: Callable | None = None,
         grad_fn: Callable | None = None,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, SAMState]:
         params = require_params("sam", params)

@@ -61,7 +61,13 @@ class ScheduleFreeBase(Transform):
         return rate_of(self.base(), state.inner)
 
     def advance(
-        self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Any, extra: dict
+        self,
+        updates: Tree,
+        state: ScheduleFreeState,
+        params: Tree,
+        c: jax.Array,
+        accept: jax.Array | None,
+        extra: dict,
     ) -> tuple[Tree, Tree, Tree]:
         """Updates of y for a new z of weight c, the state of the base optimizer, and z; all in float32."""
         steps, inner = update_inner(self.base(), updates, state.inner, params, accept, extra)
@@ -78,7 +84,7 @@ class ScheduleFreeBase(Transform):
         state: ScheduleFreeState,
         params: Tree = None,
         *,
-        accept: Any = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, ScheduleFreeState]:
         held = widened(require_params("schedule_free", params))

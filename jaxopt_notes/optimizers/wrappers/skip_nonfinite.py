@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.norms import global_norm
@@ -51,7 +50,7 @@ class SkipNonfinite(Transform):
         state: SkipNonfiniteState,
         params: Tree = None,
         *,
-        accept: ArrayLike | None = None,
+        accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, SkipNonfiniteState]:
         finite = _all_finite(updates, self.optimizer)

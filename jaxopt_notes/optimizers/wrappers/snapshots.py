@@ -62,14 +62,20 @@ class Snapshots(Transform):
         return SnapshotsState(self.optimizer.init(params), first_step(), first_step(), end, length, kept)
 
     def update(
-        self, updates: Tree, state: SnapshotsState, params: Tree = None, *, accept: Any = None, **extra: Any
+        self,
+        updates: Tree,
+        state: SnapshotsState,
+        params: Tree = None,
+        *,
+        accept: jax.Array | None = None,
+        **extra: Any,
     ) -> tuple[Tree, SnapshotsState]:
         params = require_params("snapshots", params)
         seen = self._seen(params, state, accept)
         updates, inner = update_inner(self.optimizer, updates, state.inner, params, accept, extra)
         return updates, seen._replace(inner=inner, count=increment(state.count, accept))
 
-    def _seen(self, params: Tree, state: SnapshotsState, accept: ArrayLike | None = None) -> SnapshotsState:
+    def _seen(self, params: Tree, state: SnapshotsState, accept: jax.Array | None = None) -> SnapshotsState:
         """The state after a look at the parameters: they are kept if a cycle has just ended."""
         due = as_hyperparameter(state.count) >= state.next_end
         due = due if accept is None else due & accept
