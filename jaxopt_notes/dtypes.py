@@ -76,7 +76,7 @@ def cast_like(value: Any, like: Any) -> jax.Array:
     return value
 
 
-def _zero_of(dtype: DTypeLike) -> Any:
+def _zero_of(dtype: DTypeLike) -> complex:
     return {"f": 0.0, "c": 0j, "i": 0, "u": 0, "b": False}[np.dtype(dtype).kind]
 
 

@@ -10,7 +10,6 @@ small ones scaled (Blue 1978).
 """
 
 import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -97,7 +96,7 @@ def _norm_jvp(primals: tuple, tangents: tuple) -> tuple:
     return norm, functools.reduce(jnp.add, slopes)
 
 
-def _dtype(leaves: list) -> Any:
+def _dtype(leaves: list) -> np.dtype:
     return real_dtype(leaves[0].dtype)
 
 

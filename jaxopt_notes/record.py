@@ -207,7 +207,7 @@ def concrete(value: Any) -> np.ndarray | None:
     return array if array.dtype.kind in "biuf" else None
 
 
-def check_number(where: str, value: Any, interval: str = "(-inf, inf)", remedy: str = "") -> Any:
+def check_number(where: str, value: Any, interval: str = "(-inf, inf)", remedy: str = "") -> Number:
     """Return `value` if every number in it lies in `interval`, else raise; tracers pass unchecked.
 
     What is concrete and integer comes back as floating-point: a number in an interval is a leaf that a
@@ -243,7 +243,7 @@ def check_number(where: str, value: Any, interval: str = "(-inf, inf)", remedy: 
     return jax.tree.map(_as_real, value)
 
 
-def check_seed(where: str, value: Any, remedy: str = "") -> Any:
+def check_seed(where: str, value: Any, remedy: str = "") -> Number:
     """Return `value` as it is if every number in it is ≥ 0, else raise; tracers pass unchecked.
 
     A seed is the one kind of number that stays an integer leaf: it is exact, and nothing has a slope by it.
@@ -255,7 +255,7 @@ def check_seed(where: str, value: Any, remedy: str = "") -> Any:
     return value
 
 
-def _as_real(value: Any) -> Any:
+def _as_real(value: Any) -> Number:
     if isinstance(value, jax.Array) and value.dtype.kind in "biu":
         return value.astype(jax.dtypes.canonicalize_dtype(float))
     if isinstance(value, np.ndarray) and value.dtype.kind in "biu":

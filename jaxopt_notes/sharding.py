@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
+from jax.typing import ArrayLike
 
 __all__ = ["is_cut", "placed_like", "rows_of", "whole"]
 
@@ -41,7 +42,7 @@ def whole(x: Any) -> Any:
     )
 
 
-def rows_of(x: Any, indices: Any) -> jax.Array:
+def rows_of(x: Any, indices: ArrayLike) -> jax.Array:
     """`x[indices]`; of an array cut over an explicit axis these rows alone are gathered, on every device.
 
     Example:

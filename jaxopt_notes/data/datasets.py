@@ -4,7 +4,7 @@ Pixels are left as they come; `fit_standardizer` scales them with the statistics
 """
 
 import importlib
-from typing import Any
+import types
 
 import jax
 import numpy as np
@@ -52,7 +52,7 @@ def mnist() -> tuple[jax.Array, jax.Array]:
     return _pair(*datasets.mnist_data())
 
 
-def _import(where: str, module: str, remedy: str) -> Any:
+def _import(where: str, module: str, remedy: str) -> types.ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:

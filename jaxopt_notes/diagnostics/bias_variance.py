@@ -42,7 +42,7 @@ class BiasVariance(NamedTuple):
 
 
 def bias_variance_of(
-    predictions: ArrayLike, truth: Any, noise: Number = 0.0, weights: ArrayLike | None = None
+    predictions: ArrayLike, truth: ArrayLike, noise: Number = 0.0, weights: ArrayLike | None = None
 ) -> BiasVariance:
     """The decomposition, of predictions that models of several training sets make.
 
@@ -90,7 +90,7 @@ def bias_variance_of(
 def bias_variance(
     predictor: Callable[[Any], Any],
     datasets: Tree,
-    truth: Any,
+    truth: ArrayLike,
     noise: Number = 0.0,
     *,
     weights: ArrayLike | None = None,

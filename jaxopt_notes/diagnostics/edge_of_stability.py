@@ -4,7 +4,7 @@ Full-batch gradient descent does not stay where 2/η is far above the curvature:
 about 2/η and hovers there, while the loss goes on falling, not monotonically: the edge of stability.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -88,7 +88,7 @@ def sharpness_in_training(
 def _run(
     trainer: Trainer, state: Tree, key: jax.Array, data: tuple, checks: int, epochs: int, steps: int
 ) -> SharpnessPath:
-    def loss(params: Tree, model_state: Any) -> jax.Array:
+    def loss(params: Tree, model_state: Tree) -> jax.Array:
         outputs, _ = trainer.model.apply(params, model_state, data[0], key=None, train=False)
         return jnp.mean(trainer.loss(outputs, data[1]))
 

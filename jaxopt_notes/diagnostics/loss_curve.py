@@ -6,6 +6,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.record import check_count, check_number
 
@@ -43,7 +44,7 @@ class CurveDiagnosis(NamedTuple):
     roughness: float
 
 
-def diagnose_loss_curve(losses: Any, *, tolerance: float = 0.02) -> CurveDiagnosis:
+def diagnose_loss_curve(losses: ArrayLike, *, tolerance: float = 0.02) -> CurveDiagnosis:
     """Which of the curves of a learning rate this is: very high, high, good or low; flat; or diverging.
 
         fall = 1 − l_end/l_start,     roughness = Σ max(0, lₜ₊₁ − lₜ)/Σ|lₜ₊₁ − lₜ|
@@ -108,7 +109,7 @@ def _diagnosis(label: str, curve: np.ndarray, half_way: float, roughness: float)
     return CurveDiagnosis(label, _ADVICE[label], float(1 - end / curve[0]), half_way, roughness)
 
 
-def falls_monotonically(losses: Any, *, tolerance: float = 0.0) -> bool:
+def falls_monotonically(losses: ArrayLike, *, tolerance: float = 0.0) -> bool:
     """Whether a loss never rises, as full-batch descent with a small rate and without dropout must.
 
         lₜ₊₁ ≤ lₜ·(1 + tolerance) for all t

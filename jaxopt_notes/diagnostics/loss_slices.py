@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.diagnostics.curvature import Loss
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_none
@@ -76,7 +77,7 @@ def path_between(start: Tree, end: Tree) -> Tree:
     return jax.tree.map(jnp.subtract, b, a)
 
 
-def loss_slice(loss: Loss, params: Tree, direction: Tree, steps: Any, *args: Any) -> jax.Array:
+def loss_slice(loss: Loss, params: Tree, direction: Tree, steps: ArrayLike, *args: Any) -> jax.Array:
     """The loss along a line.
 
         L(θ + aᵢ·d)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.diagnostics.curvature import Loss, of_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
@@ -50,7 +51,7 @@ class Smoothness(NamedTuple):
         return jnp.max(self.betas, axis=-1)
 
 
-def landscape_smoothness(loss: Loss, params: Tree, rates: Any, *args: Any) -> Smoothness:
+def landscape_smoothness(loss: Loss, params: Tree, rates: ArrayLike, *args: Any) -> Smoothness:
     """The loss and its gradient along the gradient, as far as steps of several rates would go.
 
         L(θ − ηg),     ‖∇L(θ − ηg) − g‖,     β(η) = ‖∇L(θ − ηg) − g‖ / ‖ηg‖,     g = ∇L(θ)

@@ -1,6 +1,6 @@
 """The ambiguity decomposition: an average errs less than its members, by as much as they disagree."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +28,7 @@ class Ambiguity(NamedTuple):
 
 
 def ambiguity(
-    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, samples: Any = None
+    outputs: ArrayLike, targets: ArrayLike, weights: ArrayLike | None = None, samples: ArrayLike | None = None
 ) -> Ambiguity:
     """The ambiguity decomposition of the mean squared error of a weighted average.
 

@@ -14,7 +14,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxopt_notes.data.batches import shuffled_indices
-from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.ensembles.members import Members
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.record import Number, check_count, check_number
@@ -60,7 +60,7 @@ def gradient_boosting(
     rounds: int = 10,
     learning_rate: Number = 0.1,
     subsample: Number = 1.0,
-    start: Any = None,
+    start: Tree = None,
 ) -> GradientBoosted:
     """Gradient boosting with any model as the learner.
 
@@ -114,7 +114,7 @@ def gradient_boosting(
 @functools.partial(jax.jit, static_argnames=("epochs", "rounds"))
 def _boost(
     trainer: Trainer, loss: Any, key: jax.Array, data: tuple, rate: jax.Array, subsample: jax.Array,
-    start: Any, epochs: int, rounds: int,
+    start: Tree, epochs: int, rounds: int,
 ) -> tuple:  # fmt: skip
     x, y, *own = data
     n = count(data)
@@ -125,7 +125,7 @@ def _boost(
         params, model_state = state.best_params, state.best_model_state
         return params, model_state, predict(trainer.model, params, model_state, x, trainer.eval_batch_size)
 
-    def untrained(key: jax.Array) -> Any:
+    def untrained(key: jax.Array) -> Tree:
         params, model_state = trainer.model.init(key, x)
         return predict(trainer.model, params, model_state, x)
 

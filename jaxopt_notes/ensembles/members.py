@@ -65,13 +65,13 @@ class Members:
 
 @functools.partial(jax.jit, static_argnames="chunk_size")
 def _predict(members: Members, x: ArrayLike, chunk_size: int) -> jax.Array:
-    def one(params: Tree, state: Tree, features: Any) -> jax.Array:
+    def one(params: Tree, state: Tree, features: ArrayLike | None) -> jax.Array:
         return predict(members.model, params, state, seen(x, features), chunk_size)
 
     return jax.vmap(one)(members.params, members.model_state, members.features)
 
 
-def seen(x: ArrayLike, features: Any) -> Any:
+def seen(x: ArrayLike, features: ArrayLike | None) -> ArrayLike:
     """The features of x [..., F] that a member sees."""
     return x if features is None else jnp.take(x, features, axis=-1)
 
@@ -112,7 +112,7 @@ def train_members(
     *,
     members: int = 5,
     weights: ArrayLike | None = None,
-    features: Any = None,
+    features: ArrayLike | None = None,
     **engine: Any,
 ) -> tuple[Members, dict[str, np.ndarray]]:
     """Train several networks that differ by their seeds: a deep ensemble.
@@ -170,7 +170,9 @@ def train_members(
 def _run_of(epochs: int) -> Callable:
     """The function that trains one member; the same for the same epochs, so that its programs are kept."""
 
-    def run(config: dict, key: jax.Array, trainer: Trainer, train_data: tuple, valid_data: Any) -> dict:
+    def run(
+        config: dict, key: jax.Array, trainer: Trainer, train_data: tuple, valid_data: tuple | None
+    ) -> dict:
         x, y, *own = train_data
         if config["weights"] is not None:
             given = config["weights"]

@@ -47,7 +47,7 @@ def greedy_selection(
     *,
     of: str = "probabilities",
     initial: int = 0,
-    samples: Any = None,
+    samples: ArrayLike | None = None,
 ) -> Selection:
     """Greedy ensemble selection, with replacement.
 

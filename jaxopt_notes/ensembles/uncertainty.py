@@ -5,7 +5,7 @@ is about the model: members are sure of different things. Both add up to the who
 networks, or the passes of one network with dropout (`monte_carlo`).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +64,7 @@ def _entropy(logs: jax.Array) -> jax.Array:
 
 
 def gaussian_uncertainty(
-    means: Any, variances: ArrayLike = 0.0, weights: ArrayLike | None = None
+    means: ArrayLike, variances: ArrayLike = 0.0, weights: ArrayLike | None = None
 ) -> Uncertainty:
     """The uncertainty of numbers: variances.
 

@@ -38,7 +38,7 @@ class Mup:
     base: Any
     growth: tuple[tuple[str, Growth], ...] = static()
 
-    def init(self, key: jax.Array, x: Any, **extra: Any) -> tuple[Tree, Tree]:
+    def init(self, key: jax.Array, x: Tree, **extra: Any) -> tuple[Tree, Tree]:
         params, state = self.model.init(key, x, **extra)
         keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(DRAWS, dtype=jnp.uint32))
         drawn = jax.vmap(lambda key: self.base.init(key, x, **extra)[0])(keys)
@@ -62,7 +62,7 @@ class Mup:
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         return self.model.apply(params, state, x, key=key, train=train, **extra)
 
     @property
@@ -91,7 +91,7 @@ def _root_mean_square(x: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.mean(jnp.square(x)))
 
 
-def mup(model: Any, base: Any, x: Any, **extra: Any) -> Mup:
+def mup(model: Any, base: Any, x: Tree, **extra: Any) -> Mup:
     """A model whose best hyperparameters are those of a narrower one: the maximal update parametrization.
 
             leaf                standard deviation     rate of Adam     rate of SGD
@@ -145,7 +145,7 @@ def mup(model: Any, base: Any, x: Any, **extra: Any) -> Mup:
     return Mup(_transferred(model, base, shapes), base, growth)
 
 
-def _transferred(model: Any, base: Any, shapes: dict) -> Any:
+def _transferred(model: Any, base: Any, shapes: dict) -> Tree:
     """The model, its layers whose forward pass goes by the width (those with a `transferred`) replaced."""
     layers, treedef = jax.tree.flatten(model, is_leaf=_is_transferred)
     others = jax.tree.leaves(base, is_leaf=_is_transferred)
@@ -160,7 +160,7 @@ def _is_transferred(layer: Any) -> bool:
     return hasattr(layer, "transferred")
 
 
-def _shapes(model: Any, x: Any, extra: dict) -> dict[str, tuple[int, ...]]:
+def _shapes(model: Any, x: Tree, extra: dict) -> dict[str, tuple[int, ...]]:
     params, _ = jax.eval_shape(lambda x, extra: model.init(jax.random.key(0), x, **extra), x, extra)
     return {path_name(path): leaf.shape for path, leaf in jax.tree.leaves_with_path(params)}
 

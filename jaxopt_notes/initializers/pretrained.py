@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like
 from jaxopt_notes.masks import path_name
@@ -71,7 +72,7 @@ def from_pretrained(
     wanted = _selection(select)
     taken = []
 
-    def choose(path: tuple, leaf: Any) -> Any:
+    def choose(path: tuple, leaf: ArrayLike) -> ArrayLike:
         name = path_name(path)
         if not (name in usable if wanted is None else wanted(name) and (first is None or name in usable)):
             return leaf

@@ -32,14 +32,14 @@ class Probe:
     layer: Any
     adjust: Any
 
-    def init(self, key: jax.Array, x: Any, **extra: Any) -> tuple[Tree, Tree]:
+    def init(self, key: jax.Array, x: Tree, **extra: Any) -> tuple[Tree, Tree]:
         params, state = self.layer.init(key, x, **extra)
         return params, Set(state, params)
 
     def apply(
-        self, params: Tree, state: Any, x: Any, *, key: Any = None, train: bool = False, **extra: Any
-    ) -> tuple[Any, Tree]:
-        def run(params: Tree) -> Any:
+        self, params: Tree, state: Any, x: Tree, *, key: Any = None, train: bool = False, **extra: Any
+    ) -> tuple[Tree, Tree]:
+        def run(params: Tree) -> Tree:
             return self.layer.apply(params, state.state, x, key=key, train=train, **extra)[0]
 
         params = self.adjust(params, run)

@@ -1,9 +1,9 @@
 """Which initializer goes with which activation."""
 
 from collections.abc import Callable
-from typing import Any
 
 from jaxopt_notes.initializers.he import he_normal
+from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.initializers.variance_scaling import lecun_normal
 from jaxopt_notes.initializers.xavier import xavier_normal
 
@@ -20,7 +20,7 @@ _BY_NAME: dict[str, Callable] = {
 }
 
 
-def recommended(activation: str | Callable) -> Any:
+def recommended(activation: str | Callable) -> Initializer:
     """The initializer for the kernel in front of an activation function.
 
         symmetric, linear near 0 (identity, tanh, softsign):    xavier_normal()

@@ -32,8 +32,8 @@ class EquinoxModel:
         return _split(module)[0], tuple(jax.tree.leaves(state))
 
     def apply(
-        self, params: Tree, state: Tree, x: Any, *, key: jax.Array | None = None, train: bool = False
-    ) -> tuple[Any, Tree]:
+        self, params: Tree, state: Tree, x: Tree, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[Tree, Tree]:
         import equinox
 
         module, own_state = self._module(jax.random.key(0))  # its parameters are replaced: never computed
@@ -120,7 +120,7 @@ def _split(module: Any) -> tuple[Any, Any]:
     return equinox.partition(module, jax.tree.map(is_trained, module, is_leaf=is_dropout))
 
 
-def _axis_name(module: Any) -> Any:
+def _axis_name(module: Any) -> str:
     """The name by which batch normalization knows the axis of examples."""
     import equinox
 

@@ -31,8 +31,8 @@ class LinenModel:
         return variables.get("params", {}), state or ()
 
     def apply(
-        self, params: Tree, state: Tree, x: Any, *, key: jax.Array | None = None, train: bool = False
-    ) -> tuple[Any, Tree]:
+        self, params: Tree, state: Tree, x: Tree, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[Tree, Tree]:
         module = _with_numbers(self.module, iter(self.numbers))
         mode = mode_of_call(module.__call__, train)
         rngs = None if key is None else {"params": key}  # what streams of other names fall back to

@@ -201,6 +201,6 @@ def _steps(history: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any) -> bool | int | float | str:
     """A value that these services take: numbers and strings as they are, names of the others."""
     return value if isinstance(value, bool | int | float | str) else getattr(value, "__name__", str(value))

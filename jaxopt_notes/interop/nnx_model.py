@@ -30,8 +30,8 @@ class NNXModel:
         return params, state or ()
 
     def apply(
-        self, params: Tree, state: Tree, x: Any, *, key: jax.Array | None = None, train: bool = False
-    ) -> tuple[Any, Tree]:
+        self, params: Tree, state: Tree, x: Tree, *, key: jax.Array | None = None, train: bool = False
+    ) -> tuple[Tree, Tree]:
         from flax import nnx
 
         module = self._module(jax.random.key(0))  # its parameters are replaced, and so never computed

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.interop.optuna_workers import TAKEN_UP, Worker, wanted
 from jaxopt_notes.record import check_choice, check_count, check_number, record, static
@@ -91,7 +92,7 @@ class OptunaSearch:
         numbers[state.asked : state.asked + n] = [trial.number for trial in trials]
         return configs, state._replace(numbers=numbers, asked=state.asked + n)
 
-    def tell(self, state: OptunaState, configs: Configs, scores: Any) -> OptunaState:
+    def tell(self, state: OptunaState, configs: Configs, scores: ArrayLike) -> OptunaState:
         from optuna.trial import TrialState
 
         study, sign = self.study(), -1.0 if self.direction == "maximize" else 1.0

@@ -12,7 +12,7 @@ from jaxopt_notes.search.spaces.distributions import Integers, LogUniform, Unifo
 from jaxopt_notes.search.spaces.space import dimensions
 
 
-def from_optuna(study: Any, space: Any = None) -> Any:
+def from_optuna(study: Any, space: Any = None) -> Results:
     """An Optuna study as results: of all processes that worked on it, or of any study with one objective.
 
     Arguments:

@@ -14,6 +14,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
@@ -113,7 +114,7 @@ def load_orbax(path: str | os.PathLike, like: Tree) -> Tree:
     )
 
 
-def _absolute(path: Any) -> Any:
+def _absolute(path: Any) -> str | os.PathLike:
     return path if "://" in str(path) else pathlib.Path(path).absolute()
 
 
@@ -148,12 +149,12 @@ def _target(leaf: Any) -> Any:
     return _plain(leaf)
 
 
-def _plain(leaf: Any) -> Any:
+def _plain(leaf: Any) -> ArrayLike:
     """A leaf that orbax takes: it refuses NumPy's scalars and complex numbers."""
     return np.asarray(leaf) if isinstance(leaf, np.generic | complex) else leaf
 
 
-def _dtype(leaf: Any) -> Any:
+def _dtype(leaf: Any) -> np.dtype:
     return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
 
 

@@ -123,7 +123,7 @@ class _Shapes:
                 dict(extra),
             )
 
-    def after(self, path: Path) -> Any:
+    def after(self, path: Path) -> Shaped:
         """The output of the layer of a path; `capture` stacks those of the blocks of a `repeat`."""
         name = "/".join(part for part in path if isinstance(part, str))
         y = self._outputs.get(name, self._outputs.get(f"{name}[0]"))

@@ -1,7 +1,6 @@
 """A layer that applies a function to each number, or to the last axis: relu, tanh, softmax, yours."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -17,7 +16,7 @@ __all__ = ["Activation", "activation"]
 class Activation(WithoutParameters):
     """See `activation`."""
 
-    function: Any
+    function: Callable
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False

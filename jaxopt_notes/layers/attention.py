@@ -22,7 +22,7 @@ from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.initializers import lecun_normal, zeros
 from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers.children import Running, Starting
-from jaxopt_notes.layers.dense import dense
+from jaxopt_notes.layers.dense import Dense, dense
 from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
 from jaxopt_notes.layers.half_product import half_product
 from jaxopt_notes.layers.layer import Shaped, floating
@@ -103,7 +103,7 @@ class MultiHeadAttention:
         scale = narrow**-0.5 if base.scale is None else base.scale
         return replace(self, scale=scale * (narrow / wide))
 
-    def _source(self, x: Shaped, memory: Any) -> Any:
+    def _source(self, x: Shaped, memory: Any) -> Shaped:
         """What keys and values are made from."""
         if not self.cross:
             return x
@@ -259,7 +259,7 @@ def multi_head_attention(
     if scale is not None:
         scale = check_number("multi_head_attention(scale)", scale)
 
-    def projection(size: int) -> Any:
+    def projection(size: int) -> Dense:
         return dense(size, use_bias=use_bias, kernel_init=kernel_init, bias_init=bias_init)
 
     return MultiHeadAttention(

@@ -66,7 +66,7 @@ class BatchNorm(OverBatch):
 
 
 def batch_moments(
-    x: jax.Array, axis: Sequence[int], mask: jax.Array | None = None, axis_name: Any = None
+    x: jax.Array, axis: Sequence[int], mask: jax.Array | None = None, axis_name: str | None = None
 ) -> tuple[jax.Array, jax.Array, Any]:
     """Mean and biased variance of each feature over the other axes, and how many values they are of.
 
@@ -173,7 +173,7 @@ def batch_norm(
     unbiased: bool = True,
     *,
     axis: int | Sequence[int] = -1,
-    axis_name: Any = None,
+    axis_name: str | None = None,
     use_scale: bool = True,
     use_bias: bool = True,
     scale_init: Initializer = ones(),

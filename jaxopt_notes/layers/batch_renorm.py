@@ -29,6 +29,7 @@ from jaxopt_notes.layers.normalization import (
     scale_and_shift,
 )
 from jaxopt_notes.record import Number, as_leaf, check_number, record, static
+from jaxopt_notes.schedules.schedule import Rate
 
 __all__ = ["BatchRenorm", "batch_renorm"]
 
@@ -108,7 +109,7 @@ def batch_renorm(
     eps: Number = 1e-3,
     *,
     axis: int | Sequence[int] = -1,
-    axis_name: Any = None,
+    axis_name: str | None = None,
     use_scale: bool = True,
     use_bias: bool = True,
     scale_init: Initializer = ones(),
@@ -150,7 +151,7 @@ def batch_renorm(
     Elsewhere: torch and Flax have none; Keras 2 has `BatchNormalization(renorm=True)`.
     """
 
-    def bound(name: str, value: Any, interval: str) -> Any:
+    def bound(name: str, value: Any, interval: str) -> Rate:
         return as_leaf(value) if callable(value) else check_number(f"batch_renorm({name})", value, interval)
 
     return BatchRenorm(

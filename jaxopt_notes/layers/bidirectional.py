@@ -38,7 +38,7 @@ class Bidirectional:
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         child = Running(params, state, key, train, extra)
         ys = child("forward", self.forward, x), child("backward", self.backward, x)
         return self.merge(ys), child.state

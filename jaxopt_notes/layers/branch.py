@@ -45,7 +45,7 @@ class Branch:
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         child = Running(params, state, key, train, extra)
         ys = tuple(child(f"layers_{i}", layer, x) for i, layer in enumerate(self.layers))
         return self.merge(ys), child.state
@@ -73,7 +73,7 @@ class Parallel:
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         child = Running(params, state, key, train, extra)
         both = zip(self.layers, self._parts(x), strict=True)
         ys = tuple(child(f"layers_{i}", layer, part) for i, (layer, part) in enumerate(both))
@@ -137,7 +137,7 @@ MERGES: dict[str, Callable[[Arrays], Any]] = {
 }
 
 
-def as_merge(where: str, merge: Any) -> Any:
+def as_merge(where: str, merge: Any) -> Callable:
     """A name in `MERGES`, or a function of a tuple of arrays, as a leaf of a record."""
     if callable(merge):
         return as_leaf(merge)

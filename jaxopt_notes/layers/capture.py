@@ -37,12 +37,12 @@ class Tapped(Around):
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         before = state.outputs if isinstance(state, Captured) else ()  # it is shared, and was here already
         state = state.state if isinstance(state, Captured) else state
         y, state = run(self.layer, params, state, x, key, train, extra)

@@ -74,7 +74,7 @@ class Starting:
         self(name, layer, x)
         name = name_of(layer, name)
 
-        def evaluate(own: Tree, kept: Tree, x: Tree, extra: Extra) -> Any:
+        def evaluate(own: Tree, kept: Tree, x: Tree, extra: Extra) -> Tree:
             return run(layer, own, kept, x, None, False, extra)[0]
 
         own, kept = self.params.get(name, {}), self._state.get(name, ())
@@ -94,7 +94,7 @@ class Running:
         self._after: dict[str, Tree] = {}
         self._count = 0
 
-    def __call__(self, name: str, layer: Layer, x: Tree) -> Any:
+    def __call__(self, name: str, layer: Layer, x: Tree) -> Tree:
         """What a child makes of x."""
         name = name_of(layer, name)
         key = None if self._key is None else jax.random.fold_in(self._key, self._count)

@@ -6,7 +6,6 @@ matrix product and XLA's own operation, and `conv_primitive` which of them is co
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +43,7 @@ class Conv:
     features: int = static()  # of every input channel where there are no groups
     kernel_size: tuple[int, ...] = static()
     strides: tuple[int, ...] = static()
-    padding: Any = static()
+    padding: str | tuple[tuple[int, int], ...] = static()
     dilation: tuple[int, ...] = static()
     groups: int | None = static()  # None: one for each input channel
     use_bias: bool = static()

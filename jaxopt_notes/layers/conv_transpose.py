@@ -9,8 +9,6 @@ with the same kernel, strides, padding, dilation and groups. It is what the grad
 and the same primitive does it. With strides s it makes images s times as large: each pixel paints the kernel.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
@@ -44,7 +42,7 @@ class ConvTranspose:
     features: int = static()
     kernel_size: tuple[int, ...] = static()
     strides: tuple[int, ...] = static()
-    padding: Any = static()
+    padding: str | tuple[tuple[int, int], ...] = static()
     dilation: tuple[int, ...] = static()
     groups: int = static()
     output_padding: tuple[int, ...] = static()

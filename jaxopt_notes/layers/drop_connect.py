@@ -32,12 +32,12 @@ class DropConnect(Noise):
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         kernel = params["kernel"]
         if train:
             mask_key, key = jax.random.split(check_key("drop_connect", key))

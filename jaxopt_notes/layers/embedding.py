@@ -29,8 +29,8 @@ class Embedding:
 
     vocabulary: int = static()
     features: int = static()
-    dtype: Any = static()
-    embedding_init: Any
+    dtype: DTypeLike | None = static()
+    embedding_init: Initializer
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
         check_tokens(x)

@@ -6,7 +6,6 @@ In a Transformer's block they take the place of the first dense layer and its ac
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +27,7 @@ class GLU:
 
     features: int = static()
     use_bias: bool = static()
-    activation: Any
+    activation: Callable
     kernel_init: Initializer
     bias_init: Initializer
 

@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.typing import ArrayLike
+from jax.typing import ArrayLike, DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
 from jaxopt_notes.record import check_choice, check_count
@@ -71,7 +71,7 @@ def parameter_dtype(x: Shaped) -> np.dtype:
 
 
 def kernel_and_bias(
-    layer: Any, key: jax.Array, shape: tuple[int, ...], bias_shape: tuple[int, ...], dtype: Any
+    layer: Any, key: jax.Array, shape: tuple[int, ...], bias_shape: tuple[int, ...], dtype: DTypeLike | None
 ) -> dict[str, jax.Array]:
     """The parameters of a linear map, drawn by the initializers of its layer; the bias if it has one."""
     kernel_key, bias_key = jax.random.split(key)
@@ -134,7 +134,9 @@ def per_dimension(where: str, value: int | tuple[int, ...], rank: int, low: int 
     return tuple(check_count(where, v, low) for v in values)
 
 
-def check_padding(where: str, padding: Any, rank: int, choices: tuple = ("SAME", "VALID")) -> Any:
+def check_padding(
+    where: str, padding: Any, rank: int, choices: tuple = ("SAME", "VALID")
+) -> str | tuple[tuple[int, int], ...]:
     """A padding by name, or as pairs (before, after) of pixels, one for each dimension of space."""
     if isinstance(padding, str):
         return check_choice(where, padding, choices)

@@ -6,7 +6,6 @@ and it is one matrix product for each of these.
 """
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,7 +38,7 @@ class LocallyConnected:
     features: int = static()
     kernel_size: tuple[int, ...] = static()
     strides: tuple[int, ...] = static()
-    padding: Any = static()
+    padding: str | tuple[tuple[int, int], ...] = static()
     dilation: tuple[int, ...] = static()
     use_bias: bool = static()
     kernel_init: Initializer

@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, is_float
@@ -39,12 +40,12 @@ class MixedPrecision(Around):
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         given = [leaf.dtype for leaf in jax.tree.leaves(x) if is_float(leaf)]
         answer = self.output_dtype or (given[0] if given else jnp.result_type(float))
         inputs, others = (cast_floats(tree, self.compute_dtype) for tree in (x, extra))
@@ -119,7 +120,7 @@ def mixed_precision(
     return MixedPrecision(found, compute, *(d and _real(name, d) for name, d in others.items()))
 
 
-def _real(name: str, dtype: DTypeLike) -> Any:
+def _real(name: str, dtype: DTypeLike) -> np.dtype:
     try:
         found = jnp.dtype(dtype)
     except TypeError:

@@ -28,16 +28,16 @@ class Awake(Around):
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         return run(self.layer, params, state, x, key, True, extra)
 
 
-def monte_carlo(model: Layer, params: Tree, state: Tree, x: Tree, keys: jax.Array, **extra: Any) -> Any:
+def monte_carlo(model: Layer, params: Tree, state: Tree, x: Tree, keys: jax.Array, **extra: Any) -> Tree:
     """Predictions with noise, one for each key.
 
         yₖ = model(x; θ ⊙ noise of key k)      mean over k: the prediction; variance: its uncertainty

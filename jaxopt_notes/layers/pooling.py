@@ -47,7 +47,7 @@ class MaxPool(WithoutParameters):
 
     window: tuple[int, ...] = static()
     strides: tuple[int, ...] = static()
-    padding: Any = static()
+    padding: str | tuple[tuple[int, int], ...] = static()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False
@@ -62,7 +62,7 @@ class AveragePool(WithoutParameters):
 
     window: tuple[int, ...] = static()
     strides: tuple[int, ...] = static()
-    padding: Any = static()
+    padding: str | tuple[tuple[int, int], ...] = static()
 
     def apply(
         self, params: Tree, state: Tree, x: jax.Array, *, key: jax.Array | None = None, train: bool = False

@@ -50,7 +50,7 @@ class Recurrent:
         kernels = [params[name]["kernel"].astype(dtype) for name in ("input", "recurrent")]
         return {"kernel": jnp.concatenate(kernels), "bias": params["input"]["bias"]}
 
-    def initial_carry(self, batch: int, dtype: DTypeLike = jnp.float32) -> Any:
+    def initial_carry(self, batch: int, dtype: DTypeLike = jnp.float32) -> Tree:
         """Zeros [B, H], from which a sequence starts."""
         return jnp.zeros((batch, self.features), dtype)
 

@@ -5,7 +5,6 @@ and `gru` are for. `recurrent` has the loop over time.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -32,7 +31,7 @@ class Rnn(Recurrent):
     bias_init: Initializer
     return_sequences: bool = static()
     reverse: bool = static()
-    activation: Any
+    activation: Callable
 
     def step(self, weights: Tree, carry: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
         h = self.activation(joint_product(x, carry, weights))

@@ -44,12 +44,12 @@ class SpectralNorm:
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         matrix = as_matrix(params["kernel"])
         u, v = (state[name].astype(matrix.dtype) for name in ("u", "v"))
         if train:

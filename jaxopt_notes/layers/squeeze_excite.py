@@ -4,15 +4,13 @@ The mean over all pixels (squeeze) goes through a small network, whose outputs b
 channels (excite). It stands at the end of a residual branch.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.activations import relu, sigmoid
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.layers.children import Running, Starting
-from jaxopt_notes.layers.dense import dense
+from jaxopt_notes.layers.dense import Dense, dense
 from jaxopt_notes.layers.layer import Shaped, floating
 from jaxopt_notes.record import check_count, record, static
 
@@ -40,10 +38,10 @@ class SqueezeExcite:
         weights = sigmoid(child("expand", self._expand(x), hidden))
         return x * weights.reshape(x.shape[0], *(1,) * (x.ndim - 2), -1), state
 
-    def _reduce(self, x: Shaped) -> Any:
+    def _reduce(self, x: Shaped) -> Dense:
         return dense(max(x.shape[-1] // self.ratio, 1))
 
-    def _expand(self, x: Shaped) -> Any:
+    def _expand(self, x: Shaped) -> Dense:
         return dense(x.shape[-1])
 
 

@@ -39,12 +39,12 @@ class WeightNorm:
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         inner = {name: leaf for name, leaf in params.items() if name != "scale"}
         kernel = normalized_kernel(params["kernel"], params["scale"])
         return run_inner(self.layer, inner, kernel, x, key, train, extra), state

@@ -31,12 +31,12 @@ class WeightStandardization:
         self,
         params: Tree,
         state: Tree,
-        x: Any,
+        x: Tree,
         *,
         key: jax.Array | None = None,
         train: bool = False,
         **extra: Any,
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         kernel = standardized_kernel(params["kernel"], self.eps)
         return run_inner(self.layer, params, kernel, x, key, train, extra), state
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -81,7 +82,7 @@ def ademamix_step(
     return -rate * safe_divide(step, safe_sqrt(v / c2 + eps_root) + eps), fast, slow, v
 
 
-def warmup_share(count: jax.Array, steps: Any) -> jax.Array:
+def warmup_share(count: jax.Array, steps: ArrayLike) -> jax.Array:
     """t/T, at most 1; 1 without a warm-up (T = 0). t counts from 1."""
     steps = as_hyperparameter(steps)
     t = as_hyperparameter(count) + 1

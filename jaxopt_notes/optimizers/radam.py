@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
@@ -75,7 +76,7 @@ def radam_step(
     return -rate * jnp.where(adapted > 0, adaptive, step), m, v
 
 
-def effective_length(b2: Any, count: Any) -> jax.Array:
+def effective_length(b2: Any, count: ArrayLike) -> jax.Array:
     """ρₜ = 2/(1 − b2) − 1 − 2t·b2ᵗ/(1 − b2ᵗ), how many gradients the second moment is worth.
 
     It is 1 + 2A, where A is the mean age of the gradients in it. Written as above it is a difference of
@@ -97,7 +98,7 @@ def effective_length(b2: Any, count: Any) -> jax.Array:
     return 1 + 2 * age
 
 
-def rectify(b2: Any, count: Any, threshold: Any) -> tuple[jax.Array, jax.Array]:
+def rectify(b2: Any, count: ArrayLike, threshold: Any) -> tuple[jax.Array, jax.Array]:
     """Whether ρₜ has come to the threshold, and √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ)) where it has."""
     length = effective_length(b2, count)
     adapted = length >= as_hyperparameter(threshold)

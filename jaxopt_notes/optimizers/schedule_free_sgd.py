@@ -1,9 +1,8 @@
 """Schedule-free gradient descent: a constant rate, and an average that needs no horizon."""
 
-from typing import Any
-
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.core.chain import chain
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.optimizers.transforms.weight_decay import add_l2
 from jaxopt_notes.optimizers.wrappers.schedule_free import ScheduleFreeBase, check_average
@@ -21,7 +20,7 @@ class ScheduleFreeSGD(ScheduleFreeBase):
     weight_power: Number
     mask: Mask | None = static()
 
-    def base(self) -> Any:
+    def base(self) -> GradientTransform:
         return chain(add_l2(self.weight_decay, self.mask), sgd(self.learning_rate))
 
 

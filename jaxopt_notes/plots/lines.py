@@ -68,7 +68,7 @@ def plot_lines(
     return drawn
 
 
-def draw_line(axis: Any, values: Any, x: Any, index: int, label: str) -> np.ndarray:
+def draw_line(axis: Any, values: ArrayLike, x: Any, index: int, label: str) -> np.ndarray:
     """One line of `plot_lines`; returns what it is drawn through."""
     curve = np.atleast_2d(np.asarray(values, float))
     along = np.arange(curve.shape[1]) if x is None else np.asarray(x, float)

@@ -90,7 +90,7 @@ def _numbers(values: Any, heights: Any) -> list[tuple[float, str]]:
     return [(height, text) for text, height in shown.items()]
 
 
-def _colors(n: int) -> Any:
+def _colors(n: int) -> np.ndarray:
     from matplotlib import colormaps
 
     return colormaps[COLORMAP](np.linspace(0.05, 0.9, max(n, 1)))

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.serialization.leaf import is_key
@@ -63,7 +64,7 @@ def members_keys(where: str, tree: Tree) -> Tree:
     return jax.tree.map(lambda leaf: threefry_keys(leaf) if _of_batches(leaf) else leaf, tree)
 
 
-def take_keys(keys: jax.Array, index: Any) -> jax.Array:
+def take_keys(keys: jax.Array, index: ArrayLike) -> jax.Array:
     """Some of a vector of keys, chosen on the host: to index keys compiles a program for every length.
 
     Example:

@@ -8,7 +8,7 @@ it are in use is data, so one program serves chunks of any length and nothing is
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -101,7 +101,7 @@ class Slots(NamedTuple):
         return leaf if self.are_full else leaf[self.counts]
 
 
-def following(index: np.ndarray) -> Any:
+def following(index: np.ndarray) -> slice | np.ndarray:
     """Ascending numbers as a slice if none is left out between them, else as they are.
 
     Example:

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
@@ -119,7 +118,7 @@ class Machine:
         """The arguments that all members share, one copy on each device."""
         return jax.device_put(shared, NamedSharding(mesh_of(self.devices), PartitionSpec()))
 
-    def alone(self) -> Any:
+    def alone(self) -> contextlib.AbstractContextManager:
         """A context in which arrays and programs are of these devices, whatever mesh the caller has set."""
         unset = jax.sharding.get_abstract_mesh().empty
         return contextlib.nullcontext() if unset else jax.set_mesh(mesh_of(self.devices))

@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.record import Number, check_number, check_seed, record
@@ -28,7 +29,7 @@ class LinearCosine(Schedule):
         return _under_a_line(self, step, 0.0)
 
 
-def _under_a_line(schedule: Any, step: Step, noise: Any) -> jax.Array:
+def _under_a_line(schedule: Any, step: Step, noise: ArrayLike) -> jax.Array:
     """η₀·((α + 1 − t/T + noise)·½(1 + cos(2πn·t/T)) + β)."""
     init_value, alpha, beta, noise = numbers(schedule.init_value, schedule.alpha, schedule.beta, noise)
     share = fraction(step, schedule.decay_steps)
@@ -105,7 +106,7 @@ class NoisyLinearCosine(Schedule):
         return _under_a_line(self, step, noise)
 
 
-def _draw(seed: Any, step: Time) -> jax.Array:
+def _draw(seed: ArrayLike, step: Time) -> jax.Array:
     """A standard normal number for each whole step, a function of the seed alone."""
     is_key = jnp.issubdtype(jnp.asarray(seed).dtype, jax.dtypes.prng_key)
     key = seed if is_key else jax.random.key(jnp.asarray(seed).astype(jnp.uint32))
@@ -124,7 +125,7 @@ def noisy_linear_cosine(
     num_periods: Number = 0.5,
     alpha: Number = 0.0,
     beta: Number = 0.001,
-    seed: Any = 0,
+    seed: ArrayLike = 0,
 ) -> NoisyLinearCosine:
     """Linear cosine decay with noise on the line, annealed.
 

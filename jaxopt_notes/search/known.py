@@ -14,7 +14,7 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint
-from jaxopt_notes.record import replace
+from jaxopt_notes.record import Number, replace
 from jaxopt_notes.search.names import hyperparameters, reserved_names
 from jaxopt_notes.search.ranking import Ranking
 from jaxopt_notes.search.rule import Rule, violations_of
@@ -149,7 +149,7 @@ def _read_row(where: str, given: Mapping[str, Any], space: Space) -> Row:
     return row
 
 
-def _number(where: str, name: str, value: Any, axis: Distribution) -> Any:
+def _number(where: str, name: str, value: Any, axis: Distribution) -> Number:
     """A value of an axis as columns have it."""
     if isinstance(axis, StaticChoice):
         found = [i for i, known in enumerate(axis.values) if known is value or known == value]

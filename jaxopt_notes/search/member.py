@@ -7,6 +7,7 @@ more: to keep that as it was would be a selection for each of its arrays.
 """
 
 import functools
+import types
 import weakref
 from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, NamedTuple
@@ -46,7 +47,7 @@ class Build:
         self.words = fingerprint.of_function(function)
         self._said = self._function, self.words
 
-    def __call__(self, config: Any) -> Any:
+    def __call__(self, config: Any) -> Trainer:
         return self._function()(config)
 
     def __eq__(self, other: object) -> bool:
@@ -143,7 +144,7 @@ class Runs(NamedTuple):
 
     def is_finite(self, latest: Mapping[str, Any]) -> Any:
         """Whether a run with these latest entries has not diverged."""
-        xp: Any = jnp if isinstance(latest[self.monitors[0]], jax.Array) else np
+        xp: types.ModuleType = jnp if isinstance(latest[self.monitors[0]], jax.Array) else np
         return functools.reduce(xp.logical_and, (xp.isfinite(latest[name]) for name in self.monitors))
 
     def counted(self, state: Tree, entries: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +168,7 @@ class Runs(NamedTuple):
                     known = ", ".join(sorted({*entries, *([] if verb == "is" else [PARAMETERS])}))
                     raise ValueError(f"sweep({argument}) {verb} {name!r}, expected one of {known}.")
 
-    def trainer(self, config: Configs) -> Any:
+    def trainer(self, config: Configs) -> Trainer:
         """The `Trainer` of one configuration."""
         return self.build(fill(self.space, {**config, **self.static}))
 

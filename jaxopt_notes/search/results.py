@@ -8,6 +8,7 @@ several monitors and for constraints).
 
 import dataclasses
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -148,7 +149,7 @@ class Results(Ranking):
         )
 
     @property
-    def best_trainer(self) -> Any:
+    def best_trainer(self) -> Trainer:
         """`build(best_config)`: the best `Trainer`, not trained."""
         return self._known_origin("best_trainer").build(self.best_config)
 
@@ -358,7 +359,7 @@ class Results(Ranking):
         names, means = self.score_names(), self.means
         return {**self.config(i), **{names[name]: export.as_written(mean[i]) for name, mean in means.items()}}
 
-    def report(self, folder: str | os.PathLike, title: str = "Hyperparameter search") -> Any:
+    def report(self, folder: str | os.PathLike, title: str = "Hyperparameter search") -> pathlib.Path:
         """Write one self-contained HTML page with pictures and all trials; its path."""
         from jaxopt_notes.plots.report import write_report
 

@@ -8,8 +8,6 @@ gradients of the same parameters differ by masks, and on slow descent it rises a
 masks that stay it is as well defined as without dropout.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -179,7 +177,7 @@ def dropout_rates(
     return DropoutRates(np.asarray(RATES), np.asarray(DRAWS), *map(np.asarray, found))
 
 
-def descended(params: Tree, slopes: Any, rate: float) -> Any:
+def descended(params: Tree, slopes: Tree, rate: float) -> Tree:
     """Parameters after a step of gradient descent."""
     return jax.tree.map(lambda p, g: p - rate * g, params, slopes)
 

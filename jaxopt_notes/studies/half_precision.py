@@ -6,8 +6,6 @@ rounds back to itself. Gradients are small numbers, so a network's are looked at
 another: too small a scale loses them to 0, too large a one to infinity.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -107,7 +105,7 @@ def half_precision(
 
     model = mlp([width] * layers + [10], "sigmoid")
 
-    def lost(key: jax.Array, scales: jax.Array) -> Any:
+    def lost(key: jax.Array, scales: jax.Array) -> jax.Array:
         x = jax.random.normal(jax.random.fold_in(key, 0), (64, width))
         params, state = model.init(jax.random.fold_in(key, 1), x)
         y = jnp.arange(64) % 10

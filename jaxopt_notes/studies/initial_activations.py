@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxopt_notes.activations import ACTIVATIONS
 from jaxopt_notes.diagnostics.activation_stats import activation_stats
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import he_normal, normal, xavier_uniform
 from jaxopt_notes.record import check_count, record, static
 from jaxopt_notes.search.export import Rows
@@ -122,7 +123,7 @@ def initial_activations(
     chosen = settings(too_small, too_large)
 
     @jax.jit
-    def program(keys: jax.Array) -> Any:
+    def program(keys: jax.Array) -> Tree:
         runs = [jax.vmap(lambda k, s=s: run(s[0], s[1], k))(keys) for s in chosen.values()]
         return jax.tree.map(lambda *parts: jnp.stack(parts), *runs)
 

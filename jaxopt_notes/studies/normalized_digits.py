@@ -7,12 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.initializers import he_normal
 from jaxopt_notes.initializers.initializer import Initializer
 from jaxopt_notes.layers import mlp
 from jaxopt_notes.layers.layer import Layer
+from jaxopt_notes.layers.serial import Serial
 from jaxopt_notes.losses import softmax_cross_entropy
 
 CLASSES = 10
@@ -20,7 +22,7 @@ CLASSES = 10
 
 def network(
     norm: Any, *, depth: int, width: int, activation: str = "relu", kernel_init: Initializer | None = None
-) -> Any:
+) -> Serial:
     """`depth` hidden layers, without normalization (`False`), or with it "before" or "after" activations."""
     init = he_normal() if kernel_init is None else kernel_init
     return mlp([width] * depth + [CLASSES], activation, batch_norm=norm, kernel_init=init)
@@ -64,7 +66,9 @@ def over(settings: Any, run: Callable, key: jax.Array, seeds: int, data: tuple) 
     return np.asarray(grid(jnp.asarray(settings, jnp.float32), jax.random.split(key, seeds), data))
 
 
-def descents(model: Layer, rates: Any, key: jax.Array, seeds: int, data: tuple, steps: int) -> np.ndarray:
+def descents(
+    model: Layer, rates: ArrayLike, key: jax.Array, seeds: int, data: tuple, steps: int
+) -> np.ndarray:
     """The losses of runs at all rates and seeds [rates, seeds, steps]."""
     return over(rates, lambda rate, k, data: losses(model, rate, k, data, steps), key, seeds, data)
 

@@ -6,8 +6,6 @@ memory. Widths 1-16-16-16-1, plain gradient descent at 0.1 on batches of 5, 20,0
 seeds are members of one program: strengths, rates and patience are leaves.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +13,7 @@ import numpy as np
 from jaxopt_notes.diagnostics.parameter_report import layer_norms
 from jaxopt_notes.initializers import xavier_uniform
 from jaxopt_notes.layers import activation, dense, dropout, serial
+from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.losses import half_mean_squared_error
 from jaxopt_notes.metrics import r2
 from jaxopt_notes.optimizers import sgd
@@ -98,7 +97,7 @@ def build(remedy: tuple) -> Trainer:
     """The run with the numbers of a remedy."""
     of_l2, of_l1, first, third, epochs = remedy
 
-    def layer(width: int) -> Any:
+    def layer(width: int) -> Layer:
         return dense(width, kernel_init=xavier_uniform())
 
     model = serial(

@@ -101,7 +101,7 @@ def start(trainer: Any, key: jax.Array, train_data: tuple) -> TrainState:
     )  # fmt: skip
 
 
-def run_epoch(trainer: Any, train_data: tuple, valid_data: Any, state: TrainState) -> TrainState:
+def run_epoch(trainer: Any, train_data: tuple, valid_data: tuple | None, state: TrainState) -> TrainState:
     """Train once over all examples in a new order, validate, and keep the best.
 
     Arguments:
@@ -191,7 +191,12 @@ def skipped_steps(trainer: Any, learner: Learner) -> jax.Array:
 
 
 def end_epoch(
-    trainer: Any, valid_data: Any, state: TrainState, loss: Any, skipped: jax.Array, seen: Collected | None
+    trainer: Any,
+    valid_data: tuple | None,
+    state: TrainState,
+    loss: Any,
+    skipped: jax.Array,
+    seen: Collected | None,
 ) -> TrainState:
     """Validate, keep the best, and hear what early stopping says.
 

@@ -92,7 +92,7 @@ _evaluate = jax.jit(evaluate)
 def fit(
     trainer: Trainer,
     key: jax.Array,
-    train_data: Any,
+    train_data: tuple,
     valid_data: tuple | None = None,
     epochs: int = 20,
     *,

@@ -36,7 +36,7 @@ class Stateless:
 
     def apply(
         self, params: Tree, state: Tree, x: Any, *, key: jax.Array | None = None, train: bool = False
-    ) -> tuple[Any, Tree]:
+    ) -> tuple[Tree, Tree]:
         return self.apply_function(params, x), state
 
 

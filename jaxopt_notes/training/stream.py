@@ -28,7 +28,7 @@ from jaxopt_notes.training.trainer import Trainer
 ON_THE_WAY = 2  # steps
 
 
-def no_epochs(state: TrainState, valid_data: Any) -> dict[str, np.ndarray]:
+def no_epochs(state: TrainState, valid_data: tuple | None) -> dict[str, np.ndarray]:
     """The history of no epoch [0, …]: what one would be of."""
     return {
         name: np.empty((0, *value.shape), value.dtype)
@@ -86,7 +86,9 @@ class Stream:
             state = state._replace(partial=Partial(nothing, nothing, zero, zero, seen))
         return state
 
-    def advance(self, trainer: Trainer, state: TrainState, valid_data: Any) -> tuple[TrainState, dict | None]:
+    def advance(
+        self, trainer: Trainer, state: TrainState, valid_data: tuple | None
+    ) -> tuple[TrainState, dict | None]:
         """Train to the end of the epoch, or for as many steps as a call may have.
 
         Returns:
@@ -167,6 +169,6 @@ def _step(trainer: Trainer, state: TrainState, batch: tuple, weights: jax.Array)
 
 
 @jax.jit
-def _end(trainer: Trainer, state: TrainState, valid_data: Any) -> TrainState:
+def _end(trainer: Trainer, state: TrainState, valid_data: tuple | None) -> TrainState:
     loss = safe_divide(state.partial.loss, state.partial.weight)
     return end_epoch(trainer, valid_data, state, loss, state.partial.skipped, state.partial.collected)

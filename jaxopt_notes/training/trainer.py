@@ -154,12 +154,12 @@ class Trainer:
         epochs = check_count("Trainer.advance(epochs)", epochs)
         return _advance(self, state, train_data, valid_data, epochs)
 
-    def guarded_optimizer(self) -> Any:
+    def guarded_optimizer(self) -> GradientTransform:
         """The optimizer that runs: inside `skip_nonfinite`, unless that is switched off."""
         guard = self.skip_nonfinite and not isinstance(self.optimizer, SkipNonfinite)
         return skip_nonfinite(self.optimizer) if guard else self.optimizer
 
-    def moving(self, params: Tree) -> Any:
+    def moving(self, params: Tree) -> Tree:
         """The parameters that are trained, `None` in place of the others."""
         if self.trainable is None:
             return params
@@ -240,7 +240,9 @@ _start = jax.jit(start)
 
 
 @functools.partial(jax.jit, static_argnames="epochs")
-def _advance(trainer: Trainer, state: TrainState, train_data: tuple, valid_data: Any, epochs: int) -> tuple:
+def _advance(
+    trainer: Trainer, state: TrainState, train_data: tuple, valid_data: tuple | None, epochs: int
+) -> tuple:
     run = functools.partial(run_epoch, trainer, train_data, valid_data)
     if trainer.history_every is not None:  # the data may be others than those of the last epoch
         windows = windows_of(trainer, count(train_data))

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like
 from jaxopt_notes.record import check_count, replace
@@ -97,7 +98,7 @@ def unfreeze(trainer: Trainer, state: TrainState, trainable: Any) -> tuple[Train
     fresh = changed.guarded_optimizer().init(changed.moving(learner.params))
     old = dict(jax.tree.leaves_with_path(learner.opt_state))
 
-    def kept(path: tuple, leaf: Any) -> Any:
+    def kept(path: tuple, leaf: ArrayLike) -> ArrayLike:
         before = old.get(path)
         return before if before is not None and jnp.shape(before) == jnp.shape(leaf) else leaf
 

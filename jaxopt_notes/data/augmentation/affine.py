@@ -106,7 +106,9 @@ def _corner(place: jax.Array, n: int, mode: str) -> tuple[jax.Array, jax.Array]:
     return first.astype(jnp.int32) + 1, place - first
 
 
-def inverse_matrix(degrees: Any = 0.0, shear: Any = 0.0, height: Any = 1.0, width: Any = 1.0) -> jax.Array:
+def inverse_matrix(
+    degrees: ArrayLike = 0.0, shear: Any = 0.0, height: ArrayLike = 1.0, width: ArrayLike = 1.0
+) -> jax.Array:
     """The inverse of stretching, then shearing, then rotating: [2, 2], or [B, 2, 2] from numbers [B].
 
     Example:
@@ -121,7 +123,7 @@ def inverse_matrix(degrees: Any = 0.0, shear: Any = 0.0, height: Any = 1.0, widt
     return jnp.stack([jnp.broadcast_to(entry, shape) for entry in entries], -1).reshape(*shape, 2, 2)
 
 
-def rotate(x: ArrayLike, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def rotate(x: ArrayLike, degrees: ArrayLike, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
     """Images turned about their middle, counter-clockwise.
 
     Arguments:
@@ -142,7 +144,7 @@ def rotate(x: ArrayLike, degrees: Any, mode: str = "constant", fill: Number = 0.
     return affine_transform(x, inverse_matrix(degrees=degrees), mode=mode, fill=fill)
 
 
-def shear(x: ArrayLike, degrees: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def shear(x: ArrayLike, degrees: ArrayLike, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
     """Images slanted: each row moves right by tan φ times its distance below the middle.
 
     Arguments:
@@ -162,7 +164,9 @@ def shear(x: ArrayLike, degrees: Any, mode: str = "constant", fill: Number = 0.0
     return affine_transform(x, inverse_matrix(shear=degrees), mode=mode, fill=fill)
 
 
-def translate(x: ArrayLike, down: Any, right: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def translate(
+    x: ArrayLike, down: ArrayLike, right: ArrayLike, mode: str = "constant", fill: Number = 0.0
+) -> jax.Array:
     """Images moved by any numbers of pixels, fractions too.
 
     Arguments:
@@ -183,7 +187,9 @@ def translate(x: ArrayLike, down: Any, right: Any, mode: str = "constant", fill:
     return affine_transform(x, inverse_matrix(), -jnp.stack(moved, axis=-1), mode=mode, fill=fill)
 
 
-def stretch(x: ArrayLike, height: Any, width: Any, mode: str = "constant", fill: Number = 0.0) -> jax.Array:
+def stretch(
+    x: ArrayLike, height: ArrayLike, width: ArrayLike, mode: str = "constant", fill: Number = 0.0
+) -> jax.Array:
     """Images stretched about their middle, in a frame that stays.
 
     Arguments:

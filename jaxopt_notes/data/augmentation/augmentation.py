@@ -88,7 +88,7 @@ def chosen(key: jax.Array, rate: Number, shape: tuple[int, ...]) -> jax.Array:
     return draws < as_hyperparameter(rate).astype(jnp.float32)
 
 
-def check_rate(where: str, value: Any) -> Any:
+def check_rate(where: str, value: Any) -> Number:
     """A probability."""
     return check_number(where, value, "[0, 1]", "it is a probability; 0 switches it off")
 

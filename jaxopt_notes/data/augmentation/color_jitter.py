@@ -4,8 +4,6 @@ The first three blend the image with another one, f·x + (1 − f)·z: with blac
 picture. Hue turns the two color axes of the YIQ space.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -103,7 +101,7 @@ def adjust_saturation(x: ArrayLike, factor: ArrayLike) -> jax.Array:
     return x if x.shape[-1] == 1 else in_floats(lambda x: _blend(x, _grey(x), factor), x)
 
 
-def adjust_hue(x: ArrayLike, turns: Any) -> jax.Array:
+def adjust_hue(x: ArrayLike, turns: ArrayLike) -> jax.Array:
     """Images with their colors turned around the color circle.
 
         x ← x·T⁻¹·R(2π·turns)·T          T: from RGB to YIQ; R turns I and Q, and leaves the luma Y

@@ -21,7 +21,12 @@ MODES = ("constant", "nearest", "reflect", "wrap")
 
 
 def crop(
-    x: ArrayLike, top: Any, left: Any, size: int | tuple[int, int], mode: str = "constant", fill: Number = 0.0
+    x: ArrayLike,
+    top: ArrayLike,
+    left: ArrayLike,
+    size: int | tuple[int, int],
+    mode: str = "constant",
+    fill: Number = 0.0,
 ) -> jax.Array:
     """A part of each image; what lies outside is made up.
 

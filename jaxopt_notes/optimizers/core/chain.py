@@ -75,7 +75,7 @@ def chain(*transforms: Any) -> Chain:
     return Chain(tuple(map(as_transform, transforms)))
 
 
-def as_transform(transform: GradientTransform) -> Any:
+def as_transform(transform: GradientTransform) -> GradientTransform:
     """The transform itself if it is a record; functions of another library held as structure."""
     if not (callable(getattr(transform, "init", None)) and callable(getattr(transform, "update", None))):
         raise TypeError(

@@ -241,12 +241,12 @@ def _broken_rule(formula: Callable) -> str:
     )
 
 
-def _values(leaf: Any, seed: Any) -> tuple:
+def _values(leaf: Any, seed: jax.Array | None) -> tuple:
     """What a formula sees of one leaf of a slot: itself, or the moments that are encoded in it."""
     return (leaf,) if seed is None else decode(leaf)
 
 
-def _written(new: list, leaf: Any, seed: Any) -> Any:
+def _written(new: list, leaf: Any, seed: jax.Array | None) -> Tree:
     """The next of the new values (taken off the list) in the form of the leaf they replace."""
     if seed is None:
         return new.pop(0).astype(leaf.dtype)

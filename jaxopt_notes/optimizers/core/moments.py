@@ -87,7 +87,7 @@ def moments(
     return tuple(slots)
 
 
-def _allot(values: tuple[jax.Array, ...], orders: tuple[int, ...], state_dtype: str) -> Any:
+def _allot(values: tuple[jax.Array, ...], orders: tuple[int, ...], state_dtype: str) -> Tree:
     """The encoded leaf for the moments of one parameter."""
     x, *_ = values
     if any(map(jnp.iscomplexobj, values)) or (state_dtype == "8bit" and x.size < SMALLEST_IN_BLOCKS):

@@ -11,10 +11,16 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, cast_like, compute_dtype, is_float, is_none
+from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 
 
 def update_inner(
-    optimizer: Any, updates: Tree, state: Any, params: Tree, accept: jax.Array | None, extra: dict
+    optimizer: GradientTransform,
+    updates: Tree,
+    state: Any,
+    params: Tree,
+    accept: jax.Array | None,
+    extra: dict,
 ) -> tuple[Tree, Any]:
     """The updates and the state of a wrapped optimizer; where `accept` is False, zeros and the old state.
 

@@ -14,9 +14,10 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxopt_notes.control_flow import hoist
+from jaxopt_notes.dtypes import Tree
 
 
-def bounded_loop(condition: Callable, body: Callable, start: Any, max_steps: int) -> Any:
+def bounded_loop(condition: Callable, body: Callable, start: Tree, max_steps: int) -> Tree:
     """`lax.while_loop(condition, body, start)`, differentiable in both modes.
 
     Arguments:
@@ -37,13 +38,13 @@ def bounded_loop(condition: Callable, body: Callable, start: Any, max_steps: int
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _loop(condition: Any, body: Any, max_steps: int, start: Any, arrays: list, others: list) -> Any:
+def _loop(condition: Any, body: Any, max_steps: int, start: Tree, arrays: list, others: list) -> Tree:
     return lax.while_loop(lambda x: condition(x, *others), lambda x: body(x, *arrays), start)
 
 
 @_loop.defjvp
 def _loop_jvp(condition: Any, body: Any, max_steps: int, primals: tuple, tangents: tuple) -> tuple:
-    def unrolled(start: Any, arrays: list, others: list) -> Any:
+    def unrolled(start: Tree, arrays: list, others: list) -> Tree:
         def step(x: ArrayLike, _: None) -> tuple:
             return lax.cond(condition(x, *others), lambda x: body(x, *arrays), lambda x: x, x), None
 

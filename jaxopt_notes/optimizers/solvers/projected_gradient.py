@@ -1,7 +1,6 @@
 """Projected gradient descent: after every step back to the nearest point that is allowed."""
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 
@@ -15,7 +14,7 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate
 class Projection:
     """A projection with its numbers as leaves: the proximal operator of a set, whatever the step."""
 
-    function: Any
+    function: Callable
     numbers: dict
 
     def __call__(self, params: Tree, step: jax.Array) -> Tree:

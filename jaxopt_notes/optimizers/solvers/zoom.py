@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import power_of_two, precise_vdot
 from jaxopt_notes.optimizers.solvers.bounded_loop import bounded_loop
 from jaxopt_notes.record import Number, check_count, check_number, record, static
@@ -160,7 +160,7 @@ class Zoom:
         return taken._replace(step=taken.step / unit, num_linesearch_steps=end.last.num_linesearch_steps)
 
 
-def pick(condition: jax.Array, yes: Any, no: Any) -> Any:
+def pick(condition: jax.Array, yes: Any, no: Any) -> Tree:
     """`jnp.where` of tuples of arrays."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 

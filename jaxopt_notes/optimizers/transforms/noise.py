@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float
@@ -55,7 +56,7 @@ def draws(state: NoiseState, tree: Tree) -> Tree:
     """A draw for every leaf from a key of its path: other leaves, come or gone, do not change it."""
     key = jax.random.fold_in(state.key, state.count)
 
-    def draw(path: tuple, leaf: Any) -> Any:
+    def draw(path: tuple, leaf: Any) -> ArrayLike | None:
         if not is_float(leaf):
             return leaf
         own = jax.random.fold_in(key, zlib.crc32(path_name(path).encode()))

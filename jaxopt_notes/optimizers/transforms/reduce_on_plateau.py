@@ -3,6 +3,7 @@
 from typing import Any
 
 import jax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
@@ -26,7 +27,7 @@ class ReduceOnPlateau(Transform):
         state: PlateauState,
         params: Tree = None,
         *,
-        value: Any = None,
+        value: ArrayLike | None = None,
         accept: jax.Array | None = None,
         **extra: Any,
     ) -> tuple[Tree, PlateauState]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
@@ -50,7 +51,7 @@ class Conditionally(Transform):
         inside, inner = update_inner(self.optimizer, updates, state.inner, params, taken, extra)
         passed = ~holds if accept is None else ~holds & accept
 
-        def merge(raw: Any, new: Any, like: Any) -> Any:
+        def merge(raw: Any, new: Any, like: Any) -> ArrayLike | None:
             if raw is None or not is_float(new) or self.outside == "zero":
                 return new
             return jnp.where(passed, cast_like(raw, like), new)  # the new one is 0 where it is not taken

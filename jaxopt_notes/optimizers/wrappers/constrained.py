@@ -197,7 +197,7 @@ def _kept(tree: Tree, keep: Tree) -> Tree:
     if keep is None:
         return tree
 
-    def one(k: Any, x: ArrayLike | None) -> Any:
+    def one(k: Any, x: ArrayLike | None) -> ArrayLike | None:
         return x if k is None or x is None else jnp.where(k, x, jnp.zeros_like(x))
 
     return jax.tree.map(one, keep, tree, is_leaf=is_none)

@@ -57,11 +57,11 @@ class Grouped(Transform):
         found = evaluation_params(self.optimizer, flat, state)
         return params if found is flat else found.tree()
 
-    def mirrored(self, state: Tree) -> Any:
+    def mirrored(self, state: Tree) -> Tree:
         """The state as the wrapped optimizer's own, trees like the parameters: for those who look into it."""
         return mirrored(state)
 
-    def joined(self, state: Tree, params: Tree) -> Any:
+    def joined(self, state: Tree, params: Tree) -> Tree:
         """The state that the wrapped optimizer has for these parameters, in the form that it has here."""
         return joined(self, state, params)
 
@@ -81,12 +81,12 @@ def size_on(platform: str) -> int:
     return MAX_SIZES.get(platform, ELSEWHERE)
 
 
-def mirrored(state: Tree) -> Any:
+def mirrored(state: Tree) -> Tree:
     """Any state, or tree that has a `Grouped` optimizer's in it, with trees in place of the vectors."""
     return jax.tree.map(lambda part: part.tree() if _is_flat(part) else part, state, is_leaf=_is_flat)
 
 
-def joined(optimizer: GradientTransform, state: Tree, params: Tree) -> Any:
+def joined(optimizer: GradientTransform, state: Tree, params: Tree) -> Tree:
     """The way back: `optimizer` is a `Grouped`, or has one in it."""
     return _joined(jax.eval_shape(optimizer.init, params), state)
 
@@ -95,7 +95,7 @@ def _is_flat(part: Any) -> bool:
     return isinstance(part, Joined)
 
 
-def _joined(like: Tree, state: Tree) -> Any:
+def _joined(like: Tree, state: Tree) -> Tree:
     return jax.tree.map(
         lambda part, tree: part.like(tree) if _is_flat(part) else tree, like, state, is_leaf=_is_flat
     )

@@ -71,7 +71,7 @@ class HalfPrecision(Transform):
     def _start(self, p: jax.Array) -> jax.Array:
         raise NotImplementedError
 
-    def _wide(self, p: ArrayLike | None, rest: Any) -> Any:
+    def _wide(self, p: ArrayLike | None, rest: ArrayLike | None) -> ArrayLike | None:
         return p
 
     def _move(
@@ -90,7 +90,7 @@ class MasterWeights(HalfPrecision):
     def _start(self, p: jax.Array) -> jax.Array:
         return p.astype(compute_dtype(p))
 
-    def _wide(self, p: ArrayLike | None, rest: Any) -> Any:
+    def _wide(self, p: ArrayLike | None, rest: ArrayLike | None) -> ArrayLike | None:
         return p if rest is None else rest
 
     def _move(

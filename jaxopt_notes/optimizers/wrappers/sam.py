@@ -33,7 +33,7 @@ class SAMState(NamedTuple):
 class SAM(Transform):
     """See `sam`."""
 
-    optimizer: Any
+    optimizer: GradientTransform
     rho: Number
     adaptive: bool = static()
 

@@ -50,7 +50,7 @@ class ScheduleFreeBase(Transform):
     b1: Number
     weight_power: Number
 
-    def base(self) -> Any:
+    def base(self) -> GradientTransform:
         raise NotImplementedError
 
     def base_init(self, params: Tree) -> Tree:
@@ -127,7 +127,7 @@ class ScheduleFree(ScheduleFreeBase):
     b1: Number
     weight_power: Number
 
-    def base(self) -> Any:
+    def base(self) -> GradientTransform:
         return self.optimizer
 
 

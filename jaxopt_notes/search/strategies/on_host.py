@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.search.strategies.trials import is_traced
 
 
-def on_host(function: Callable, shapes: Any, *arguments: Any) -> Any:
+def on_host(function: Callable, shapes: Any, *arguments: Any) -> Tree:
     """What the function makes of the arguments as NumPy arrays; inside a transformation by a callback."""
     if not is_traced(arguments):
         with one_blas_thread():
@@ -21,7 +22,7 @@ def on_host(function: Callable, shapes: Any, *arguments: Any) -> Any:
     arguments = jax.lax.stop_gradient(arguments)  # a callback has no derivative
     kinds = jax.tree.map(jnp.result_type, arguments)
 
-    def call(arguments: Any) -> Any:
+    def call(arguments: Any) -> Tree:
         with one_blas_thread():
             return jax.tree.map(_halves, function(*jax.tree.map(_whole, arguments, kinds)))
 

@@ -10,6 +10,7 @@ computes it, for which nothing is compiled.
 A *rung* is the stage that a trial belongs to: a level of successive halving, a generation.
 """
 
+import types
 from typing import Any, NamedTuple
 
 import jax
@@ -137,7 +138,7 @@ def has_score(scores: jax.Array) -> jax.Array:
 
 def diverged_last(scores: ArrayLike) -> jax.Array:
     """Scores to be minimized, the largest number in place of what is not finite, −∞ and NaN among them."""
-    xp: Any = jnp if is_traced(scores) else np
+    xp: types.ModuleType = jnp if is_traced(scores) else np
     scores = xp.asarray(scores, as_hyperparameter(0.0).dtype) if xp is np else as_hyperparameter(scores)
     return xp.where(xp.isfinite(scores), scores, jnp.finfo(scores.dtype).max)
 
@@ -156,7 +157,7 @@ def rank_in_group(group: jax.Array, scores: jax.Array) -> jax.Array:
 
 def count_by_rung(trials: Trials, chosen: jax.Array, rungs: int) -> jax.Array:
     """How many of the chosen trials are in each of the rungs 0, 1, … [rungs]."""
-    xp: Any = jnp if is_traced(trials.rung, chosen) else np
+    xp: types.ModuleType = jnp if is_traced(trials.rung, chosen) else np
     inside = trials.rung[:, None] == xp.arange(rungs, dtype=trials.rung.dtype)[None]
     return xp.sum(inside & chosen[:, None], axis=0, dtype=jnp.result_type(int))
 

@@ -40,7 +40,7 @@ class Replay(NamedTuple):
     given_up: jax.Array
 
 
-def replay(rules: Any, curves: dict[str, Any]) -> Any:
+def replay(rules: Any, curves: dict[str, Any]) -> Tree:
     """What rules of early stopping would have made of recorded runs.
 
         stop_epoch = the first t at which the rule stops
