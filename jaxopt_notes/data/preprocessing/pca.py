@@ -39,7 +39,8 @@ class PCA:
         def restored(z: jax.Array, mean: jax.Array, axes: jax.Array) -> jax.Array:
             return jnp.matmul(z, axes, precision=lax.Precision.HIGHEST) + mean[None]
 
-        return in_dtype_of(z, restored, self.mean, self.axes).reshape(-1, *self.shape)
+        x = in_dtype_of(z, restored, self.mean, self.axes)
+        return x.reshape(len(x), *self.shape)
 
     @property
     def explained(self) -> jax.Array:

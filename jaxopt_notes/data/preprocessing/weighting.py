@@ -4,6 +4,7 @@ Weights that are on average below 1, as shares are that add up to 1, count by th
 are scaled to the mean 1, since quantiles and variances take Σw for the number of samples.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -111,4 +112,4 @@ def flat(where: str, x: ArrayLike, shape: tuple[int, ...]) -> jax.Array:
             f"{where} was given shape {x.shape}, expected a batch of samples of shape {shape}: for a single "
             f"sample pass x[None]."
         )
-    return x.reshape(len(x), -1)
+    return x.reshape(len(x), math.prod(shape))  # no rows are rows too

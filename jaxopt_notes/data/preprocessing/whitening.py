@@ -37,18 +37,18 @@ class Whitening:
             return _product(z, axes) if self.kind == "zca" else z
 
         z = in_dtype_of(flat("Whitening", x, self.shape), whitened, self.mean, self.axes, self._deviations())
-        return z.reshape(-1, *self.shape) if self.kind == "zca" else z
+        return z.reshape(len(z), *self.shape) if self.kind == "zca" else z
 
     def inverse(self, z: Any) -> jax.Array:
         """Undoes `apply`."""
-        z = jnp.asarray(z).reshape(len(z), -1)
+        z = jnp.asarray(z).reshape(len(z), len(self.axes))
 
         def restored(z: jax.Array, mean: jax.Array, axes: jax.Array, deviations: jax.Array) -> jax.Array:
             z = _product(z, axes.T) if self.kind == "zca" else z
             return _product(z * deviations[None], axes) + mean[None]
 
         x = in_dtype_of(z, restored, self.mean, self.axes, self._deviations())
-        return x.reshape(-1, *self.shape)
+        return x.reshape(len(x), *self.shape)
 
     def _deviations(self) -> jax.Array:
         return jnp.sqrt(self.variances + as_hyperparameter(self.eps).astype(self.variances.dtype))

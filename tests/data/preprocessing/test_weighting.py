@@ -82,6 +82,10 @@ def test_the_inverse_leads_back(fitted):
     for name, ((_, back, _), *_) in fitted.items():
         columns = slice(None) if name in ("standard", "robust", "min-max", "zca") else [0, 1, 2, 4]
         np.testing.assert_allclose(back[:, columns], TEST[:, columns], rtol=1e-7, atol=1e-7, err_msg=name)
+    for _, _, transform in (uses[0] for uses in fitted.values()):  # a test set may be empty
+        with jax.enable_x64(True):
+            back = jax.eval_shape(lambda fitted, x: fitted.inverse(fitted.apply(x)), transform, TEST[:0])
+        assert back.shape == (0, 5)
 
 
 @pytest.mark.notes("S0-08")
