@@ -200,10 +200,11 @@ def bayesian(
     Returns:
         A `Bayesian` strategy: `init(key, space)`, `ask(state, key, n)`, `tell(state, configs, scores)` in the
         order of asking, and `remaining(state)`, the size of the next batch, 0 at the end. Scores are
-        minimized; they may be noisy, and diverged ones count as the worst seen. Where the noise that is
-        fitted outweighs the amplitude, (noise - amplitude)/(noise + amplitude) of the points are drawn at
-        random. What was asked for and not told yet is avoided. Costs O(n³) a batch; the process is fitted to
-        at most 128 scores.
+        minimized; they may be noisy, and diverged ones count as the worst seen. The louder the noise that
+        is fitted, up to a fifth of all variance, the farther apart are points asked for; where it outweighs
+        the amplitude, (noise - amplitude)/(noise + amplitude) of the points are drawn at random. What was
+        asked for and not told yet is avoided. Costs O(n³) a batch; the process is fitted to at most 128
+        scores.
 
     Raises:
         ValueError: a number outside its interval, an unknown name. TypeError: a count that is not

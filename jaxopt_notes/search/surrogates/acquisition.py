@@ -1,10 +1,10 @@
 """Acquisition functions: how much a point promises, given what a surrogate believes of it.
 
 Each is a plain function of the mean and the standard deviation of f at a point, of the best value so far,
-of a number that trades exploration against exploitation and of the noise of an observation, elementwise on
-NumPy arrays. It returns a `Promise`: the value, and its derivatives by mean and standard deviation, along
-which one climbs. Scores are minimized: an improvement is a value below the best; of an acquisition the
-largest value wins.
+of a number that trades exploration against exploitation, of the noise of an observation and of a power
+that says how much that counts, elementwise on NumPy arrays. It returns a `Promise`: the value, and its
+derivatives by mean and standard deviation, along which one climbs. Scores are minimized: an improvement is a
+value below the best; of an acquisition the largest value wins.
 
 The mean alone is not an acquisition function: the point where E f is best is where much is known already
 (the study notes say "maximize the expectation of f"; what is maximized is the expected
@@ -27,12 +27,12 @@ class Promise(NamedTuple):
 
 
 def expected_improvement(
-    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.0, noise: float = 0.0
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.0, noise: float = 0.0, power: float = 1.0
 ) -> Promise:
     """The expected improvement over the best value so far.
 
-        EI = E max(b − ξ − f, 0)·(1 − √v/√(σ² + v))
-           = σ·(z·Φ(z) + φ(z))·(1 − √v/√(σ² + v)),   z = (b − ξ − m)/σ
+        EI = E max(b − ξ − f, 0)·(1 − √v/√(σ² + v))ᵖ
+           = σ·(z·Φ(z) + φ(z))·(1 − √v/√(σ² + v))ᵖ,   z = (b − ξ − m)/σ
 
     Arguments:
         mean, std: m and σ ≥ 0 of f; where σ is 0 the improvement is max(b − ξ − m, 0).
@@ -40,24 +40,27 @@ def expected_improvement(
         xi: ξ ≥ 0, an improvement that is not worth the effort.
         noise: v ≥ 0, the variance of an observation about f. What it would teach is less by that factor:
             otherwise a search asks for its best point again and again, because noise keeps it uncertain.
+        power: p ≥ 1. With a larger one a search asks farther from what it knows: steps so short that noise
+            hides what they change teach no slope.
 
     Example:
         >>> print(f"{expected_improvement(0.0, 1.0, 0.0).value:.4f}")
         0.3989
 
-    Source: Jones, Schonlau & Welch 1998, equation 15; Huang, Allen, Notz & Zeng 2006, equation 13 (noise).
+    Source: Jones, Schonlau & Welch 1998, equation 15; Huang, Allen, Notz & Zeng 2006, equation 13 (noise,
+    with p = 1).
 
     Elsewhere: BoTorch's ExpectedImprovement, for maximization unless told otherwise.
     """
     gain, std = np.asarray(best - xi - mean), np.asarray(std)
     below, density, z = _normal(gain, std)
     value = np.where(std > 0, std * (z * below + density), np.maximum(gain, 0))
-    share, slope = _learned(std, noise)
+    share, slope = _learned(std, noise, power)
     return Promise(value * share, -below * share, density * share + value * slope)
 
 
 def log_expected_improvement(
-    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.0, noise: float = 0.0
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.0, noise: float = 0.0, power: float = 1.0
 ) -> Promise:
     """The logarithm of the expected improvement, also where that is far below the least float.
 
@@ -68,8 +71,8 @@ def log_expected_improvement(
     Most of a space promises an EI of 0 in floating point, with no slope to climb; its logarithm has one.
 
     Arguments:
-        mean, std, best, xi, noise: as in `expected_improvement`; where σ is 0 it is log max(b − ξ − m, 0),
-            and −∞ with noise.
+        mean, std, best, xi, noise, power: as in `expected_improvement`; where σ is 0 it is
+            log max(b − ξ − m, 0), and −∞ with noise.
 
     Example:
         >>> print(f"{log_expected_improvement(50.0, 1.0, 0.0).value:.1f}")
@@ -92,7 +95,7 @@ def log_expected_improvement(
     far = left < -((945 / np.finfo(float).eps) ** 0.1)
     rest = np.where(far, q * (1 + q * (-3 + q * (15 - 105 * q))), 1 + left * ratio)
     right = z > -1
-    share, share_slope = _learned(std, noise)
+    share, share_slope = _learned(std, noise, power)
     with np.errstate(divide="ignore"):
         log_h = np.where(right, np.log(near), -(left**2) / 2 - math.log(2 * math.pi) / 2 + np.log(rest))
         sure = np.log(np.maximum(gain, 0))
@@ -107,7 +110,7 @@ def log_expected_improvement(
 
 
 def probability_of_improvement(
-    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.01, noise: float = 0.0
+    mean: ArrayLike, std: ArrayLike, best: ArrayLike, xi: float = 0.01, noise: float = 0.0, power: float = 1.0
 ) -> Promise:
     """The probability that f is below the best value so far by more than ξ.
 
@@ -116,7 +119,7 @@ def probability_of_improvement(
     Arguments:
         mean, std, best: as in `expected_improvement`; where σ is 0 it is 0 or 1.
         xi: ξ; at 0 the search clings to the best point.
-        noise: unused, the signature is common to all.
+        noise, power: unused, the signature is common to all.
 
     Example:
         >>> print(f"{probability_of_improvement(0.0, 1.0, 0.0, 0.0).value:.1f}")
@@ -133,7 +136,12 @@ def probability_of_improvement(
 
 
 def upper_confidence_bound(
-    mean: ArrayLike, std: ArrayLike, best: ArrayLike, beta: float = 2.0, noise: float = 0.0
+    mean: ArrayLike,
+    std: ArrayLike,
+    best: ArrayLike,
+    beta: float = 2.0,
+    noise: float = 0.0,
+    power: float = 1.0,
 ) -> Promise:
     """Optimism: the upper confidence bound of what is maximized, that is of −f.
 
@@ -141,7 +149,7 @@ def upper_confidence_bound(
 
     Arguments:
         mean, std: m and σ of f.
-        best, noise: unused, the signature is common to all.
+        best, noise, power: unused, the signature is common to all.
         beta: β ≥ 0, the standard deviations of optimism.
 
     Example:
@@ -164,12 +172,13 @@ ACQUISITIONS = {
 }
 
 
-def _learned(std: np.ndarray, noise: float) -> tuple[np.ndarray, np.ndarray]:
-    """1 − √v/√(σ² + v), the share of an improvement that an observation with noise finds; and its slope."""
+def _learned(std: np.ndarray, noise: float, power: float) -> tuple[np.ndarray, np.ndarray]:
+    """(1 − √v/√(σ² + v))ᵖ, of the share of an improvement that an observation finds; and its slope."""
     spread = np.sqrt(std**2 + noise)
     safe, deviation = np.where(spread > 0, spread, 1), math.sqrt(noise)
     share = std**2 / (safe * (safe + deviation))
-    return np.where(spread > 0, share, 1), deviation * std / safe**3
+    slope = power * share ** (power - 1) * deviation * std / safe**3
+    return np.where(spread > 0, share**power, 1), slope
 
 
 def _normal(gain: np.ndarray, std: np.ndarray) -> tuple[np.ndarray, ...]:

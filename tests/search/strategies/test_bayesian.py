@@ -16,7 +16,7 @@ from jaxopt_notes.search.spaces.conditional import conditional
 from jaxopt_notes.search.spaces.space import dimensions
 from jaxopt_notes.search.strategies import bayesian_batch
 from jaxopt_notes.search.strategies.bayesian import bayesian
-from jaxopt_notes.search.strategies.bayesian_batch import Known, _doubt, propose
+from jaxopt_notes.search.strategies.bayesian_batch import Known, _doubt, _loudness, propose
 from jaxopt_notes.search.surrogates.gaussian_process import condition, gaussian_process, predict
 
 MIXED = {
@@ -260,6 +260,30 @@ def test_what_is_pending_is_believed_to_be_a_deviation_worse_than_its_mean():
     after, best = _doubt(posterior, 2.0, point)
     np.testing.assert_allclose(predict(after, point[None])[0], mean + std, rtol=1e-5)
     np.testing.assert_allclose(best, min(2.0, float(mean[0] + std[0])), rtol=1e-6)
+
+
+def test_under_loud_noise_a_search_asks_farther_from_what_it_knows(monkeypatch):
+    """Loud is a fifth of the variance: what is pending then scores a deviation of an observation worse."""
+    loudness = [_loudness(gaussian_process(np.ones(1), 0.8, noise)) for noise in (0.0, 0.2, 0.5)]
+    np.testing.assert_allclose(loudness, [0, 1, 1], rtol=1e-12)
+    np.testing.assert_allclose(_loudness(gaussian_process(np.ones(1), 0.95, 0.05)), 0.25, rtol=1e-12)
+    x, y = np.array([[0.1], [0.5], [0.9]]), np.array([1.0, -1.0, 0.5])
+    posterior = condition(gaussian_process(np.array([0.3]), 1.0, 0.25), x, y)
+    point = np.array([0.7])
+    mean, std = predict(posterior, point[None])
+    _, best = _doubt(posterior, 9.0, point, loud=0.5)
+    np.testing.assert_allclose(best, mean[0] + np.sqrt(std[0] ** 2 + 0.5 * 0.25), rtol=1e-12)
+
+    u, unsure = np.random.default_rng(0).random((100, 2)), []
+    scores = np.sum((u - 0.5) ** 2, axis=1)
+    known = Known(dimensions(cube(2)), u, scores, None, ())
+    process = gaussian_process(np.full(2, 0.3), 1.0, 0.25)
+    monkeypatch.setattr(bayesian_batch, "fit_scores", lambda *_: process)
+    for loud in (1e9, bayesian_batch.LOUD):
+        monkeypatch.setattr(bayesian_batch, "LOUD", loud)
+        batch = propose(known, 1, np.random.default_rng(1), "log_expected_improvement", ())
+        unsure.append(predict(condition(process, u, scores), batch.points)[1][0])
+    assert unsure[1] > 1.01 * unsure[0]
 
 
 @pytest.mark.parametrize(("noise", "inside"), [(0.1, (0.0, 0.4)), (0.9, (0.5, 0.99))])

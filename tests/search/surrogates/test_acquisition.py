@@ -76,14 +76,14 @@ def test_the_logarithm_holds_far_below_the_least_float():
 @pytest.mark.parametrize("name", ACQUISITIONS)
 def test_slopes_are_differences_and_finite_where_nothing_is_uncertain(name):
     mean, std, step = np.array([-1.0, 0.2, 1.0, 4.0]), np.array([0.5, 0.3, 1.0, 0.4]), 1e-6
-    for noise in (0.0, 0.2):
-        of = functools.partial(ACQUISITIONS[name], best=0.1, noise=noise)
+    for noise, power in ((0.0, 1.0), (0.2, 1.0), (0.2, 1.7)):
+        of = functools.partial(ACQUISITIONS[name], best=0.1, noise=noise, power=power)
         promise = of(mean, std)
         by_mean = of(mean + step, std).value - of(mean - step, std).value
         by_std = of(mean, std + step).value - of(mean, std - step).value
         np.testing.assert_allclose(promise.by_mean, by_mean / (2 * step), rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose(promise.by_std, by_std / (2 * step), rtol=1e-6, atol=1e-9)
-        sure = ACQUISITIONS[name](np.array([-1.0, 0.0, 1.0]), np.zeros(3), 0.0, noise=noise)
+        sure = ACQUISITIONS[name](np.array([-1.0, 0.0, 1.0]), np.zeros(3), 0.0, noise=noise, power=power)
         assert np.isfinite([sure.by_mean, sure.by_std]).all()
 
 
@@ -94,6 +94,10 @@ def test_noise_hides_a_part_of_an_improvement():
     np.testing.assert_allclose(half, whole / 2, rtol=1e-12)
     half = log_expected_improvement(*arguments, noise=1.0).value
     np.testing.assert_allclose(half, np.log(whole / 2), rtol=1e-12)
+    quarter = expected_improvement(*arguments, noise=1.0, power=2.0).value
+    np.testing.assert_allclose(quarter, whole / 4, rtol=1e-12)
+    quarter = log_expected_improvement(*arguments, noise=1.0, power=2.0).value
+    np.testing.assert_allclose(quarter, np.log(whole / 4), rtol=1e-12)
     sure = np.zeros(1), np.zeros(1), 1.0
     assert expected_improvement(*sure, noise=0.1).value == 0
     assert log_expected_improvement(*sure, noise=0.1).value == -np.inf
