@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -42,13 +43,7 @@ class AdaDelta(Transform):
         return AdaDeltaState(first_step(), *moments(params, (2, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: AdaDeltaState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdaDeltaState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdaDeltaState]:
         updates, s, r = leafwise(
             adadelta_step, updates, params, state.squared_gradients, state.squared_steps,

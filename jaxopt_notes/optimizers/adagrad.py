@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -43,13 +44,7 @@ class AdaGrad(Transform):
         return AdaGradState(first_step(), *moments(params, (2,), self.state_dtype, start))
 
     def update(
-        self,
-        updates: Tree,
-        state: AdaGradState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdaGradState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdaGradState]:
         updates, sums = leafwise(
             adagrad_step, updates, params, state.sum_of_squares,

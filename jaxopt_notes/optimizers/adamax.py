@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
@@ -10,6 +9,7 @@ from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.adam import AdamState
 from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -39,13 +39,7 @@ class Adamax(Transform):
         return AdamState(first_step(), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: AdamState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
         count = increment(state.count, accept)
         updates, mu, nu = leafwise(

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import jax
 from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.adam import Adam, AdamState, adam
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.record import Number, record, static
@@ -43,13 +43,7 @@ class AdamW(Transform):
         return self._adam().init(params)
 
     def update(
-        self,
-        updates: Tree,
-        state: AdamState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
         params = require_params("adamw", params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)

@@ -12,6 +12,7 @@ from jax.typing import DTypeLike
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -57,13 +58,7 @@ class Adan(Transform):
         return AdanState(first_step(), mu, nu, slow, last)
 
     def update(
-        self,
-        updates: Tree,
-        state: AdanState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdanState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdanState]:
         params = require_params("adan", params)
         count = increment(state.count, accept)

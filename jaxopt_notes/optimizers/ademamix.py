@@ -8,6 +8,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -50,13 +51,7 @@ class AdEMAMix(Transform):
         return AdEMAMixState(first_step(), *moments(params, (1, 1, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: AdEMAMixState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdEMAMixState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdEMAMixState]:
         count = increment(state.count, accept)
         share = warmup_share(state.count, self.warmup_steps)

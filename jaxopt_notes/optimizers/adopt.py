@@ -13,6 +13,7 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -48,13 +49,7 @@ class ADOPT(Transform):
         return AdamState(first_step(), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: AdamState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
         first = state.count == 0  # nothing moves, and v becomes |g|²
         updates, mu, nu = leafwise(

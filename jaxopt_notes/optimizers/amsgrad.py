@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -47,13 +48,7 @@ class AMSGrad(Transform):
         return AMSGradState(first_step(), *moments(params, (1, 2, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: AMSGradState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AMSGradState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AMSGradState]:
         count = increment(state.count, accept)
         c1, c2 = (bias_correction(decay, count) for decay in (self.b1, self.b2))

@@ -14,6 +14,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.distance import after, distance, inner_product, starting_point
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -58,7 +59,7 @@ class DAdaptSGD(Transform):
         state: DAdaptSGDState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, DAdaptSGDState]:
         params = require_params("dadapt_sgd", params)

@@ -14,6 +14,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.distance import distance, starting_point
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -52,13 +53,7 @@ class DistanceOverGradients(Transform):
         return DistanceState(first_step(), first, as_hyperparameter(0.0), starting_point(params))
 
     def update(
-        self,
-        updates: Tree,
-        state: DistanceState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: DistanceState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, DistanceState]:
         params = require_params(type(self).__name__.lower(), params)
         reached = jnp.maximum(state.max_distance, distance(params, state.start))

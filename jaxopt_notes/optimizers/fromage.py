@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -36,13 +37,7 @@ class Fromage(Transform):
         return FromageState(first_step())
 
     def update(
-        self,
-        updates: Tree,
-        state: FromageState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: FromageState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, FromageState]:
         params = require_params("fromage", params)
         (updates,) = leafwise(

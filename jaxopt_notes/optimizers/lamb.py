@@ -14,6 +14,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -47,13 +48,7 @@ class LAMB(Transform):
         return AdamState(first_step(), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: AdamState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
         params = require_params("lamb", params)
         count = increment(state.count, accept)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
@@ -10,6 +9,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import MaskLike, as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -43,13 +43,7 @@ class LARS(Transform):
         return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: MomentumState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, MomentumState]:
         params = require_params("lars", params)
         updates, velocity = leafwise(

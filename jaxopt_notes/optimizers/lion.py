@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -46,13 +47,7 @@ class Lion(Transform):
         return LionState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: LionState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: LionState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, LionState]:
         params = require_params("lion", params)
         rate = rate_at(self.learning_rate, state.count)

@@ -16,6 +16,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import Marks, Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.adamw import adamw
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -56,13 +57,7 @@ class MuonMatrices(Transform):
         return MuonState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: MuonState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: MuonState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, MuonState]:
         params = require_params("muon", params)
         by_width = self.consistent_rms is None

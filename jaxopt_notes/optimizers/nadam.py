@@ -15,6 +15,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.decoupled_decay import DecoupledDecay
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -55,13 +56,7 @@ class NAdam(Transform):
         return NAdamState(first_step(), as_hyperparameter(1.0), *moments(params, (1, 2), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: NAdamState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: NAdamState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, NAdamState]:
         count = increment(state.count, accept)
         # Not of `count`, which stays where it is in a step that is not accepted.

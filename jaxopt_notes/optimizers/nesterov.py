@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -127,13 +128,7 @@ class NesterovAccelerated(Transform):
         return MomentumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: MomentumState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: MomentumState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, MomentumState]:
         count = increment(state.count, accept)
         updates, velocity = leafwise(

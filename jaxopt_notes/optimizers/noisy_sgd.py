@@ -6,9 +6,8 @@ the beginning, most of all in deep networks that were started badly, and is gone
 
 from typing import Any
 
-import jax
-
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step
 from jaxopt_notes.optimizers.core.wrapping import narrowed, widened
 from jaxopt_notes.optimizers.sgd import SGD, SGDState
@@ -30,13 +29,7 @@ class NoisySGD(Transform):
         return SGDState(first_step())
 
     def update(
-        self,
-        updates: Tree,
-        state: SGDState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: SGDState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, SGDState]:
         noise = AddNoise(eta=self.eta, gamma=self.gamma, seed=self.seed)
         now = noise.init(params)._replace(count=state.count)

@@ -10,6 +10,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -51,13 +52,7 @@ class NovoGrad(Transform):
         return NovoGradState(first_step(), mu, jax.tree.map(lambda x: jnp.zeros((), x.dtype), whole))
 
     def update(
-        self,
-        updates: Tree,
-        state: NovoGradState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: NovoGradState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, NovoGradState]:
         params = require_params("novograd", params)
         decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)

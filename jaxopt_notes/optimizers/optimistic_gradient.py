@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -46,7 +47,7 @@ class OptimisticGradient(Transform):
         state: OptimisticGradientState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, OptimisticGradientState]:
         updates, previous = leafwise(

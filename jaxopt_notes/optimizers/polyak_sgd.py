@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.core.trainable import moving, objective
 from jaxopt_notes.optimizers.sgd import SGDState, sgd_step
@@ -42,7 +43,7 @@ class PolyakSGD(Transform):
         *,
         value: ArrayLike | None = None,
         value_fn: Callable | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, SGDState]:
         if value is None:

@@ -15,6 +15,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.distance import absolute_sum, after, gain, starting_point
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -67,13 +68,7 @@ class Prodigy(Transform):
         return ProdigyState(first_step(), estimate, zero, mu, nu, grad_sum, start)
 
     def update(
-        self,
-        updates: Tree,
-        state: ProdigyState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: ProdigyState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, ProdigyState]:
         params = require_params("prodigy", params)
         count = increment(state.count, accept)

@@ -8,6 +8,7 @@ from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -56,13 +57,7 @@ class RMSProp(Transform):
         return RMSPropState(first_step(), nu, mu, velocity)
 
     def update(
-        self,
-        updates: Tree,
-        state: RMSPropState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: RMSPropState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, RMSPropState]:
         count = increment(state.count, accept)
         hyper = {

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, zeros_like
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, leafwise, store_always
 from jaxopt_notes.optimizers.core.moments import moments
 from jaxopt_notes.optimizers.core.xla_cpu import sum_as
@@ -44,13 +45,7 @@ class Rprop(Transform):
         return RpropState(sizes, signs)
 
     def update(
-        self,
-        updates: Tree,
-        state: RpropState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: RpropState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, RpropState]:
         updates, sizes, signs = leafwise(
             rprop_step, updates, params, state.step_sizes, state.signs, accept=accept,

@@ -7,6 +7,7 @@ from jax.typing import DTypeLike
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     bias_correction,
     increment,
@@ -46,13 +47,7 @@ class ScheduleFreeAdamW(ScheduleFreeBase):
         return rate_at(self.learning_rate, state.count)
 
     def advance(
-        self,
-        updates: Tree,
-        state: ScheduleFreeState,
-        params: Tree,
-        c: jax.Array,
-        accept: jax.Array | None,
-        extra: dict,
+        self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Accept, extra: dict
     ) -> tuple[Tree, Tree, Tree]:
         decay = number_where(self.mask, rate_at(self.weight_decay, state.count), params)
         steps, nu, z = leafwise(

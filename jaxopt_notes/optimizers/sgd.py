@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import jax
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.momentum import Momentum
 from jaxopt_notes.optimizers.momentum import momentum as momentum_sgd
@@ -32,13 +33,7 @@ class SGD(Transform):
         return SGDState(first_step())
 
     def update(
-        self,
-        updates: Tree,
-        state: SGDState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: SGDState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, SGDState]:
         (updates,) = leafwise(
             sgd_step, updates, params, rate=rate_at(self.learning_rate, state.count), accept=accept

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -42,13 +43,7 @@ class SignSGD(Transform):
         return SignSGDState(first_step())
 
     def update(
-        self,
-        updates: Tree,
-        state: SignSGDState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: SignSGDState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, SignSGDState]:
         rate = rate_at(self.learning_rate, state.count)
         (updates,) = leafwise(sign_step, updates, params, accept=accept, rate=rate)
@@ -110,13 +105,7 @@ class Signum(Transform):
         return SignumState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: SignumState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: SignumState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, SignumState]:
         updates, mu = leafwise(
             signum_step, updates, params, state.mu,

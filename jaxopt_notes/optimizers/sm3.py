@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, zeros_like
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -49,13 +50,7 @@ class SM3(Transform):
         return SM3State(first_step(), mu, maxima)
 
     def update(
-        self,
-        updates: Tree,
-        state: SM3State,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: SM3State, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, SM3State]:
         updates, mu, maxima = leafwise(
             sm3_step, updates, params, state.mu, state.maxima, accept=accept,

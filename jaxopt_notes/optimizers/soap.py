@@ -19,6 +19,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.numerics import abs_squared, precise_matmul, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -74,13 +75,7 @@ class SOAP(Transform):
         return jnp.zeros((n, n), x.dtype)
 
     def update(
-        self,
-        updates: Tree,
-        state: SOAPState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: SOAPState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, SOAPState]:
         params = require_params("soap", params)
         rate = rate_at(self.learning_rate, state.count)

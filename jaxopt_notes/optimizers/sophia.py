@@ -14,6 +14,7 @@ from jax.typing import DTypeLike
 from jaxopt_notes.control_flow import apply_if
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
 from jaxopt_notes.masks import Mask, MaskLike, as_mask
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
 from jaxopt_notes.optimizers.core.leafwise import (
     PerLeaf,
@@ -68,7 +69,7 @@ class Sophia(Transform):
         *,
         value_fn: Callable | None = None,
         hessian_fn: Callable | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, SophiaState]:
         params = require_params("sophia", params)

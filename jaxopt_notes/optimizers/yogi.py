@@ -6,12 +6,12 @@ changes by at most a share of the present square, whichever way.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.numerics import abs_squared, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.adam import AdamState
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -48,13 +48,7 @@ class Yogi(Transform):
         return AdamState(first_step(), *start[1:])
 
     def update(
-        self,
-        updates: Tree,
-        state: AdamState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: AdamState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, AdamState]:
         count = increment(state.count, accept)
         c1, c2 = (

@@ -6,10 +6,9 @@ never sees the decay. The optimizer's rate multiplies the decay too, as in AdamW
 
 from typing import Any
 
-import jax
-
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import require_params
 from jaxopt_notes.optimizers.transforms.weight_decay import add_multiple
 from jaxopt_notes.schedules.schedule import Rate, rate_at
@@ -26,13 +25,7 @@ class DecoupledDecay:
     mask: Mask | None
 
     def update(
-        self,
-        updates: Tree,
-        state: Tree,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: Tree, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, Tree]:
         params = require_params(type(self).__name__.lower(), params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Protocol
 
+import jax
+
 from jaxopt_notes.dtypes import Tree
+
+Accept = jax.Array | None  # a bool scalar; where it is False, the step is not taken
 
 
 class GradientTransform(Protocol):

@@ -34,6 +34,7 @@ from jaxopt_notes.dtypes import (
     real_dtype,
 )
 from jaxopt_notes.masks import Mask, read_mask
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.moments import LowPrecision, Shared, decode, encode
 
 
@@ -85,7 +86,7 @@ def leafwise(
     params: Tree,
     *slots: Tree,
     mask: Tree = None,
-    accept: jax.Array | None = None,
+    accept: Accept = None,
     options: Mapping[str, Hashable] | None = None,
     **numbers: Any,
 ) -> tuple:
@@ -162,7 +163,7 @@ def _divided(x: jax.Array) -> jax.Array:
     return x / lax.stop_gradient(jnp.where(jnp.isnan(x), x, jnp.ones_like(x)))
 
 
-def _as_given(slots: tuple, trees: list, accept: jax.Array | None) -> Iterator[Tree]:
+def _as_given(slots: tuple, trees: list, accept: Accept) -> Iterator[Tree]:
     """The new trees, each in the kind of slot that it came in."""
     new = iter(trees)
     for slot in slots:
@@ -184,7 +185,7 @@ def _step(
     state: tuple,
     seeds: tuple,
     numbers: dict[str, Any],
-    accept: jax.Array | None,
+    accept: Accept,
 ) -> tuple:
     target = g if p is None else p
     kind = compute_dtype(g, target)
@@ -253,7 +254,7 @@ def _written(new: list, leaf: Any, seed: jax.Array | None) -> Tree:
     return encode(tuple(new.pop(0) for _ in decode(leaf)), leaf, seed)
 
 
-def _stored_once(new: list, state: tuple, seeds: tuple, accept: jax.Array | None) -> list:
+def _stored_once(new: list, state: tuple, seeds: tuple, accept: Accept) -> list:
     """The new leaves, or the old ones where the step is not accepted, to be read back as they are stored.
 
     XLA's CPU backend would compute converted numbers (bfloat16, bytes) a second time instead of reading
@@ -281,7 +282,7 @@ def _store_if(accept: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
     return lambda old, new: jnp.where(accept, new, old)
 
 
-def increment(count: jax.Array, accept: jax.Array | None = None) -> jax.Array:
+def increment(count: jax.Array, accept: Accept = None) -> jax.Array:
     """The next step number; it saturates instead of wrapping to a negative one."""
     room = count < jnp.iinfo(count.dtype).max
     return count + (room if accept is None else room & accept).astype(count.dtype)

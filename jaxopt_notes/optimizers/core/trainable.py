@@ -20,6 +20,7 @@ from jax.tree_util import PyTreeDef
 from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, cast_like, compute_dtype, is_float, is_none, real_dtype
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.sharding import placed_like, whole
 
 
@@ -118,7 +119,7 @@ def stands_still(step: jax.Array, here: jax.Array) -> jax.Array:
     return jnp.all(jnp.abs(step) <= 4 * jnp.finfo(step.dtype).eps * jnp.abs(here))
 
 
-def moved(step: Tree, updates: Tree, params: Tree, accept: jax.Array | None) -> Tree:
+def moved(step: Tree, updates: Tree, params: Tree, accept: Accept) -> Tree:
     """Updates in the dtypes of the parameters: the step, 0 for whole numbers, `None` for what is missing."""
 
     def one(g: ArrayLike | None, s: Any, p: ArrayLike) -> Any:

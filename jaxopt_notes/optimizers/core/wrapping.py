@@ -11,16 +11,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, cast_like, compute_dtype, is_float, is_none
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 
 
 def update_inner(
-    optimizer: GradientTransform,
-    updates: Tree,
-    state: Any,
-    params: Tree,
-    accept: jax.Array | None,
-    extra: dict,
+    optimizer: GradientTransform, updates: Tree, state: Any, params: Tree, accept: Accept, extra: dict
 ) -> tuple[Tree, Any]:
     """The updates and the state of a wrapped optimizer; where `accept` is False, zeros and the old state.
 
@@ -39,7 +34,7 @@ def update_inner(
     return updates, select(accept, new, state)
 
 
-def select(accept: jax.Array | None, new: Tree, old: Tree) -> Tree:
+def select(accept: Accept, new: Tree, old: Tree) -> Tree:
     """The new state of a step that is taken (`None`: always), else the old one."""
     return new if accept is None else jax.tree.map(lambda a, b: jnp.where(accept, a, b), new, old)
 

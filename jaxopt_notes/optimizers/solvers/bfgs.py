@@ -9,6 +9,7 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree, zeros_like
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import precise_matmul, precise_vdot, safe_divide
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -52,13 +53,7 @@ class BFGS(Transform):
         )
 
     def update(
-        self,
-        updates: Tree,
-        state: BFGSState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: BFGSState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, BFGSState]:
         grads, here = moving(updates, require_params("bfgs", params))
         (g, unravel), (x, _) = ravel(grads), ravel(here)

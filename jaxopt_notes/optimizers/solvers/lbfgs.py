@@ -9,6 +9,7 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, real_dtype, zeros_like
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import precise_vdot, safe_divide
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -74,13 +75,7 @@ class LBFGS(Transform):
         )
 
     def update(
-        self,
-        updates: Tree,
-        state: LBFGSState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: LBFGSState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, LBFGSState]:
         grads, here = moving(updates, require_params("lbfgs", params))
         (g, unravel), (x, _) = ravel(grads), ravel(here)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, real_dtype, zeros_like
 from jaxopt_notes.numerics import precise_matmul, safe_divide
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -63,7 +64,7 @@ class GaussNewton(Transform):
         params: Tree = None,
         *,
         residual_fn: Callable | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, GaussNewtonState]:
         params = require_params("gauss_newton", params)
@@ -148,7 +149,7 @@ class LevenbergMarquardt(Transform):
         params: Tree = None,
         *,
         residual_fn: Callable | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, LevenbergMarquardtState]:
         params = require_params("levenberg_marquardt", params)

@@ -13,7 +13,7 @@ from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import precise_vdot
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.trainable import merge, moved, moving, objective, ravel, scalar
 from jaxopt_notes.optimizers.core.wrapping import select, update_inner, widened
@@ -63,7 +63,7 @@ class LineSearch(Transform):
         value: ArrayLike | None = None,
         grad: Tree = None,
         value_fn: Callable | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, LineSearchState]:
         params = require_params("line_search", params)

@@ -13,6 +13,7 @@ from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.numerics import precise_matmul, precise_vdot
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -49,7 +50,7 @@ class Newton(Transform):
         *,
         value_fn: Callable | None = None,
         downwards: bool = False,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, NewtonState]:
         params = require_params("newton", params)

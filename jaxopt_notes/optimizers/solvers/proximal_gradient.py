@@ -16,6 +16,7 @@ from jax.typing import ArrayLike
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none
 from jaxopt_notes.masks import read_mask
 from jaxopt_notes.numerics import safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -127,13 +128,7 @@ class ProximalGradient(Transform):
         return ProximalState(first_step(), jnp.ones((), jnp.result_type(float)), jax.tree.map(copy, params))
 
     def update(
-        self,
-        updates: Tree,
-        state: ProximalState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: ProximalState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, ProximalState]:
         params = require_params("proximal_gradient", params)
         grads, here = moving(updates, params)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise, require_params
 from jaxopt_notes.optimizers.transforms.clipping import clip_to
 from jaxopt_notes.record import Number, check_number, record
@@ -33,13 +34,7 @@ class AdaptiveGradClip(Transform):
     eps: Number
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         params = require_params("adaptive_grad_clip", params)
         return leafwise(
@@ -95,13 +90,7 @@ class ClipByBlockRMS(Transform):
     threshold: Number
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         return leafwise(clip_rms, updates, params, threshold=self.threshold, accept=accept)[0], state
 

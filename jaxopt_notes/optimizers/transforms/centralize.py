@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.record import Number, check_number, record
 
@@ -17,13 +17,7 @@ class Centralize(Transform):
     """See `centralize`."""
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         return leafwise(subtract_mean, updates, params, accept=accept)[0], state
 
@@ -64,13 +58,7 @@ class NormalizeByNorm(Transform):
     eps: Number
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         length = global_norm(updates)
         factor = safe_divide(as_hyperparameter(self.scale_factor), length + as_hyperparameter(self.eps))

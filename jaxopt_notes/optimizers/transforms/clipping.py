@@ -7,11 +7,11 @@ optimizer keeps such a step from touching the state as well.
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
@@ -25,13 +25,7 @@ class ClipByValue(Transform):
     max_delta: Number
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         return leafwise(clip_value, updates, params, max_delta=self.max_delta, accept=accept)[0], state
 
@@ -90,13 +84,7 @@ class ClipByNorm(Transform):
     nonfinite: str = static()
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         options = {"nonfinite": self.nonfinite}
         return leafwise(clip_leaf, updates, params, max_norm=self.max_norm, options=options, accept=accept)[
@@ -144,13 +132,7 @@ class ClipByGlobalNorm(Transform):
     nonfinite: str = static()
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         return leafwise(
             clip_leaf, updates, params, norm=global_norm(updates), max_norm=self.max_norm,

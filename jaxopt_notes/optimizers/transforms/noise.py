@@ -11,6 +11,7 @@ from jaxopt_notes.draws import as_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.numerics import safe_sqrt
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.core.wrapping import narrowed, widened
 from jaxopt_notes.record import Number, check_number, check_seed, record
@@ -35,13 +36,7 @@ class AddNoise(Transform):
         return NoiseState(first_step(), jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)))
 
     def update(
-        self,
-        updates: Tree,
-        state: NoiseState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: NoiseState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, NoiseState]:
         age = 1 + as_hyperparameter(state.count)
         stddev = safe_sqrt(as_hyperparameter(self.eta) / age ** as_hyperparameter(self.gamma))

@@ -15,6 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_float, is_none
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.core.wrapping import narrowed, widened
 from jaxopt_notes.optimizers.transforms.clipping import clip_to
@@ -34,13 +35,7 @@ class ClipPerExample(Transform):
         return NoiseState(first_step(), jax.random.key(jnp.asarray(self.seed).astype(jnp.uint32)))
 
     def update(
-        self,
-        updates: Tree,
-        state: NoiseState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: NoiseState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, NoiseState]:
         grads = jax.tree.map(lambda g: g if is_float(g) else None, updates)
         batch = _batch_size(grads, params)

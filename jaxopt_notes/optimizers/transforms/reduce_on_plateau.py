@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import jax
 from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.optimizers.core.wrapping import select
 from jaxopt_notes.record import record
@@ -28,7 +28,7 @@ class ReduceOnPlateau(Transform):
         params: Tree = None,
         *,
         value: ArrayLike | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, PlateauState]:
         if value is not None:

@@ -6,6 +6,7 @@ import jax
 from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -36,13 +37,7 @@ class Trace(Transform):
         return TraceState(*moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: TraceState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: TraceState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, TraceState]:
         updates, new = leafwise(
             trace_step, updates, params, state.trace,
@@ -116,13 +111,7 @@ class Ema(Transform):
         return EmaState(first_step(), *moments(params, (1,), self.state_dtype))
 
     def update(
-        self,
-        updates: Tree,
-        state: EmaState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: EmaState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, EmaState]:
         count = increment(state.count, accept)
         correction = bias_correction(self.decay, count) if self.debias else as_hyperparameter(1.0)
@@ -199,7 +188,7 @@ class CorrectBias(Transform):
         state: CorrectBiasState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, CorrectBiasState]:
         count = increment(state.count, accept)

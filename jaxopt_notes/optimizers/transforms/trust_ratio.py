@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise, require_params
 from jaxopt_notes.record import Number, check_number, record
 
@@ -20,13 +20,7 @@ class ScaleByTrustRatio(Transform):
     eps: Number
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         params = require_params("scale_by_trust_ratio", params)
         return leafwise(

@@ -12,6 +12,7 @@ import jax
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import Mask, MaskLike, as_mask, read_mask
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -43,13 +44,7 @@ class AddL2(Transform):
         return DecayState(first_step())
 
     def update(
-        self,
-        updates: Tree,
-        state: DecayState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: DecayState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, DecayState]:
         params = require_params("add_l2", params)
         amount = rate_at(self.weight_decay, state.count)
@@ -58,9 +53,7 @@ class AddL2(Transform):
         )
 
 
-def add_multiple(
-    updates: Tree, params: Tree, factor: Any, mask: Any, accept: jax.Array | None = None
-) -> Tree:
+def add_multiple(updates: Tree, params: Tree, factor: Any, mask: Any, accept: Accept = None) -> Tree:
     """u + factor·θ on the leaves that the mask (None: all) selects."""
     if isinstance(updates, Joined):  # a mask is of leaves
         return updates.like(add_multiple(updates.tree(), params.tree(), factor, mask, accept))
@@ -117,13 +110,7 @@ class WeightDecay(Transform):
         return DecayState(first_step())
 
     def update(
-        self,
-        updates: Tree,
-        state: DecayState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: DecayState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, DecayState]:
         params = require_params("weight_decay", params)
         amount = rate_at(self.learning_rate, state.count) * rate_at(self.weight_decay, state.count)
@@ -188,13 +175,7 @@ class MultiplicativeDecay(Transform):
     mask: Any = static()
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         params = require_params("multiplicative_decay", params)
         chosen = None if self.mask is None else read_mask(self.mask, params)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.dtypes import Tree, is_float
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, leafwise
 from jaxopt_notes.optimizers.core.wrapping import select
 from jaxopt_notes.record import record
@@ -32,7 +33,7 @@ class ZeroNonfinite(Transform):
         state: ZeroNonfiniteState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, ZeroNonfiniteState]:
         counts = [jnp.sum(~jnp.isfinite(g), dtype=jnp.int32) for g in jax.tree.leaves(updates) if is_float(g)]

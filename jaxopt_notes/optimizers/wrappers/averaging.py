@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none, zeros_like
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     bias_correction,
@@ -53,7 +53,7 @@ class Averaging(Transform):
         state: AveragingState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, AveragingState]:
         params = require_params("an average of the parameters", params)
@@ -65,7 +65,7 @@ class Averaging(Transform):
         mean = narrowed(self._mean(params, state), params)
         return jax.tree.map(lambda p, m: p if m is None else m, params, mean, is_leaf=is_none)
 
-    def _mean(self, params: Tree, state: AveragingState, accept: jax.Array | None = None) -> Tree:
+    def _mean(self, params: Tree, state: AveragingState, accept: Accept = None) -> Tree:
         held = evaluation_params(self.optimizer, params, state.inner)
         weight = self.weight(state.count)
         return leafwise(move_mean, held, None, state.mean, weight=weight, accept=accept)[1]

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 from jaxopt_notes.dtypes import Tree, cast_like, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment
 from jaxopt_notes.optimizers.core.wrapping import update_inner
 from jaxopt_notes.record import as_leaf, check_choice, record, static
@@ -43,7 +43,7 @@ class Conditionally(Transform):
         state: ConditionallyState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, ConditionallyState]:
         holds = self._holds(state.count, extra if self.with_extra else {})

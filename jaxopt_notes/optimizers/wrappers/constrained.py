@@ -21,7 +21,7 @@ from jaxopt_notes.dtypes import Tree, is_none
 from jaxopt_notes.masks import Mask, MaskLike, as_mask, read_mask
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment, require_params
 from jaxopt_notes.optimizers.core.trainable import merge, moved, moving
 from jaxopt_notes.optimizers.core.wrapping import update_inner
@@ -56,7 +56,7 @@ class Constrained(Transform):
         state: ConstrainedState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, ConstrainedState]:
         params = require_params(type(self).__name__.lower(), params)
@@ -183,7 +183,7 @@ class Pruned(Constrained):
         state: ConstrainedState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, ConstrainedState]:
         return super().update(_kept(updates, self.keep), state, params, accept=accept, **extra)

@@ -15,7 +15,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none, zeros_like
 from jaxopt_notes.numerics import precise_vdot, safe_divide, safe_sqrt
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise, store_always
 from jaxopt_notes.optimizers.core.wrapping import narrowed, select, update_inner, widened
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
@@ -49,7 +49,7 @@ class Hypergradient(Transform):
         state: HypergradientState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, HypergradientState]:
         products = inner_products(updates, state.previous)

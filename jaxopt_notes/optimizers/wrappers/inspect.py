@@ -9,7 +9,7 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.wrapping import narrowed, select, update_inner, widened
 from jaxopt_notes.record import record
@@ -38,13 +38,7 @@ class Inspect(Transform):
         return InspectState(self.optimizer.init(params), jnp.zeros((), jnp.result_type(float)), *norms)
 
     def update(
-        self,
-        updates: Tree,
-        state: InspectState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: InspectState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, InspectState]:
         params = require_params("inspect", params)
         # In single precision at least: the norm of the update must not be that of a rounded one.

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxopt_notes.dtypes import Tree, compute_dtype, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.wrapping import select, update_inner
 from jaxopt_notes.record import record
@@ -40,13 +40,7 @@ class HalfPrecision(Transform):
         return HalfState(self.optimizer.init(_widened(params)), rest)
 
     def update(
-        self,
-        updates: Tree,
-        state: HalfState,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: HalfState, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, HalfState]:
         params = require_params(type(self).__name__, params)
         wide = jax.tree.map(self._wide, _widened(params), state.rest, is_leaf=is_none)

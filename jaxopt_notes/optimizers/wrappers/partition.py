@@ -14,6 +14,7 @@ from jax.tree_util import PyTreeDef
 from jaxopt_notes.dtypes import Tree, is_none
 from jaxopt_notes.masks import Marks, MaskLike, as_mask, path_name, read_mask
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
 from jaxopt_notes.optimizers.wrappers.masking import masked
 from jaxopt_notes.record import Number, check_number, record, static
@@ -85,13 +86,7 @@ class Freeze(Transform):
     mask: Any = static()
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         chosen = None if self.mask is None else read_mask(self.mask, updates if params is None else params)
         return leafwise(_zero, updates, params, mask=chosen, accept=accept)[0], state
@@ -135,13 +130,7 @@ class LayerwiseRates(Transform):
     default: Number
 
     def update(
-        self,
-        updates: Tree,
-        state: tuple,
-        params: Tree = None,
-        *,
-        accept: jax.Array | None = None,
-        **extra: Any,
+        self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any
     ) -> tuple[Tree, tuple]:
         treedef: PyTreeDef
         paths, treedef = jax.tree.flatten_with_path(updates, is_leaf=is_none)

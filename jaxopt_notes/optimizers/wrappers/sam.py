@@ -16,7 +16,7 @@ from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import abs_squared, safe_divide
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, require_params
 from jaxopt_notes.optimizers.core.trainable import merge, moving, objective, scalar
 from jaxopt_notes.optimizers.core.wrapping import narrowed, update_inner, widened
@@ -48,7 +48,7 @@ class SAM(Transform):
         *,
         value_fn: Callable | None = None,
         grad_fn: Callable | None = None,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, SAMState]:
         params = require_params("sam", params)

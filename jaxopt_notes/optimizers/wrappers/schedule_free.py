@@ -19,7 +19,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter, is_none
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.distance import starting_point
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -61,13 +61,7 @@ class ScheduleFreeBase(Transform):
         return rate_of(self.base(), state.inner)
 
     def advance(
-        self,
-        updates: Tree,
-        state: ScheduleFreeState,
-        params: Tree,
-        c: jax.Array,
-        accept: jax.Array | None,
-        extra: dict,
+        self, updates: Tree, state: ScheduleFreeState, params: Tree, c: jax.Array, accept: Accept, extra: dict
     ) -> tuple[Tree, Tree, Tree]:
         """Updates of y for a new z of weight c, the state of the base optimizer, and z; all in float32."""
         steps, inner = update_inner(self.base(), updates, state.inner, params, accept, extra)
@@ -84,7 +78,7 @@ class ScheduleFreeBase(Transform):
         state: ScheduleFreeState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, ScheduleFreeState]:
         held = widened(require_params("schedule_free", params))

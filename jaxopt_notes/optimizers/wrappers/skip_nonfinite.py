@@ -15,7 +15,7 @@ from jaxopt_notes.dtypes import Tree, is_float
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import Transform, first_step, increment
 from jaxopt_notes.optimizers.core.wrapping import update_inner
 from jaxopt_notes.optimizers.transforms.clipping import ClipByGlobalNorm
@@ -50,7 +50,7 @@ class SkipNonfinite(Transform):
         state: SkipNonfiniteState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, SkipNonfiniteState]:
         finite = _all_finite(updates, self.optimizer)

@@ -16,7 +16,7 @@ from jax.typing import ArrayLike
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, is_none
 from jaxopt_notes.optimizers.core.chain import as_transform
 from jaxopt_notes.optimizers.core.evaluation_params import evaluation_params
-from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -67,7 +67,7 @@ class Snapshots(Transform):
         state: SnapshotsState,
         params: Tree = None,
         *,
-        accept: jax.Array | None = None,
+        accept: Accept = None,
         **extra: Any,
     ) -> tuple[Tree, SnapshotsState]:
         params = require_params("snapshots", params)
@@ -75,7 +75,7 @@ class Snapshots(Transform):
         updates, inner = update_inner(self.optimizer, updates, state.inner, params, accept, extra)
         return updates, seen._replace(inner=inner, count=increment(state.count, accept))
 
-    def _seen(self, params: Tree, state: SnapshotsState, accept: jax.Array | None = None) -> SnapshotsState:
+    def _seen(self, params: Tree, state: SnapshotsState, accept: Accept = None) -> SnapshotsState:
         """The state after a look at the parameters: they are kept if a cycle has just ended."""
         due = as_hyperparameter(state.count) >= state.next_end
         due = due if accept is None else due & accept
