@@ -158,9 +158,10 @@ def check_weights(where: str, data: tuple | list) -> None:
             weight that is below 0 or not finite, where the numbers are known.
     """
     check_data(where, data)
+    n = count(data[:2], where)
     if len(data) != 3:
         return
-    weights, n = data[2], count(data[:2])
+    weights = data[2]
     if jnp.shape(weights) != (n,):
         raise ValueError(
             f"{where} has weights of shape {jnp.shape(weights)}, expected ({n},), one number for each "
@@ -173,12 +174,12 @@ def check_weights(where: str, data: tuple | list) -> None:
             raise ValueError(f"{where} has the weight {wrong[0]}, expected finite numbers of at least 0.")
 
 
-def count(data: Tree) -> int:
-    """The length of the leading axis that all arrays of a data set share."""
+def count(data: Tree, where: str = "data") -> int:
+    """The length of the leading axis that all arrays of a data set share; `where` names it in errors."""
     parts = jax.tree.leaves(data, is_leaf=is_selected)
     lengths = sorted({len(part) if is_selected(part) or jnp.ndim(part) else 0 for part in parts})
     if len(lengths) != 1 or lengths[0] == 0:
         raise ValueError(
-            f"data has leading axes of lengths {lengths}, expected one length of at least 1 for all."
+            f"{where} has leading axes of lengths {lengths}, expected one length of at least 1 for all."
         )
     return lengths[0]

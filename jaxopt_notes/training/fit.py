@@ -19,7 +19,7 @@ from jaxopt_notes.data.arrays import check_arrays, check_data
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
-from jaxopt_notes.training.evaluation import evaluate, predict
+from jaxopt_notes.training.evaluation import check_weights, evaluate, predict
 from jaxopt_notes.training.grouping import Groups
 from jaxopt_notes.training.run_folder import RunFolder
 from jaxopt_notes.training.stream import Stream, is_stream, no_epochs
@@ -179,8 +179,15 @@ def fit(
         raise ValueError(
             "fit(folder) has the state of its run, but state is given too: leave one of them out."
         )
-    for name, part in {"train_data": None if stream else train_data, "valid_data": valid_data}.items():
-        check_data(f"fit({name})", part)
+    if stream is None:
+        check_data("fit(train_data)", train_data)
+    if valid_data is not None:
+        if not (isinstance(valid_data, tuple | list) and len(valid_data) in (2, 3)):
+            raise TypeError(
+                f"fit(valid_data) is a {type(valid_data).__name__}, expected a pair (x, y), or (x, y, "
+                "weights), or None."
+            )
+        check_weights("fit(valid_data)", valid_data)
     with contextlib.ExitStack() as stack:
         kept = None
         if folder is not None:

@@ -118,3 +118,16 @@ def test_a_run_in_a_folder_goes_on_bit_for_bit(key, streamed, tmp_path, monkeypa
         run(5, folder=tmp_path)
     with pytest.raises(ValueError, match=r"fit\(folder\) has the state"):
         run(6, folder=tmp_path, state=whole.state)
+
+
+def test_validation_data_are_checked_by_name(key):
+    x, y = VALID
+    for part, error, message in (
+        (x, TypeError, r"fit\(valid_data\) is a ndarray, expected a pair"),
+        ((x.tolist(), y), TypeError, r"fit\(valid_data\) has a list as x, expected an array"),
+        ((x[:0], y[:0]), ValueError, r"fit\(valid_data\) has leading axes of lengths \[0\]"),
+        ((x, y[1:]), ValueError, r"fit\(valid_data\) has leading axes of lengths \["),
+        ((x, y, -np.ones(len(x))), ValueError, r"fit\(valid_data\) has the weight -1\.0"),
+    ):
+        with pytest.raises(error, match=message):
+            fit(make(), key, TRAIN, part, epochs=1)
