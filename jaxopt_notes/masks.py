@@ -137,7 +137,7 @@ class Marks:
         self._parts = (kind, parts, selected)
 
     @classmethod
-    def of(cls, label: Hashable, labels: Any, known: tuple) -> "Marks":
+    def of(cls, label: Hashable, labels: Callable[[Tree], Tree] | Tree, known: tuple) -> "Marks":
         """The mask of the leaves to which labels, a tree or a function, give this one of the known labels."""
         if isinstance(labels, Marks):
             return cls(labels.source, labels.kind, (label, known))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.optimizers.core.hessian_diagonal import hutchinson
@@ -58,7 +59,7 @@ class HessianSpectrum(NamedTuple):
         """The largest eigenvalue, seen from below: the estimate is never above it."""
         return self.values[..., -1]
 
-    def density(self, at: Any, width: Number) -> jax.Array:
+    def density(self, at: ArrayLike, width: Number) -> jax.Array:
         """The spectral density at t, the mean over starts: p(t) = Σ weightsᵢ·N(t; valuesᵢ, width²)."""
         t = jnp.asarray(at).astype(self.values.dtype)
         width = as_hyperparameter(width).astype(t.dtype)

@@ -33,7 +33,7 @@ class GradientCheck(NamedTuple):
 
 
 def gradient_check(
-    loss: Loss, params: Tree, key: jax.Array, *args: Any, gradient: Any = None, directions: int = 2
+    loss: Loss, params: Tree, key: jax.Array, *args: Any, gradient: Tree = None, directions: int = 2
 ) -> GradientCheck:
     """A gradient against central differences.
 

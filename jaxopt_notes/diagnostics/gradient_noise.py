@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.typing import ArrayLike
 
 from jaxopt_notes.diagnostics.curvature import Loss, of_vector
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
@@ -105,7 +106,9 @@ def gradient_noise(loss: Loss, params: Tree, *data: Any, chunk_size: int = 16) -
     return GradientNoise(jnp.sum((first + mean) ** 2), trace, n)
 
 
-def noise_scale_of_norms(small: Any, large: Any, small_size: Number, large_size: Number) -> GradientNoise:
+def noise_scale_of_norms(
+    small: ArrayLike, large: ArrayLike, small_size: Number, large_size: Number
+) -> GradientNoise:
     """The noise scale from the norms of gradients of batches of two sizes, which cost no more than training.
 
         ‖G‖² ≈ (B·‖g_B‖² − b·‖g_b‖²)/(B − b),     tr Σ ≈ (‖g_b‖² − ‖g_B‖²)/(1/b − 1/B)

@@ -113,7 +113,7 @@ def gradient_boosting(
 
 @functools.partial(jax.jit, static_argnames=("epochs", "rounds"))
 def _boost(
-    trainer: Trainer, loss: Any, key: jax.Array, data: tuple, rate: jax.Array, subsample: jax.Array,
+    trainer: Trainer, loss: Callable, key: jax.Array, data: tuple, rate: jax.Array, subsample: jax.Array,
     start: Tree, epochs: int, rounds: int,
 ) -> tuple:  # fmt: skip
     x, y, *own = data

@@ -6,8 +6,6 @@ as the ensemble. Running statistics (batch normalization) belong to the paramete
 they are taken anew.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -69,7 +67,7 @@ def snapshot_members(trainer: Trainer, state: Tree) -> tuple[Members, jax.Array]
     return Members(trainer.model, params, repeated), present
 
 
-def _snapshots(optimizer: GradientTransform, state: Tree) -> tuple[Any, Any]:
+def _snapshots(optimizer: GradientTransform, state: Tree) -> tuple[Tree, Tree]:
     """The first part of an optimizer that has members, and its state."""
     if hasattr(optimizer, "members"):
         return optimizer, state

@@ -39,10 +39,10 @@ PLAIN = "btnh,bsnh->bnts", "bnts,bsnh->btnh"  # each head of queries with its ow
 class MultiHeadAttention:
     """See `multi_head_attention`."""
 
-    query: Any
-    key: Any
-    value: Any
-    out: Any
+    query: Dense
+    key: Dense
+    value: Dense
+    out: Dense
     dropout: Number | None
     rotary_base: Number | None
     scale: Number | None
@@ -103,7 +103,7 @@ class MultiHeadAttention:
         scale = narrow**-0.5 if base.scale is None else base.scale
         return replace(self, scale=scale * (narrow / wide))
 
-    def _source(self, x: Shaped, memory: Any) -> Shaped:
+    def _source(self, x: Shaped, memory: Shaped | None) -> Shaped:
         """What keys and values are made from."""
         if not self.cross:
             return x

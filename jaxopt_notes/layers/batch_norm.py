@@ -34,7 +34,7 @@ class BatchNorm(OverBatch):
     eps: Number
     unbiased: bool = static()
     axis: tuple[int, ...] = static()
-    axis_name: Any = static()
+    axis_name: str | tuple[str, ...] | None = static()
     use_scale: bool = static()
     use_bias: bool = static()
     scale_init: Initializer
@@ -66,7 +66,10 @@ class BatchNorm(OverBatch):
 
 
 def batch_moments(
-    x: jax.Array, axis: Sequence[int], mask: jax.Array | None = None, axis_name: str | None = None
+    x: jax.Array,
+    axis: Sequence[int],
+    mask: jax.Array | None = None,
+    axis_name: str | tuple[str, ...] | None = None,
 ) -> tuple[jax.Array, jax.Array, Any]:
     """Mean and biased variance of each feature over the other axes, and how many values they are of.
 
@@ -173,7 +176,7 @@ def batch_norm(
     unbiased: bool = True,
     *,
     axis: int | Sequence[int] = -1,
-    axis_name: str | None = None,
+    axis_name: str | tuple[str, ...] | None = None,
     use_scale: bool = True,
     use_bias: bool = True,
     scale_init: Initializer = ones(),

@@ -38,12 +38,12 @@ __all__ = ["BatchRenorm", "batch_renorm"]
 class BatchRenorm(OverBatch):
     """See `batch_renorm`."""
 
-    r_max: Any
-    d_max: Any
+    r_max: Rate
+    d_max: Rate
     momentum: Number
     eps: Number
     axis: tuple[int, ...] = static()
-    axis_name: Any = static()
+    axis_name: str | tuple[str, ...] | None = static()
     use_scale: bool = static()
     use_bias: bool = static()
     scale_init: Initializer
@@ -109,7 +109,7 @@ def batch_renorm(
     eps: Number = 1e-3,
     *,
     axis: int | Sequence[int] = -1,
-    axis_name: str | None = None,
+    axis_name: str | tuple[str, ...] | None = None,
     use_scale: bool = True,
     use_bias: bool = True,
     scale_init: Initializer = ones(),

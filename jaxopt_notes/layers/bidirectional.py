@@ -8,7 +8,7 @@ import jax
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.branch import as_merge
 from jaxopt_notes.layers.children import Running, Starting
-from jaxopt_notes.layers.layer import Shaped
+from jaxopt_notes.layers.layer import Layer, Shaped
 from jaxopt_notes.layers.recurrent import Recurrent
 from jaxopt_notes.record import record, replace
 
@@ -19,9 +19,9 @@ __all__ = ["Bidirectional", "bidirectional"]
 class Bidirectional:
     """See `bidirectional`."""
 
-    forward: Any
-    backward: Any
-    merge: Any
+    forward: Layer
+    backward: Layer
+    merge: Callable
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
         child = Starting(key, extra)

@@ -28,7 +28,7 @@ class Branch:
     """See `branch`."""
 
     layers: tuple
-    merge: Any
+    merge: Callable
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
         child = Starting(key, extra)
@@ -56,7 +56,7 @@ class Parallel:
     """See `parallel`."""
 
     layers: tuple
-    merge: Any
+    merge: Callable
 
     def init(self, key: jax.Array, x: tuple[Shaped, ...], **extra: Any) -> tuple[Tree, Tree]:
         child = Starting(key, extra)

@@ -28,9 +28,9 @@ class MixedPrecision(Around):
     """See `mixed_precision`."""
 
     layer: Any
-    compute_dtype: Any = static()
-    param_dtype: Any = static()
-    output_dtype: Any = static()
+    compute_dtype: DTypeLike = static()
+    param_dtype: DTypeLike | None = static()
+    output_dtype: DTypeLike | None = static()
 
     def init(self, key: jax.Array, x: Shaped, **extra: Any) -> tuple[Tree, Tree]:
         params, state = start(self.layer, key, x, extra)
@@ -68,7 +68,7 @@ def cast_floats(tree: Tree, dtype: DTypeLike) -> Tree:
 
 def mixed_precision(
     layer: Layer,
-    compute_dtype: Any = "bfloat16",
+    compute_dtype: DTypeLike = "bfloat16",
     *,
     param_dtype: DTypeLike | None = None,
     output_dtype: DTypeLike | None = None,

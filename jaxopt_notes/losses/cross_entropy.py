@@ -140,7 +140,7 @@ def sigmoid_binary_cross_entropy(
 
 
 def sequence_cross_entropy(
-    outputs: ArrayLike, targets: ArrayLike, mask: Any = None, *, label_smoothing: Number = 0.0
+    outputs: ArrayLike, targets: ArrayLike, mask: ArrayLike | None = None, *, label_smoothing: Number = 0.0
 ) -> jax.Array:
     """Cross-entropy of a class at every step, averaged over the valid steps of each example.
 

@@ -84,7 +84,7 @@ def warmup_share(count: jax.Array, steps: ArrayLike) -> jax.Array:
     return jnp.where(t < steps, t / jnp.where(t < steps, steps, 1), 1)
 
 
-def slowed(b1: Any, b3: Any, share: Any) -> jax.Array:
+def slowed(b1: Number, b3: Number, share: Any) -> jax.Array:
     """From b1 (share 0) to b3 (share 1) so that 1/ln β, the length of the average, changes linearly."""
     b1, b3 = as_hyperparameter(b1), as_hyperparameter(b3)
     first, last = (jnp.where(b > 0, 1 / jnp.log(jnp.where(b > 0, b, 0.5)), 0) for b in (b1, b3))

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from jaxopt_notes.dtypes import Tree
-from jaxopt_notes.masks import MaskLike, as_mask
+from jaxopt_notes.masks import Mask, MaskLike, as_mask
 from jaxopt_notes.norms import global_norm
 from jaxopt_notes.numerics import safe_divide
 from jaxopt_notes.optimizers.core.gradient_transform import Accept
@@ -36,7 +36,7 @@ class LARS(Transform):
     eps: Number
     weight_decay: Rate
     nesterov: bool = static()
-    mask: Any = static()
+    mask: Mask | None = static()
     state_dtype: str | None = static()
 
     def init(self, params: Tree) -> MomentumState:

@@ -16,7 +16,7 @@ from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.masks import Marks, Mask, MaskLike, as_mask
 from jaxopt_notes.optimizers.adamw import adamw
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
-from jaxopt_notes.optimizers.core.gradient_transform import Accept
+from jaxopt_notes.optimizers.core.gradient_transform import Accept, GradientTransform
 from jaxopt_notes.optimizers.core.leafwise import (
     Transform,
     first_step,
@@ -158,7 +158,7 @@ def muon(
     *,
     nesterov: bool = True,
     consistent_rms: Number | None = None,
-    companion: Any = None,
+    companion: GradientTransform | None = None,
     mask: MaskLike = "matrices",
     state_dtype: DTypeLike | None = None,
     precision: str = "highest",

@@ -68,7 +68,7 @@ def _value_here(updates: Tree, params: Tree, value_fn: Callable | None, extra: d
     return loss(moving(updates, params)[1])
 
 
-def polyak_step(gap: Any, norm: Any, eps: Any = 0.0) -> jax.Array:
+def polyak_step(gap: Number, norm: Number, eps: Number = 0.0) -> jax.Array:
     """(f − f*)/(‖g‖² + eps), and 0 where the gradient is 0; ‖g‖² may be too large or too small to be one.
 
     Example:

@@ -71,7 +71,7 @@ def radam_step(
     return -rate * jnp.where(adapted > 0, adaptive, step), m, v
 
 
-def effective_length(b2: Any, count: ArrayLike) -> jax.Array:
+def effective_length(b2: Number, count: ArrayLike) -> jax.Array:
     """ρₜ = 2/(1 − b2) − 1 − 2t·b2ᵗ/(1 − b2ᵗ), how many gradients the second moment is worth.
 
     It is 1 + 2A, where A is the mean age of the gradients in it. Written as above it is a difference of
@@ -93,7 +93,7 @@ def effective_length(b2: Any, count: ArrayLike) -> jax.Array:
     return 1 + 2 * age
 
 
-def rectify(b2: Any, count: ArrayLike, threshold: Any) -> tuple[jax.Array, jax.Array]:
+def rectify(b2: Number, count: ArrayLike, threshold: Number) -> tuple[jax.Array, jax.Array]:
     """Whether ρₜ has come to the threshold, and √((ρₜ−4)(ρₜ−2)ρ∞ / ((ρ∞−4)(ρ∞−2)ρₜ)) where it has."""
     length = effective_length(b2, count)
     adapted = length >= as_hyperparameter(threshold)

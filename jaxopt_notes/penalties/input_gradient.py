@@ -25,7 +25,7 @@ class InputGradient:
     """See `gradient_penalty`."""
 
     strength: Number
-    loss: Any
+    loss: Callable
     length: Number
 
     def apply(

@@ -97,7 +97,7 @@ class NoisyLinearCosine(Schedule):
     num_periods: Number
     alpha: Number
     beta: Number
-    seed: Any
+    seed: Number
 
     def __call__(self, step: Step) -> jax.Array:
         variance, decay, T = numbers(self.initial_variance, self.variance_decay, self.decay_steps)

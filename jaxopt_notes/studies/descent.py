@@ -11,7 +11,7 @@ from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 
 
 def path(
-    optimizer: GradientTransform, slope: Any, start: jax.Array, steps: int, noise: Any = None
+    optimizer: GradientTransform, slope: Any, start: jax.Array, steps: int, noise: jax.Array | None = None
 ) -> jax.Array:
     """The start and the points after each step [steps + 1, n], those to evaluate.
 

@@ -109,7 +109,7 @@ def linear_race(
         least = loss(jnp.linalg.solve(design.T @ design, design.T @ y), design, y)
         orders = jax.vmap(lambda k: jax.random.permutation(k, EXAMPLES))(jax.random.split(of_order, epochs))
         batches = orders.reshape(-1, BATCH)
-        found: list[Any] = []
+        found: list[jax.Array] = []
         for optimizer in chosen.values():
 
             def step(carry: tuple, batch: jax.Array, optimizer: GradientTransform = optimizer) -> tuple:

@@ -120,7 +120,7 @@ def stopping_tradeoff(
     def program(keys: jax.Array, data: tuple) -> tuple:
         curves = jnp.moveaxis(jax.vmap(run, (0, None))(keys, data), -1, 0)
         recorded = {"loss": curves[0], "valid_loss": curves[1]}
-        found: list[Any] = [
+        found: list[jax.Array] = [
             jax.vmap(lambda number, rule=rule: replay(rule(number), recorded))(jnp.asarray(numbers))
             for rule, numbers in FAMILIES.values()
         ]

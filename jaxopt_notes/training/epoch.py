@@ -59,7 +59,7 @@ class TrainState(NamedTuple):
     epoch: jax.Array
     step: jax.Array
     metrics: dict[str, jax.Array]
-    stopping: Any
+    stopping: Tree
     stopped: jax.Array
     best_params: Tree
     best_model_state: Tree

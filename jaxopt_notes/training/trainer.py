@@ -14,6 +14,7 @@ member runs is skipped (`apply_if`).
 
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -226,7 +227,7 @@ def _check_metrics(metrics: dict) -> None:
             )
 
 
-def _takes_three(function: Any) -> bool:
+def _takes_three(function: Callable) -> bool:
     try:
         inspect.signature(function).bind(None, None, None)
     except TypeError:

@@ -4,8 +4,6 @@ Each pixel of the result is looked up in the image, at the place that the *inver
 four pixels (bilinear interpolation). All four are fetched at once, by one gather of 2×2 windows.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
@@ -21,8 +19,8 @@ __all__ = ["affine_transform", "rotate", "shear", "stretch", "translate"]
 
 def affine_transform(
     x: ArrayLike,
-    matrix: Any,
-    offset: Any = 0.0,
+    matrix: ArrayLike,
+    offset: ArrayLike = 0.0,
     size: int | tuple[int, int] | None = None,
     mode: str = "constant",
     fill: Number = 0.0,
@@ -107,7 +105,7 @@ def _corner(place: jax.Array, n: int, mode: str) -> tuple[jax.Array, jax.Array]:
 
 
 def inverse_matrix(
-    degrees: ArrayLike = 0.0, shear: Any = 0.0, height: ArrayLike = 1.0, width: ArrayLike = 1.0
+    degrees: ArrayLike = 0.0, shear: ArrayLike = 0.0, height: ArrayLike = 1.0, width: ArrayLike = 1.0
 ) -> jax.Array:
     """The inverse of stretching, then shearing, then rotating: [2, 2], or [B, 2, 2] from numbers [B].
 

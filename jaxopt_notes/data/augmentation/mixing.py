@@ -5,8 +5,6 @@ other than itself, each serves once, and examples of weight 0, which only fill t
 fold, are mixed into no other.
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -25,7 +23,7 @@ def partners(key: jax.Array, n: int, mask: jax.Array | None = None) -> jax.Array
     return place.at[order].set(order[after])
 
 
-def share_of_beta(key: jax.Array, alpha: Any, n: int) -> jax.Array:
+def share_of_beta(key: jax.Array, alpha: ArrayLike, n: int) -> jax.Array:
     """λ ~ Beta(α, α) for each of n examples; 1 at α = 0."""
     alpha = as_hyperparameter(alpha)
     drawn = jax.random.beta(key, jnp.where(alpha > 0, alpha, 1), jnp.where(alpha > 0, alpha, 1), (n,))

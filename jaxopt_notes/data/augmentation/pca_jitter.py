@@ -59,7 +59,7 @@ class PCAJitter(Augmentation):
         return in_floats(lambda x: x + shift[:, None, None, :].astype(x.dtype), x)
 
 
-def pca_jitter(directions: Any, strength: Number = 0.1) -> PCAJitter:
+def pca_jitter(directions: ArrayLike, strength: Number = 0.1) -> PCAJitter:
     """A color is added to every image, drawn along the principal directions of the training set's colors.
 
         x[i, j] ← x[i, j] + Σₖ αₖ·λₖ·pₖ,   αₖ ~ N(0, σ²), anew for each image

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
@@ -42,5 +43,5 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
     return jax.tree.map(add, updates, params, is_leaf=is_none)
 
 
-def _plain(leaf: ArrayLike | None, kind: Any) -> bool:
+def _plain(leaf: ArrayLike | None, kind: np.dtype) -> bool:
     return isinstance(leaf, jax.Array) and leaf.dtype == kind and not leaf.weak_type

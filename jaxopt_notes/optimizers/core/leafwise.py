@@ -36,6 +36,7 @@ from jaxopt_notes.dtypes import (
 from jaxopt_notes.masks import Mask, read_mask
 from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.moments import LowPrecision, Shared, decode, encode
+from jaxopt_notes.record import Number
 
 
 class Transform:
@@ -293,7 +294,7 @@ def first_step() -> jax.Array:
     return jnp.zeros((), jnp.int32)
 
 
-def bias_correction(decay: Any, count: jax.Array) -> jax.Array:
+def bias_correction(decay: Number, count: jax.Array) -> jax.Array:
     """1 − decayᵗ, the weight that an exponential moving average started at 0 has seen after t steps.
 
     Where it is 0 (t = 0, or decay = 1) it is 1, so that dividing by it is always safe.

@@ -26,7 +26,7 @@ import numpy as np
 from jax import lax
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, zeros_like
-from jaxopt_notes.record import check_choice, record, static
+from jaxopt_notes.record import Number, check_choice, record, static
 
 STATE_DTYPES = (None, "float32", "bfloat16", "packed", "8bit")
 BLOCK = 256
@@ -57,8 +57,8 @@ class Blocks:
 
 
 def moments(
-    params: Tree, orders: tuple[int, ...], state_dtype: str | None = None, initial: Any = 0.0
-) -> tuple[Any, ...]:
+    params: Tree, orders: tuple[int, ...], state_dtype: str | None = None, initial: Number = 0.0
+) -> tuple[Tree, ...]:
     """Moments of the parameters' shapes: one slot for `leafwise` for each order.
 
     Arguments:

@@ -7,12 +7,12 @@ one that is steep at 0 gets near it in few steps, and stays there only roughly.
 
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_notes.norms import global_norm
+from jaxopt_notes.record import Number
 from jaxopt_notes.sharding import placed_like, whole
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # steep at 0: five steps lead from 0.005 … 1 to 0.68 … 1.16
@@ -34,7 +34,7 @@ def as_leaf(matrix: jax.Array, like: jax.Array) -> jax.Array:
 
 
 def newton_schulz(
-    x: jax.Array, coefficients: tuple, eps: Any = 1e-8, precision: str = "highest"
+    x: jax.Array, coefficients: tuple, eps: Number = 1e-8, precision: str = "highest"
 ) -> jax.Array:
     """A matrix with its singular values brought near 1.
 

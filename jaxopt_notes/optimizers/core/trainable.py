@@ -109,7 +109,7 @@ def objective(
     return lambda vector: function(merge(unravel(vector), params), **known)
 
 
-def scalar(value: ArrayLike, kind: Any) -> jax.Array:
+def scalar(value: ArrayLike, kind: np.dtype) -> jax.Array:
     """The value of a loss, in the dtype of the vector."""
     return jnp.asarray(value).astype(kind)
 

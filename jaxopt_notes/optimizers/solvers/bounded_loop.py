@@ -7,7 +7,6 @@ derivative is taken through the latter.
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import jax
 from jax import lax
@@ -38,12 +37,14 @@ def bounded_loop(condition: Callable, body: Callable, start: Tree, max_steps: in
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _loop(condition: Any, body: Any, max_steps: int, start: Tree, arrays: list, others: list) -> Tree:
+def _loop(
+    condition: Callable, body: Callable, max_steps: int, start: Tree, arrays: list, others: list
+) -> Tree:
     return lax.while_loop(lambda x: condition(x, *others), lambda x: body(x, *arrays), start)
 
 
 @_loop.defjvp
-def _loop_jvp(condition: Any, body: Any, max_steps: int, primals: tuple, tangents: tuple) -> tuple:
+def _loop_jvp(condition: Callable, body: Callable, max_steps: int, primals: tuple, tangents: tuple) -> tuple:
     def unrolled(start: Tree, arrays: list, others: list) -> Tree:
         def step(x: ArrayLike, _: None) -> tuple:
             return lax.cond(condition(x, *others), lambda x: body(x, *arrays), lambda x: x, x), None

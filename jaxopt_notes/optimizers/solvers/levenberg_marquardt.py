@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter, compute_dtype, is_float, real_dtype, zeros_like
 from jaxopt_notes.numerics import precise_matmul, safe_divide
@@ -34,7 +35,7 @@ class GaussNewtonState(NamedTuple):
 
 
 def residual_vector(
-    where: str, residual_fn: Callable | None, params: Tree, unravel: Callable, kind: Any, extra: dict
+    where: str, residual_fn: Callable | None, params: Tree, unravel: Callable, kind: np.dtype, extra: dict
 ) -> Callable[[jax.Array], jax.Array]:
     """All residuals, an array or a tree of them, as one vector [m] of the vector of what is moved."""
     residuals = objective(where, "residual_fn", residual_fn, params, unravel, extra)

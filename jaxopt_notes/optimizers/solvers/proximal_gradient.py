@@ -7,6 +7,7 @@ case of a penalty that is infinite outside of a set; see `projected_gradient`.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +43,7 @@ from jaxopt_notes.schedules.schedule import Rate, check_rate, rate_at
 
 
 @functools.singledispatch
-def proximal_step(penalty: Any, params: Tree, step: jax.Array) -> Tree:
+def proximal_step(penalty: Callable, params: Tree, step: jax.Array) -> Tree:
     """argmin over x of step·penalty(x) + ½‖x − params‖².
 
     Arguments:
@@ -92,7 +93,7 @@ def _(penalty: GroupLasso, params: Tree, step: jax.Array) -> Tree:
     return _chosen(threshold, penalty, params, step * penalty.amount)
 
 
-def _chosen(function: Any, penalty: Any, params: Tree, amount: jax.Array) -> Tree:
+def _chosen(function: Callable, penalty: Any, params: Tree, amount: jax.Array) -> Tree:
     """The function of every leaf that the penalty's mask chooses."""
     if penalty.mask is None:
         return jax.tree.map(lambda x: function(x, amount), params)
@@ -115,7 +116,7 @@ class ProximalGradient(Transform):
     """See `proximal_gradient`."""
 
     learning_rate: Rate
-    penalty: Any
+    penalty: Callable
     accelerated: bool = static()
 
     def init(self, params: Tree) -> ProximalState:
@@ -160,7 +161,7 @@ class ProximalGradient(Transform):
 
 
 def proximal_gradient(
-    learning_rate: Rate = 1e-3, penalty: Any = l1(1e-3), accelerated: bool = True
+    learning_rate: Rate = 1e-3, penalty: Callable = l1(1e-3), accelerated: bool = True
 ) -> ProximalGradient:
     """Proximal gradient descent with Nesterov's acceleration (FISTA), or without it (ISTA).
 

@@ -8,7 +8,7 @@ so a batch of searches takes as many rounds as its slowest member.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +71,7 @@ class Zoom:
         direction: jax.Array,
         value: jax.Array,
         grad: jax.Array,
-        guess: Any = 1.0,
+        guess: Number = 1.0,
     ) -> Found:
         """Search along `point + step·direction`.
 
@@ -160,7 +160,7 @@ class Zoom:
         return taken._replace(step=taken.step / unit, num_linesearch_steps=end.last.num_linesearch_steps)
 
 
-def pick(condition: jax.Array, yes: Any, no: Any) -> Tree:
+def pick(condition: jax.Array, yes: Tree, no: Tree) -> Tree:
     """`jnp.where` of tuples of arrays."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
 

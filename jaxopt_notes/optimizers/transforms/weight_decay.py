@@ -172,7 +172,7 @@ class MultiplicativeDecay(Transform):
     """See `multiplicative_decay`."""
 
     factor: Number
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def update(
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any

@@ -3,6 +3,7 @@
 The condition may be traced, batched and swept; where it does not hold, the transform's state waits.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -30,7 +31,7 @@ class Conditionally(Transform):
     """See `conditionally`."""
 
     optimizer: GradientTransform
-    condition: Any
+    condition: Callable | ArrayLike
     outside: str = static()
     with_extra: bool = static()
 
@@ -51,7 +52,7 @@ class Conditionally(Transform):
         inside, inner = update_inner(self.optimizer, updates, state.inner, params, taken, extra)
         passed = ~holds if accept is None else ~holds & accept
 
-        def merge(raw: Any, new: Any, like: Any) -> ArrayLike | None:
+        def merge(raw: ArrayLike | None, new: Any, like: Any) -> ArrayLike | None:
             if raw is None or not is_float(new) or self.outside == "zero":
                 return new
             return jnp.where(passed, cast_like(raw, like), new)  # the new one is 0 where it is not taken
@@ -69,7 +70,11 @@ class Conditionally(Transform):
 
 
 def conditionally(
-    optimizer: GradientTransform, condition: Any = True, *, outside: str = "raw", with_extra: bool = False
+    optimizer: GradientTransform,
+    condition: Callable | ArrayLike = True,
+    *,
+    outside: str = "raw",
+    with_extra: bool = False,
 ) -> Conditionally:
     """Apply a transform only where a condition holds; else updates and its state pass as they are.
 

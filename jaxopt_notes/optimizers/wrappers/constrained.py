@@ -75,7 +75,7 @@ class Projected(Constrained):
     """See `projected`."""
 
     optimizer: GradientTransform
-    projection: Any
+    projection: Callable
     numbers: dict
     mask: Mask | None = static()
 
@@ -130,14 +130,16 @@ class Proximal(Constrained):
     """See `proximal`."""
 
     optimizer: GradientTransform
-    penalty: Any
+    penalty: Callable
     learning_rate: Rate
 
     def nearest(self, params: Tree, count: jax.Array) -> Tree:
         return proximal_step(self.penalty, params, rate_at(self.learning_rate, count))
 
 
-def proximal(optimizer: GradientTransform, penalty: Any = l1(1e-3), learning_rate: Rate = 1e-3) -> Proximal:
+def proximal(
+    optimizer: GradientTransform, penalty: Callable = l1(1e-3), learning_rate: Rate = 1e-3
+) -> Proximal:
     """After each step of an optimizer a proximal step on a penalty, which makes exact zeros.
 
         θ ← argmin over x of η·Ω(x) + ½‖x − (θ + optimizer(g))‖²

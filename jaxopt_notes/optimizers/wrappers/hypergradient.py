@@ -73,7 +73,7 @@ def scaled(u, p, previous, *, scale, store=store_always):
 
 
 def next_scale(
-    scale: Any, product: Any, square: Any, previous_square: Any, beta: Any, rule: str = "additive"
+    scale: Any, product: Any, square: Any, previous_square: Any, beta: Number, rule: str = "additive"
 ) -> jax.Array:
     """s − β·⟨g, d⟩, or s·(1 − β·cos(g, d)); s itself where that is not finite.
 

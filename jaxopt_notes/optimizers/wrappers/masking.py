@@ -47,7 +47,7 @@ class Masked:
         inside, inner = self.optimizer.update(_select(updates, mask), state.inner, chosen, **extra)
         inside = None if mask is False else inside
 
-        def merge(keep: bool, raw: Any, new: ArrayLike | None) -> ArrayLike | None:
+        def merge(keep: bool, raw: ArrayLike | None, new: ArrayLike | None) -> ArrayLike | None:
             if keep or raw is None:
                 return new
             if self.outside == "raw":

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree, is_none
-from jaxopt_notes.masks import Marks, MaskLike, as_mask, path_name, read_mask
+from jaxopt_notes.masks import Marks, Mask, MaskLike, as_mask, path_name, read_mask
 from jaxopt_notes.optimizers.core.chain import Chain, as_transform
 from jaxopt_notes.optimizers.core.gradient_transform import Accept
 from jaxopt_notes.optimizers.core.leafwise import Transform, leafwise
@@ -83,7 +83,7 @@ def label_paths(label: Callable[[str], str]) -> Callable[[Tree], Tree]:
 class Freeze(Transform):
     """See `freeze`."""
 
-    mask: Any = static()
+    mask: Mask | None = static()
 
     def update(
         self, updates: Tree, state: tuple, params: Tree = None, *, accept: Accept = None, **extra: Any

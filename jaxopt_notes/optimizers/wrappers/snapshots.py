@@ -81,7 +81,7 @@ class Snapshots(Transform):
         due = due if accept is None else due & accept
         place = state.taken % self.number
 
-        def keep(theta: Any, kept: Any) -> Any:
+        def keep(theta: ArrayLike | None, kept: Any) -> Any:
             if kept is None:
                 return None
             old = lax.dynamic_index_in_dim(kept, place, keepdims=False)
@@ -104,7 +104,7 @@ class Snapshots(Transform):
         """
         seen = self._seen(params, state)
 
-        def in_order(theta: Any, kept: Any) -> Any:
+        def in_order(theta: ArrayLike | None, kept: Any) -> Any:
             if kept is None:
                 return None if theta is None else jnp.stack([jnp.asarray(theta)] * self.number)
             return jnp.roll(kept, -seen.taken, axis=0).astype(jnp.result_type(theta))

@@ -15,6 +15,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from jax.typing import ArrayLike
 
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
@@ -60,7 +61,11 @@ class GaussianProcess:
 
 
 def gaussian_process(
-    lengthscale: Any, amplitude: Number = 1.0, noise: Number = 1e-4, mean: Number = 0.0, kernel="matern52"
+    lengthscale: ArrayLike,
+    amplitude: Number = 1.0,
+    noise: Number = 1e-4,
+    mean: Number = 0.0,
+    kernel="matern52",
 ) -> GaussianProcess:
     """A Gaussian process with a length scale for each dimension (automatic relevance determination).
 

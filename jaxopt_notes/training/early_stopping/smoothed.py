@@ -18,7 +18,7 @@ class SmoothedState(NamedTuple):
 
     inner: Tree
     best: jax.Array
-    totals: Any
+    totals: Tree
     weights: Any
 
 
