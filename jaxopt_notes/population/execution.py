@@ -324,4 +324,4 @@ class _Results:
 
 
 def _aval(leaf: jax.Array) -> tuple:
-    return leaf.shape, leaf.dtype, leaf.weak_type
+    return leaf.shape, leaf.dtype, getattr(leaf, "weak_type", False)  # typed keys have none

@@ -1,13 +1,17 @@
 """A search's results as text, files and data frames."""
 
+import contextlib
 import csv
+import io
 import json
 import os
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 import numpy as np
 
 from jaxopt_notes.search.names import own_names
+from jaxopt_notes.serialization.atomic import replacing
 
 Rows = list[dict[str, Any]]
 
@@ -132,7 +136,7 @@ def as_written(value: Any) -> Any:
 
 def write_csv(rows: Rows, path: str | os.PathLike) -> None:
     """A CSV file with a header line."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with _text_file(path) as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(_named(rows))
@@ -141,9 +145,19 @@ def write_csv(rows: Rows, path: str | os.PathLike) -> None:
 def write_json(head: dict[str, Any], rows: Rows, path: str | os.PathLike) -> None:
     """A JSON object of a head and `rows`; numbers that are not finite are null."""
     plain = [{name: _plain(value) for name, value in row.items()} for row in _named(rows)]
-    with open(path, "w", encoding="utf-8") as file:
+    with _text_file(path) as file:
         json.dump({**head, "rows": plain}, file, indent=2)
         file.write("\n")
+
+
+@contextlib.contextmanager
+def _text_file(path: str | os.PathLike) -> Iterator[TextIO]:
+    """A text file that takes its place once it is whole, in a folder that is made if it is missing."""
+    with replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        yield text
+        text.flush()
+        text.detach()
 
 
 def write_parquet(rows: Rows, path: str | os.PathLike) -> None:
@@ -158,14 +172,16 @@ def write_parquet(rows: Rows, path: str | os.PathLike) -> None:
         try:
             import pyarrow  # noqa: F401
 
-            to_pandas(rows).to_parquet(path)
+            with replacing(path) as file:
+                to_pandas(rows).to_parquet(file)
         except ImportError as error:
             raise ModuleNotFoundError(
                 "Results.to_parquet() needs polars, or pandas and pyarrow, and neither is importable: "
                 "pip install polars. to_csv() and to_json() need nothing."
             ) from error
     else:
-        frame.write_parquet(path)
+        with replacing(path) as file:
+            frame.write_parquet(file)
 
 
 def to_pandas(rows: Rows) -> Any:

@@ -7,12 +7,14 @@ nothing; `interop.loggers` has those for TensorBoard and Weights & Biases.
 
 import csv
 import os
+import pathlib
 from collections.abc import Mapping
 from typing import IO
 
 import numpy as np
 
 from jaxopt_notes.search.names import own_names
+from jaxopt_notes.serialization.atomic import make_folder
 
 
 class csv_logger:
@@ -27,16 +29,17 @@ class csv_logger:
     Example:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     logger = csv_logger(folder + "/log.csv")
+        ...     logger = csv_logger(folder + "/new/log.csv")
         ...     logger.log(3, 0, {"rate": 0.1}, 0.5, {"loss": np.array([1.0, 0.5])})
         ...     logger.close()
-        ...     print(pathlib.Path(folder, "log.csv").read_text())
+        ...     print(pathlib.Path(folder, "new/log.csv").read_text())
         trial,seed,rate,score,epochs,loss
         3,0,0.1,0.5,2,0.5
     """
 
     def __init__(self, path: str | os.PathLike):
         self._path, self._columns = os.fspath(path), list[str]()
+        make_folder(pathlib.Path(path).parent)
         self._file = self._open("w")
 
     def log(

@@ -103,7 +103,11 @@ def test_delivery_is_complete_and_in_the_calling_thread():
 
 def test_shared_arguments_reach_every_member():
     keys = jax.random.split(jax.random.key(0), 3)
-    got = population_map(lambda c, k, x, y: c * x + y, np.arange(3.0), keys, shared=(jnp.ones(2), 5.0))
+
+    def train(c, k, x, y, drawn_with):
+        return c * x + y + 0 * jax.random.uniform(drawn_with)
+
+    got = population_map(train, np.arange(3.0), keys, shared=(jnp.ones(2), 5.0, keys[0]))
     np.testing.assert_array_equal(got, [[5, 5], [6, 6], [7, 7]])
 
 

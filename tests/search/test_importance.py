@@ -142,10 +142,10 @@ def test_a_planted_optimum_at_an_edge_is_said():
 def test_parquet_goes_through_polars_or_pandas(tmp_path, monkeypatch):
     results = Results({"rate": np.array([0.1, 0.2])}, np.array([[2.0], [1.0]]))
     written = {}
-    frame = lambda rows: types.SimpleNamespace(write_parquet=lambda path: written.update({path: rows}))  # noqa: E731
+    frame = lambda rows: types.SimpleNamespace(write_parquet=lambda file: written.update({file.mode: rows}))  # noqa: E731
     monkeypatch.setitem(sys.modules, "polars", types.SimpleNamespace(DataFrame=frame))
-    results.to_parquet("x")
-    assert written["x"][0]["rate"] == 0.2
+    results.to_parquet(tmp_path / "new" / "x")
+    assert written["xb"][0]["rate"] == 0.2
     monkeypatch.setitem(sys.modules, "polars", None)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ModuleNotFoundError, match="pip install polars"):

@@ -52,8 +52,8 @@ def test_best_config_has_the_shape_of_the_space():
     assert results.best_config == {"opt": {"rate": 0.2, "eps": 1e-8}, "act": "tanh", "hidden": [8, 8]}
 
 
-def test_files_hold_every_row(tmp_path):
-    results = Results(COLUMNS, SCORES, "score", "max")
+def test_files_hold_every_row_in_a_folder_that_is_made(tmp_path):
+    results, tmp_path = Results(COLUMNS, SCORES, "score", "max"), tmp_path / "new"
     results.to_csv(tmp_path / "r.csv")
     with open(tmp_path / "r.csv", newline="") as file:
         rows = list(csv.DictReader(file))
