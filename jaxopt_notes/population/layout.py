@@ -65,10 +65,12 @@ def arrange(members: int, lanes: int, chunk_size: int, batch_size: int) -> tuple
 def deal(groups: Sequence[int] | np.ndarray, layout: Layout) -> list[np.ndarray]:
     """Groups dealt into chunks: as few rounds as the program's room allows, all lanes busy in each.
 
+    Chunks differ by one group at most, so that no lane waits long for another at the end.
+
     Example:
-        >>> layout = Layout(share=32, batch=8, devices=("cpu",), workers=2)
-        >>> [chunk.tolist() for chunk in deal(range(6), layout)]
-        [[0, 1, 2], [3, 4, 5]]
+        >>> layout = Layout(share=24, batch=8, devices=("cpu",), workers=2)
+        >>> [chunk.tolist() for chunk in deal(range(10), layout)]
+        [[0, 1, 2], [3, 4, 5], [6, 7], [8, 9]]
     """
     todo = np.asarray(groups, int)
     if not len(todo):
@@ -76,8 +78,7 @@ def deal(groups: Sequence[int] | np.ndarray, layout: Layout) -> list[np.ndarray]
     callers = -(-layout.lanes // len(layout.devices))  # one call serves all devices
     room = layout.share // layout.batch * len(layout.devices)
     rounds = -(-len(todo) // (room * callers))
-    size = -(-len(todo) // (rounds * callers))
-    return [todo[i : i + size] for i in range(0, len(todo), size)]
+    return np.array_split(todo, min(rounds * callers, len(todo)))
 
 
 class Slots(NamedTuple):

@@ -173,6 +173,13 @@ def test_slots_are_dealt_evenly_to_devices_and_lanes():
     assert chunk.member[chunk.counts].tolist() == list(range(7))
     one = Layout(share=32, batch=8, devices=(0,), workers=2)
     assert [len(chunk) for chunk in deal(range(17), one)] == [3, 3, 3, 3, 3, 2]  # 3 rounds
+    assert [len(chunk) for chunk in deal(range(10), one)] == [
+        3,
+        3,
+        2,
+        2,
+    ]  # 5 groups for either lane, not 6 and 4
+    assert [chunk.tolist() for chunk in deal([4, 7], one)] == [[4], [7]]
 
 
 def test_too_much_memory_is_said_before_the_start(monkeypatch):
