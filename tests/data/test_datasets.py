@@ -7,10 +7,14 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from jaxopt_notes.data import DATASETS, digits, mnist
+from jaxopt_notes.data import DATASETS, datasets, digits, mnist
 
 
-def test_digits_are_scikit_learns():
+@pytest.mark.parametrize("with_its_file", [True, False])
+def test_digits_are_scikit_learns(monkeypatch, with_its_file):
+    """Read from the file that it carries, or loaded by it where that is somewhere else."""
+    if not with_its_file:
+        monkeypatch.setattr(datasets, "_file", lambda *names: None)
     x, y = digits()
     theirs = sklearn.datasets.load_digits()
     assert (x.shape, x.dtype, y.shape, y.dtype) == ((1797, 64), jnp.float32, (1797,), jnp.int32)
@@ -35,6 +39,7 @@ def test_mnist():
     ],
 )
 def test_a_missing_package_is_named_with_the_remedy(monkeypatch, name, module, remedy):
-    monkeypatch.setitem(sys.modules, module, None)
+    for missing in (module, module.split(".")[0]):
+        monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ModuleNotFoundError, match=rf"{name}\(\) needs {module.split('.')[0]}, .*{remedy}"):
         DATASETS[name]()
