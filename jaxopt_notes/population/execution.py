@@ -70,9 +70,8 @@ class Population(NamedTuple):
         measured_with: the shared arguments to measure sizes with, where those are less work.
         room_for: lay out for at least this many members, so that later populations of this function,
             with more of them, use the same program.
-        start: `start(config, key, *shared) -> (config, key)`: what `train` is given instead of them, which
-            never leaves the device; `None`: they are what it takes.
-        goes_on: whether `train` is to go on from its results, in later populations.
+        goes_on: whether what follows the start of a `Staged` function is to go on from its results, in later
+            populations.
     """
 
     train: Callable[..., Tree]
@@ -80,7 +79,6 @@ class Population(NamedTuple):
     shared: tuple
     measured_with: tuple | None = None
     room_for: int = 1
-    start: Callable[..., tuple] | None = None
     goes_on: bool = False
 
     @property
@@ -88,16 +86,18 @@ class Population(NamedTuple):
         """How many."""
         return len(self.rows.arrays[-1])
 
-    def in_one(self, programs: Programs) -> "Population":
-        """With one function for the start and what follows."""
-        start, train = self.start, self.train
-        if start is None:
-            return self
 
-        def whole(config: Tree, key: jax.Array, *shared: Any) -> Tree:
-            return train(*start(config, key, *shared), *shared)
+class Staged:
+    """A training function in two parts, which may be a program each; what is between stays on the device.
 
-        return self._replace(train=programs.function(("whole", start, train), lambda: whole), start=None)
+    train(config, key, *shared) = then(*start(config, key, *shared), *shared)
+    """
+
+    def __init__(self, start: Callable[..., tuple], then: Callable[..., Tree]):
+        self.start, self.then = start, then
+
+    def __call__(self, config: Tree, key: jax.Array, *shared: Any) -> Tree:
+        return self.then(*self.start(config, key, *shared), *shared)
 
 
 def run_population(
@@ -187,11 +187,13 @@ class _Programs:
     """The programs of one population, by their layouts: those that the machine keeps, or new ones."""
 
     def __init__(self, population: Population, machine: Machine, hooks: Hooks):
+        self._population, self._machine, self._hooks = population, machine, hooks
         # A program for the start alone pays where programs are compiled for long, or what follows is used
         # again; on a CPU it would keep the states of a whole chunk where one group's are enough.
-        if is_eager() or (machine.on_cpu() and not population.goes_on):
-            population = population.in_one(machine.programs)
-        self._population, self._machine, self._hooks = population, machine, hooks
+        self._start: Callable[..., tuple] | None = None
+        self._train = population.train
+        if isinstance(self._train, Staged) and (population.goes_on or not machine.on_cpu()):
+            self._start, self._train = self._train.start, self._train.then
         leaves, treedef = jax.tree.flatten(population.shared)
         self._shared = treedef, tuple(map(_aval, leaves))
         self._eager: Eager | None = None
@@ -200,22 +202,23 @@ class _Programs:
     @functools.cached_property
     def _member(self) -> Member:
         """The function of one member; where its program is there already, nobody asks for it."""
-        return Member(self._population.train, self._rows, self._population.shared)
+        return Member(self._train, self._rows, self._population.shared)
 
     @functools.cached_property
     def _first(self) -> Member:
         """What makes that which a member starts from."""
-        assert self._population.start is not None
-        return Member(self._population.start, self._population.rows, self._population.shared)
+        assert self._start is not None
+        return Member(self._start, self._population.rows, self._population.shared)
 
     @functools.cached_property
     def _rows(self) -> Rows:
         """What the training function takes of all members; only shapes, where it is made on the device."""
-        start, rows = self._population.start, self._population.rows
-        if start is None:
+        rows = self._population.rows
+        if self._start is None:
             return rows
         with self._machine.alone():
-            return _STARTS.get(start, (rows.signature(), *self._shared), lambda: self._first.results())[0]
+            key = (rows.signature(), *self._shared)
+            return _STARTS.get(self._start, key, lambda: self._first.results())[0]
 
     @functools.cached_property
     def _signature(self) -> tuple:
@@ -231,7 +234,7 @@ class _Programs:
             return self.program(layout), self._population.rows, self._machine.place(measured_with)
 
         members = max(self._population.members, self._population.room_for)
-        key = (self._population.train, self._signature)
+        key = (self._train, self._signature)
         with self._machine.alone():
             return self._machine.layout(members, lambda: self._member.footprint(), measured, key, at_most)
 
@@ -240,13 +243,12 @@ class _Programs:
         if is_eager():
             self._eager = self._eager or Eager(*self._population[:3])
             return self._eager
-        train, start = self._population.train, self._population.start
-        then = self._kept(train, (self._signature, layout), lambda: self._compile(layout))
-        if start is None:
+        then = self._kept(self._train, (self._signature, layout), lambda: self._compile(layout))
+        if self._start is None:
             return then
         key = (self._population.rows.signature(), *self._shared, layout)
         with self._machine.alone():
-            return Started(self._kept(start, key, lambda: Program(self._first, layout)), then)
+            return Started(self._kept(self._start, key, lambda: Program(self._first, layout)), then)
 
     def _kept(self, function: Callable, key: tuple, make: Callable[[], Program]) -> Program:
         program, new = self._machine.programs.get(function, key, make)

@@ -45,7 +45,7 @@ class Programs:
     def __init__(self, size: int = 16):
         self.size = check_count("Programs(size)", size, 1)
         self._kept: collections.OrderedDict[tuple, Any] = collections.OrderedDict()
-        self._functions: dict[Hashable, Callable] = {}
+        self._functions: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -65,7 +65,7 @@ class Programs:
             self._kept.popitem(last=False)
         return made, True
 
-    def function(self, key: Hashable, make: Callable[[], Callable]) -> Callable:
+    def function(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """The function that stands for this key: the same one each time, while this store lives."""
         if key not in self._functions:
             if len(self._functions) >= self.size:

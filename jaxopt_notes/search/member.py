@@ -20,6 +20,7 @@ from jax import lax
 from jaxopt_notes.control_flow import any_member
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import fingerprint
+from jaxopt_notes.population.execution import Staged
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.search.cross_validation import FOLD
 from jaxopt_notes.search.rule import PARAMETERS
@@ -112,13 +113,10 @@ class Runs(NamedTuple):
 
         return go_on
 
-    def functions(self, programs: Programs, keep: bool) -> tuple[Callable, Callable]:
-        """`begin(keep)` and `go_on(keep)`: one object each for equal runs, so that programs serve again."""
-        begin, go_on = (
-            programs.function((make.__name__, keep, self.signature()), functools.partial(make, keep))
-            for make in (self.begin, self.go_on)
-        )
-        return begin, go_on
+    def function(self, programs: Programs, keep: bool) -> Staged:
+        """`begin(keep)`, then `go_on(keep)`: one object for equal runs, so that its programs serve again."""
+        key = (keep, self.signature())
+        return programs.function(key, lambda: Staged(self.begin(keep), self.go_on(keep)))
 
     def state_like(self, config: Configs, data: tuple) -> Tree:
         """The shapes of one member's state."""

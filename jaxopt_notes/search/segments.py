@@ -118,11 +118,12 @@ def train_members(
             break
         more = min(length, epochs - done)
         counts = [np.asarray(count, np.int32) for count in (more, 1)]  # of epochs; one is enough to measure
-        begin, go_on = runs.functions(task.machine.programs, keeps)
+        train = runs.function(task.machine.programs, keeps)
         population = Population(
-            go_on, Rows.of(members.to_train(active, state, latest), take_keys(members.keys, active)),
+            train if state is None else train.then,
+            Rows.of(members.to_train(active, state, latest), take_keys(members.keys, active)),
             (counts[0], *task.data), (counts[1], *task.data), task.machine.full() if keep else 1,
-            begin if state is None else None, keeps,
+            keeps,
         )  # fmt: skip
         out, report = run_population(
             population, task.machine, Hooks(task.on_compile, deliver_to(active, done, more)),

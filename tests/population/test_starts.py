@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxopt_notes.population.chunk_program import Rows
-from jaxopt_notes.population.execution import Population, run_population
+from jaxopt_notes.population.execution import Population, Staged, run_population
 from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs
 
@@ -27,7 +27,8 @@ def train(member, key, scale):
 def test_a_start_is_a_program_of_its_own_where_runs_go_on(key, goes_on, programs_of_the_start):
     programs, keys = Programs(), jax.random.split(key, 3)
     machine = machine_for("test", programs=programs, chunk_size=2, batch_size=2, workers=1)
-    fresh = Population(train, Rows.of(CONFIGS, keys), SCALE, start=start, goes_on=goes_on)
+    staged = Staged(start, train)
+    fresh = Population(staged, Rows.of(CONFIGS, keys), SCALE, goes_on=goes_on)
     (member, later, drawn), _ = run_population(fresh, machine)
     assert len(programs) == programs_of_the_start
     np.testing.assert_array_equal(member["w"], 3 * CONFIGS + 1)

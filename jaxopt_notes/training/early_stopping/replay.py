@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.training.early_stopping.score import as_cost, watched, worst
@@ -90,7 +89,7 @@ def _replay(rule: Any, curves: dict[str, jax.Array]) -> Replay:
 
 
 def _of_one(rule: Any, curves: dict[str, jax.Array]) -> Replay:
-    def step(state: Tree, scores: ArrayLike) -> tuple:
+    def step(state: Tree, scores: Tree) -> tuple:
         state, improved, stop = rule.update(state, scores)
         return state, (improved, stop)
 

@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
 from jaxopt_notes.record import Number, check_number, record
@@ -45,7 +44,7 @@ class Smoothed:
         zeros = jax.tree.map(lambda _: as_hyperparameter(0.0), self.watches)
         return SmoothedState(self.rule.init(), worst(), zeros, zeros)
 
-    def update(self, state: SmoothedState, scores: ArrayLike) -> tuple[SmoothedState, jax.Array, jax.Array]:
+    def update(self, state: SmoothedState, scores: Tree) -> tuple[SmoothedState, jax.Array, jax.Array]:
         scores = jax.tree.map(as_hyperparameter, scores)
         cost = as_cost(jax.tree.leaves(scores)[0], self.mode)  # the monitor comes first
         improved = cost < state.best
