@@ -169,6 +169,7 @@ def test_a_model_must_fit_the_table():
 def test_the_index_of_a_data_frame_is_no_input(tmp_path):
     """As pandas writes it: without a name in CSV, under a name of its own in Parquet."""
     pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")  # by which pandas writes Parquet
     frame = pandas.DataFrame(
         {"x": np.arange(9.0) ** 2, "y": np.arange(9.0)}, index=[3, 1, 4, 15, 9, 2, 6, 5, 35]
     )
@@ -182,6 +183,7 @@ def test_the_index_of_a_data_frame_is_no_input(tmp_path):
 
 def test_decimals_are_numbers(tmp_path):
     pandas = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
     prices = [decimal.Decimal("1.50"), None, decimal.Decimal("2.25")]
     pandas.DataFrame({"price": prices}).to_parquet(tmp_path / "a.parquet")
     np.testing.assert_array_equal(read_columns(tmp_path / "a.parquet")["price"], [1.5, np.nan, 2.25])
