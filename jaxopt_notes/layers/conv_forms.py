@@ -11,8 +11,10 @@ numbers; and fewer pixels than the kernel has places, where XLA would exchange i
 them by the naive loop. (Processor time, float32: of 3×3 kernels products took a
 third to a half of the time of `native_on_cpu` for one and three channels to 8 and 16, a sixtieth for 512
 channels of 2×2 pixels, twice for 16 channels of 32×32, and the gradient by a kernel four times for 32 to 64
-channels of 28×28.) The native form is also a single operation, or three with the axes that a gradient moves,
-where products are many: each loop that XLA compiles takes 15 to 50 ms.
+channels of 28×28.) Where a program has all cores, gradients by the image are products as long as the patches
+are few: XLA divides products among threads, and most convolutions not. The native form is also a single
+operation, or three with the axes that a gradient moves, where products are many: each loop that XLA compiles
+takes 15 to 50 ms.
 """
 
 import functools
@@ -34,6 +36,7 @@ Pads = Sequence[tuple[int, int]]
 
 SHORT_PATCH = 64  # numbers in a patch: it is soon written
 SMALL_KERNEL = 256  # numbers
+SHARED_PATCHES = 2**21  # numbers in the patches of all examples
 
 
 class Geometry(NamedTuple):
@@ -197,18 +200,23 @@ def native_on_cpu(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> ja
     return lax.transpose(k, (*space, 0, last))
 
 
-def products_on_cpu(of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: Geometry) -> bool:
+def products_on_cpu(
+    of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: Geometry, threads: bool = False
+) -> bool:
     """Whether `products` beats `native_on_cpu`.
 
     Arguments:
         of: what is sought: "y", "x" or "k".
         x, y: the shapes of both, [B, *size, I] and [B, *out, O].
+        threads: whether the operation may have several cores.
     """
     window, inputs, outputs = math.prod(geometry.window), x[-1], y[-1]
     if window == 1 or geometry.groups > 1 or len(geometry.size) != 2:
         return True
     size, out = math.prod(geometry.size), math.prod(geometry.out)
     if window > min(size, out) or (of == "k" and out > size):  # XLA would exchange the two factors
+        return True
+    if threads and of == "x" and math.prod(y[:-1]) * window * inputs <= SHARED_PATCHES:
         return True
     short = window * inputs <= SHORT_PATCH
     if of != "x":  # these two share the patches

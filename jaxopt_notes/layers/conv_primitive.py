@@ -43,6 +43,7 @@ from jaxopt_notes.layers.conv_forms import (
     products,
     products_on_cpu,
 )
+from jaxopt_notes.one_core import on_one_core
 
 __all__: list[str] = []
 
@@ -169,9 +170,10 @@ def _on_cpu(of: str, geometry: Geometry, a: jax.Array, b: jax.Array) -> jax.Arra
     shapes = dict(zip(_others(of), (a.shape, b.shape), strict=True)) | {of: shape}
     x, y = ((*shapes[name][1:-2], shapes[name][-1]) for name in "xy")
     wide = a.dtype in (jnp.float32, jnp.float64)  # the native form sums in the dtype itself
-    by_products = not wide or products_on_cpu(of, x, y, geometry)
-    form = functools.partial(products if by_products else native_on_cpu, of, geometry=geometry)
     members = a.shape[0]
+    threads = members == 1 and not on_one_core()
+    by_products = not wide or products_on_cpu(of, x, y, geometry, threads)
+    form = functools.partial(products if by_products else native_on_cpu, of, geometry=geometry)
     a, b = (lax.squeeze(array, (array.ndim - 2,) if members > 1 else (0, array.ndim - 2)) for array in (a, b))
     if members == 1:
         found = form(a, b)

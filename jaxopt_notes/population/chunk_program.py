@@ -19,10 +19,17 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jax.tree_util import PyTreeDef
 
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.one_core import compiled_for_one_core
 from jaxopt_notes.population.footprint import footprint
 from jaxopt_notes.population.layout import Layout, Slots, mesh_of
 from jaxopt_notes.population.workers import cores
 from jaxopt_notes.serialization.leaf import is_key
+
+# On a CPU XLA divides loops and products among threads, which then wait for each other, and for the cores.
+ONE_CORE: dict[str, Any] = {
+    "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+    "xla_cpu_multi_thread_eigen": False,
+}
 
 
 class Rows(NamedTuple):
@@ -145,7 +152,10 @@ class Program:
         )  # fmt: skip
         used = jax.ShapeDtypeStruct((len(layout.devices),), np.int32)
         split = self._split(rows.shapes(layout.share * len(layout.devices)))
-        self.compiled = jitted.lower(*split, used, shared).compile(_options(layout))
+        one_core = _has_one_core(layout)
+        with compiled_for_one_core(one_core):
+            lowered = jitted.lower(*split, used, shared)
+        self.compiled = lowered.compile(ONE_CORE if one_core else {})
         stats = self.compiled.memory_analysis()
         self.device_bytes = 0 if stats is None else (
             stats.argument_size_in_bytes + stats.output_size_in_bytes + stats.temp_size_in_bytes
@@ -187,16 +197,13 @@ class Started:
         return self._then.of_slots(given, chunk.groups, shared)
 
 
-def _options(layout: Layout) -> dict[str, Any]:
-    """How a program is compiled: on a CPU for one core, where the other cores have chunks of their own.
+def _has_one_core(layout: Layout) -> bool:
+    """Whether a program has one core of a CPU, where the other cores have chunks of their own.
 
-    XLA divides a loop or a product among threads, which then have to wait for each other, and for the cores.
     A share of one member may be all that there is, and is left to all cores.
     """
     on_cpu = layout.on_cpu and len(layout.devices) == 1
-    if not on_cpu or layout.workers < max(2, cores()) or layout.share == 1:
-        return {}
-    return {"xla_disable_hlo_passes": "cpu-parallel-task-assigner", "xla_cpu_multi_thread_eigen": False}
+    return on_cpu and layout.workers >= max(2, cores()) and layout.share > 1
 
 
 def _reuse(chunk: list, share: int, results: list) -> list[int | None]:

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxopt_notes.layers import convolution
+import jaxopt_notes as jn
+from jaxopt_notes.layers import conv_primitive, convolution
+from jaxopt_notes.one_core import compiled_for_one_core
+from jaxopt_notes.population.workers import cores
 from tests.compiled import grad
 
 
@@ -202,9 +205,36 @@ def test_form_on_cpus_is_chosen_by_sizes(sizes):
     for of, function in {"y": way, "x": by(0), "k": by(1)}.items():
         count = 1 if of == "y" else 2  # the cotangent is an output
         want = count - (of in by_products) - (of != "y" and "y" in by_products)
-        assert lowered("cpu", function, x, kernel).count("stablehlo.convolution") == want
+        with compiled_for_one_core():
+            assert lowered("cpu", function, x, kernel).count("stablehlo.convolution") == want
         members = [jax.ShapeDtypeStruct((3, *a.shape), a.dtype) for a in (x, kernel)]
         assert lowered("cpu", jax.vmap(function), *members).count("stablehlo.convolution") == want
+
+
+@pytest.mark.parametrize(("images", "forward", "backward"), [(2, 1, 1), (256, 1, 2)])
+def test_gradients_by_few_patches_are_products_where_all_cores_are_free(images, forward, backward):
+    """Such as 2·8·8·3·3·16 numbers; XLA has threads for a product, and for convolutions mostly not."""
+    x, kernel = (jax.ShapeDtypeStruct(s, jnp.float32) for s in ((images, 8, 8, 16), (3, 3, 16, 16)))
+    by_image = grad(lambda x, kernel: jnp.sum(convolution(x, kernel) ** 2))
+    for function, want in ((convolution, forward), (by_image, backward)):
+        assert lowered("cpu", function, x, kernel).count("stablehlo.convolution") == want
+
+
+def test_programs_of_a_population_have_one_core_each(monkeypatch):
+    threads = []
+    rule = conv_primitive.products_on_cpu
+    monkeypatch.setattr(conv_primitive, "products_on_cpu", lambda *a: (threads.append(a[-1]), rule(*a))[1])
+    x = jnp.ones((1, 4, 4, 1))
+
+    def member(c, key):
+        return jnp.sum(convolution(c * x, jnp.ones((3, 3, 1, 1))))
+
+    workers = max(2, cores())
+    keys = jax.random.split(jax.random.key(0), 8 * workers)
+    jn.population_map(member, jnp.ones(len(keys)), keys, workers=workers)
+    assert threads == [False]
+    jax.jit(member).lower(1.0, None)
+    assert threads == [False, True]
 
 
 @pytest.mark.usefixtures("compiled_as_for_users")
