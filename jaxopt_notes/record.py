@@ -282,3 +282,23 @@ def check_choice(where: str, value: Any, choices: tuple) -> Any:
     if value not in choices:
         raise ValueError(f"{where} is {value!r}, expected one of {', '.join(map(repr, choices))}.")
     return value
+
+
+def check_takes(where: str, function: Any, count: int, called_as: str) -> Any:
+    """Return `function` if it can be called with so many arguments by position, as far as that is known.
+
+    Raises:
+        TypeError: it cannot be called, or takes other arguments.
+    """
+    if callable(function):
+        try:
+            inspect.signature(function).bind(*range(count))
+        except ValueError:  # it does not say what it takes
+            return function
+        except TypeError:
+            name, takes = getattr(function, "__name__", type(function).__name__), inspect.signature(function)
+            raise TypeError(
+                f"{where} is {name}{takes}, expected a function that is called as {called_as}."
+            ) from None
+        return function
+    raise TypeError(f"{where} is {function!r}, expected a function that is called as {called_as}.")

@@ -23,7 +23,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # A module imports only from layers below its own, or from its own subpackage.
 IMPORT_LAYERS = (
     {"sharding", "one_core"},
-    {"record", "registry", "dtypes", "numerics", "control_flow", "draws", "serialization"},
+    {"record", "registry", "dtypes", "numerics", "control_flow", "tracing", "draws", "serialization"},
     {"masks", "norms"},
     {
         "initializers",

@@ -36,6 +36,8 @@ from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.progress import Progress, check_progress, reporting
 from jaxopt_notes.population.store import Store
+from jaxopt_notes.record import check_takes
+from jaxopt_notes.tracing import WHILE_TRACED, missing_name, needed_values
 
 
 def population_map(
@@ -97,7 +99,8 @@ def population_map(
     Raises:
         ValueError: no members, a leaf whose leading axis differs from that of `keys`, or a folder that
             holds another run. BlockingIOError: another process is at work in the folder. MemoryError:
-            it would not fit. TypeError: `keys` are not typed. Whatever `train` raises.
+            it would not fit. TypeError: `keys` are not typed, or `train` needs the value of an argument while
+            it is traced. Whatever `train` raises.
 
     Example:
         >>> import jax.numpy as jnp
@@ -135,23 +138,69 @@ def population_map(
             store = stack.enter_context(Store(folder, settings, hosts.is_leader()))
             hosts.meet("population_map")
             shelf = store.shelf("members")
-        results, report = run_population(population, machine, hooks, shelf)
+        try:
+            results, report = run_population(population, machine, hooks, shelf)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:  # as tracing raises them
+            if (explained := _explain(population)) is not None:
+                raise explained from error
+            raise
     return (results, report) if return_report else results
 
 
 def _check_arguments(train: Any, shared: Any, folder: Any, on_compile: Any, on_chunk: Any) -> None:
     """Refuse, before anything is trained, what would fail afterwards."""
-    functions = {"train": train, "on_compile": on_compile, "on_chunk": on_chunk}
-    for name, function in functions.items():
-        if not callable(function) and (function is not None or name == "train"):
-            raise TypeError(f"population_map({name}) is {function!r}, expected a function.")
     if not isinstance(shared, tuple | list):
         raise TypeError(
             f"population_map(shared) is a {type(shared).__name__}, expected a tuple of what all members "
             "share: shared=(x,) for one."
         )
+    check_takes("population_map(train)", train, 2 + len(shared), "train(config, key, *shared)")
+    for name, function, takes in (
+        ("on_compile", on_compile, ("text",)), ("on_chunk", on_chunk, ("indices", "results")),
+    ):  # fmt: skip
+        if function is not None:
+            called_as = f"{name}({', '.join(takes)})"
+            check_takes(f"population_map({name})", function, len(takes), called_as)
     if folder is not None and not isinstance(folder, str | os.PathLike):
         raise TypeError(f"population_map(folder) is {folder!r}, expected a path, or None for no folder.")
+
+
+def _explain(population: Population) -> Exception | None:
+    """The error to raise instead of the one that tracing raises; `None` if there is nothing to add."""
+    rows, shared = population.rows, population.shared
+    config, key = rows.member([array[0] for array in rows.arrays])
+    trees = {"config": config, **{f"shared[{i}]": tree for i, tree in enumerate(shared)}}
+    leaves, treedef = jax.tree.flatten(trees)
+    names = [_spelled(path) for path, _ in jax.tree.leaves_with_path(trees)]
+
+    def train(values: dict[str, Any], key: jax.Array) -> Tree:
+        trees = jax.tree.unflatten(treedef, [values[name] for name in names])
+        return population.train(trees["config"], key, *list(trees.values())[1:])
+
+    def of_config(config: Tree) -> Tree:
+        return jax.eval_shape(lambda key, *shared: population.train(config, key, *shared), key, *shared)
+
+    if (missing := missing_name(of_config, config, "config")) is not None:
+        return ValueError(f"population_map(train) reads {missing}")
+    known = dict(zip(names, leaves, strict=True))
+    if not (needed := needed_values(train, known, key)):
+        return None
+    text = f"population_map(train) needs the value of {' and '.join(needed)} {WHILE_TRACED}; but "
+    if needed[0].startswith("shared"):
+        return TypeError(
+            f"{text}shared arguments are data. What the structure depends on belongs into the function: "
+            "functools.partial(train, …), or a closure."
+        )
+    return TypeError(
+        f"{text}members differ in it, and one program serves them all. Choose between numbers with "
+        "jnp.where(condition, a, b), between computations with jax.lax.cond; a shape, or a number of layers, "
+        "needs a call of population_map for each value, as jn.sweep makes them for jn.static_choice([…])."
+    )
+
+
+def _spelled(path: tuple) -> str:
+    """The path of a leaf as one writes it: config['rate']."""
+    return path[0].key + jax.tree_util.keystr(path[1:])
 
 
 def _check_members(configs: Tree, keys: Any) -> int:
@@ -179,7 +228,14 @@ def _check_members(configs: Tree, keys: Any) -> int:
 def _check_numbers(argument: str, tree: Tree) -> None:
     """Refuse numbers that the dtype JAX gives them cannot hold: 2⁴⁰ would become 0, and 1e300 infinite."""
     for path, leaf in jax.tree.leaves_with_path(tree):
-        if not isinstance(leaf, np.ndarray | np.generic) or leaf.dtype.kind not in "iuf":
+        if not isinstance(leaf, np.ndarray | np.generic):
+            continue
+        if leaf.dtype.kind in "USOMm":
+            raise TypeError(
+                f"population_map({argument}): {path_name(path) or 'the array'} is an array of {leaf.dtype}, "
+                "expected numbers: the positions of values in a list, np.arange(len(values)), say which."
+            )
+        if leaf.dtype.kind not in "iuf":
             continue
         kind = jax.dtypes.canonicalize_dtype(leaf.dtype)
         if kind == leaf.dtype:

@@ -85,17 +85,6 @@ def check_key(where: str, key: Any) -> jax.Array:
     raise TypeError(f"{where} is {found}, expected one typed random key: jax.random.key(0).")
 
 
-def check_function(where: str, function: Any, called_as: str, optional: bool = False) -> Any:
-    """Return `function` if it can be called, or is None and may be.
-
-    Raises:
-        TypeError: it cannot.
-    """
-    if callable(function) or (optional and function is None):
-        return function
-    raise TypeError(f"{where} is {function!r}, expected a function that is called as {called_as}.")
-
-
 def check_folder(where: str, folder: Any) -> Any:
     """Return `folder` if it is a path, or None.
 

@@ -2,11 +2,10 @@
 
 Hyperparameters that are data are traced: one program serves all their values. A build that needs such a value
 while it is traced (a width, a branch) fails somewhere inside JAX or a layer, and that error knows nothing of
-spaces. So the build is traced again with the values of one hyperparameter after the other known; the one
-that cures it is the culprit.
+spaces. Which one it is `tracing` finds out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ from jaxopt_notes.search.rule import several_numbers
 from jaxopt_notes.search.spaces.choices import Choice
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers
 from jaxopt_notes.search.spaces.space import Configs, dimensions, fill
+from jaxopt_notes.tracing import WHILE_TRACED, missing_name, needed_values
 
 
 def check_run(runs: Runs, config: Configs, data: tuple) -> None:
@@ -33,7 +33,7 @@ def check_run(runs: Runs, config: Configs, data: tuple) -> None:
         TypeError, ValueError: the build cannot be traced, makes no `Trainer`, or has no such history.
     """
     try:
-        history = _trace(runs, config, {}, runs.space, data)
+        history = _trace(runs, config, runs.space, data)
     except Exception as error:
         if (explained := explain(runs, config, data)) is not None:
             raise explained from error
@@ -43,35 +43,36 @@ def check_run(runs: Runs, config: Configs, data: tuple) -> None:
 
 def explain(runs: Runs, config: Configs, data: tuple) -> Exception | None:
     """The error to raise instead of the one that tracing raises; `None` if there is nothing to add."""
-    axes = dimensions(runs.space)
     known = {name: np.asarray(value).item() for name, value in config.items()}
 
-    def fails(known: Mapping[str, Any], space: Any = runs.space) -> bool:
+    def fails(space: Any) -> bool:
         try:
-            _trace(runs, {n: v for n, v in config.items() if n not in known}, known, space, data)
+            _trace(runs, config, space, data)
         except Exception:
             return True
         return False
 
-    if not fails({}):
+    if not fails(runs.space):
         return None
+    h = fill(runs.space, {**known, **runs.static})
+    if (missing := missing_name(runs.build, h, "h")) is not None:
+        return ValueError(f"sweep(build) reads {missing}")
     try:
-        built = runs.build(fill(runs.space, {**known, **runs.static}))
+        built = runs.build(h)
     except Exception:
         built = None
     else:
         if not all(hasattr(built, method) for method in ("init", "advance")):
             return TypeError(f"sweep(build) returned {built!r}, expected a Trainer.")
-    cures = [name for name in config if not fails({name: known[name]})]
-    if not cures and len(config) > 1 and not fails(known):
-        cures = list(config)
-    if cures:
-        return TypeError(_needs_value(cures, axes))
+    axes = dimensions(runs.space)
+    needed = needed_values(_run(runs, runs.space), config, jax.random.key(0), data)
+    if needed := [name for name in needed if name in axes]:  # a fold is none
+        return TypeError(_needs_value(needed, axes))
     for path, values in jax.tree.leaves_with_path(runs.space, is_leaf=_is_list):
-        if _is_list(values) and not fails({}, _with(runs.space, path, values[0])):
+        if _is_list(values) and not fails(_with(runs.space, path, values[0])):
             return TypeError(_is_constant(path_name(path), values))
     try:
-        _trace(runs, config, {}, runs.space, data)
+        _trace(runs, config, runs.space, data)
     except _NoNumberError as error:
         return ValueError(str(error))
     except Exception:
@@ -83,11 +84,16 @@ class _NoNumberError(ValueError):
     """What is watched has several numbers in each epoch."""
 
 
-def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, data: tuple) -> Tree:
-    """The shapes of the history of one epoch; the values of `known` are not traced."""
+def _trace(runs: Runs, config: Configs, space: Any, data: tuple) -> Tree:
+    """The shapes of the history of one epoch."""
+    return jax.eval_shape(_run(runs, space), config, jax.random.key(0), data)
+
+
+def _run(runs: Runs, space: Any) -> Callable[[Configs, jax.Array, tuple], Tree]:
+    """One epoch of a run: (configuration, key, data) → history."""
 
     def run(config: Configs, key: jax.Array, data: tuple) -> Tree:
-        trainer = runs.build(fill(space, {**config, **known, **runs.static}))
+        trainer = runs.build(fill(space, {**config, **runs.static}))
         train, valid = runs.data_of(config, *data)
         history = runs.counted(*trainer.advance(trainer.init(key, train), train, valid, 1))
         for name in (*runs.monitors, *runs.bounded):
@@ -96,17 +102,17 @@ def _trace(runs: Runs, config: Configs, known: Mapping[str, Any], space: Any, da
                 raise _NoNumberError(several_numbers(name, shape[1:]))
         return history
 
-    return jax.eval_shape(run, config, jax.random.key(0), data)
+    return run
 
 
 def _needs_value(names: list[str], axes: dict[str, Distribution]) -> str:
     used = " and ".join("h" + "".join(f"[{part!r}]" for part in name.split("/")) for name in names)
     values = ", ".join(_some_values(axes[names[0]]))
     return (
-        f"sweep(build) needs the value of {used} while it is traced, as a size, in an `if`, in a loop or as "
-        "a Python number; but what is drawn from such a distribution is data, and one program serves all its "
-        f"values. For structure write {names[0]!r}: jn.static_choice([{values}]), which compiles once for "
-        "each value; to choose between numbers jnp.where(condition, a, b)."
+        f"sweep(build) needs the value of {used} {WHILE_TRACED}; but what is drawn from such a distribution "
+        f"is data, and one program serves all its values. For structure write {names[0]!r}: "
+        f"jn.static_choice([{values}]), which compiles once for each value; to choose between numbers "
+        "jnp.where(condition, a, b)."
     )
 
 

@@ -270,7 +270,7 @@ class Rounds:
                     # seeds and epochs are in the name: a sweep that wants more of them has other chunks
                     prefix=f"chunk-{number:04d}-{members.start}-{members.stop}-{group.epochs}-{g:03d}",
                 )  # fmt: skip
-            except (TypeError, ValueError, IndexError, AttributeError) as error:  # as tracing raises them
+            except (TypeError, ValueError, LookupError, AttributeError) as error:  # as tracing raises them
                 config = {name: column[0] for name, column in columns.items()}
                 if (explained := explain(runs, config, self.task.data)) is not None:
                     raise explained from error

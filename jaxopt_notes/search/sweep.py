@@ -27,10 +27,9 @@ from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs, kept_for
 from jaxopt_notes.population.progress import Progress, check_progress
 from jaxopt_notes.population.store import Store
-from jaxopt_notes.record import check_choice, check_count
+from jaxopt_notes.record import check_choice, check_count, check_takes
 from jaxopt_notes.search.arguments import (
     check_folder,
-    check_function,
     check_key,
     check_loggers,
     check_names,
@@ -187,8 +186,9 @@ def sweep(
     `jax.vmap` over a function that builds the optimizer inside does the same on one device.
     """
     check_names("sweep", engine, [*names_of(sweep), *names_of(machine_for, ["caller"])])
-    check_function("sweep(build)", build, "build(configuration) and returns a Trainer")
-    check_function("sweep(on_chunk)", on_chunk, "on_chunk(members, configurations, results)", optional=True)
+    check_takes("sweep(build)", build, 1, "build(configuration), which returns a Trainer")
+    if on_chunk is not None:
+        check_takes("sweep(on_chunk)", on_chunk, 3, "on_chunk(members, configurations, results)")
     check_strategy("sweep(strategy)", strategy)
     space = as_space(space)
     key = members_keys("sweep(key)", check_key("sweep(key)", key))

@@ -14,6 +14,7 @@ from jax import lax
 
 from jaxopt_notes.data.batches import epoch_batches, take
 from jaxopt_notes.record import Number, check_count, check_number
+from jaxopt_notes.tracing import WHILE_TRACED, needed_values
 from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.step import train_step
 
@@ -93,7 +94,16 @@ def lr_range_test(
     )
     rates = np.geomspace(low, high, steps)
     keys, rising = jax.random.split(key, seeds), jnp.asarray(rates, jnp.float32)
-    losses = np.asarray(_run(build, steps)(keys, rising, data))
+    run = _run(build, steps)
+    try:
+        losses = np.asarray(run(keys, rising, data))
+    except (TypeError, ValueError, LookupError, AttributeError) as error:  # as tracing raises them
+        if needed_values(lambda known: [build(known["rate"])][:0], {"rate": np.float32(low)}):
+            raise TypeError(
+                f"lr_range_test(build) needs the value of the rate {WHILE_TRACED}; but one program serves "
+                "all rates. Choose between numbers with jnp.where(condition, a, b)."
+            ) from error
+        raise
     smoothed = _smooth(losses, smoothing)
     mean = smoothed.mean(axis=0)
     fine = np.isfinite(mean)

@@ -199,6 +199,31 @@ def test_a_wrong_argument_is_named_before_anything_is_traced(changed, message):
         population_map(**arguments | changed)
 
 
+def branches(config, key):
+    return config["net"]["rate"] if config["net"]["rate"] > 0 else 0.0
+
+
+@pytest.mark.parametrize(
+    ("train", "shared", "message"),
+    [
+        (branches, (), r"needs the value of config\['net'\]\['rate'\] .* jnp\.where\(condition, a, b\)"),
+        (lambda config, key, n: jnp.ones(n), (3,), r"needs the value of shared\[0\] .* functools\.partial"),
+        (lambda config, key: config["rate"], (), r"reads config\['rate'\], expected one of 'net'"),
+        (lambda config: config, (), r"is <lambda>\(config\), expected .* train\(config, key, \*shared\)"),
+    ],
+    ids=["branch", "shared", "name", "arguments"],
+)
+def test_what_a_function_cannot_have_while_it_is_traced_is_said(train, shared, message):
+    configs = {"net": {"rate": np.ones(2)}}
+    with pytest.raises((TypeError, ValueError), match=message):
+        population_map(train, configs, jax.random.split(jax.random.key(0), 2), shared=shared)
+
+
+def test_text_is_no_configuration():
+    with pytest.raises(TypeError, match=r"name is an array of <U4, expected numbers: the positions"):
+        population_map(never, {"name": np.array(["adam", "sgd"])}, jax.random.split(jax.random.key(0), 2))
+
+
 def run_python(code, *, interrupt_at=None):
     """The output of a fresh interpreter; with `interrupt_at`, Ctrl-C once it has printed that line."""
     process = subprocess.Popen(

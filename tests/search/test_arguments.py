@@ -109,12 +109,44 @@ ROWS = ((jnp.ones((4, 1)), jnp.ones((4, 1))),) * 2
             r"'kind' is the list \['slow', 'fast'\], .*jn\.static_choice\(\['slow', 'fast'\]\)",
         ),
         (lambda h: None, {"rate": jn.uniform(0.0, 1.0)}, r"sweep\(build\) returned None, expected a Trainer"),
+        (
+            lambda h: dense(h["rate"].item()), {"rate": jn.uniform(0.0, 1.0)},
+            r"needs the value of h\['rate'\]",
+        ),
     ],
-    ids=["integers", "choice", "branch", "list", "only a list", "tuple", "names", "no trainer"],
+    ids=["integers", "choice", "branch", "list", "only a list", "tuple", "names", "no trainer", "item"],
 )  # fmt: skip
 def test_a_build_that_cannot_be_traced_is_explained_by_the_space(build, space, message):
     with pytest.raises(TypeError, match=message):
         run(build=build, space=space, data=ROWS)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda h: dense(h["rat"]), r"sweep\(build\) reads h\['rat'\], .* did you mean h\['rate'\]\?$"),
+        (lambda h: dense(h["net"]["z"]), r"reads h\['net'\]\['z'\], expected one of 'width'\.$"),
+        (lambda h: dense(h.rate), r"reads h\.rate, and h is a dict: h\['rate'\]\.$"),
+    ],
+)
+def test_a_build_that_asks_for_a_name_that_is_not_there_is_told_which_are(build, message):
+    with pytest.raises(ValueError, match=message):
+        run(build=build, space={"rate": jn.uniform(0.0, 1.0), "net": {"width": 3}}, data=ROWS)
+
+
+def test_functions_with_other_arguments_are_refused():
+    with pytest.raises(TypeError, match=r"sweep\(build\) is never\(h, key\), exp.*build\(configuration\)"):
+        run(build=lambda_of("never"))
+    with pytest.raises(TypeError, match=r"sweep\(on_chunk\) is .*expected .*on_chunk\(members, conf"):
+        run(on_chunk=lambda members: None)
+
+
+def lambda_of(name):
+    def function(h, key):
+        raise AssertionError
+
+    function.__name__ = name
+    return function
 
 
 def test_what_ranks_configurations_is_one_number():
@@ -133,6 +165,8 @@ def test_an_error_that_is_the_builds_own_stays_what_it_is():
 
     with pytest.raises(LookupError, match="my own"):
         run(build=build, data=ROWS)
+    with pytest.raises(KeyError, match="own"):
+        run(build=lambda h: {}["own"], data=ROWS)
 
 
 def test_every_structure_is_traced_before_the_first_is_trained():

@@ -63,3 +63,5 @@ def test_what_is_no_range_is_refused():
             jn.lr_range_test(build, DATA, key=jax.random.key(0), **options)
     with pytest.raises(ValueError, match="not finite at the rate 1e-06"):
         jn.lr_range_test(build, (X * jnp.nan, X), steps=3, key=jax.random.key(0))
+    with pytest.raises(TypeError, match=r"lr_range_test\(build\) needs the value of the rate"):
+        jn.lr_range_test(lambda rate: build(float(rate)), DATA, steps=3, key=jax.random.key(0))

@@ -21,8 +21,8 @@ from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers import adam, apply_updates, skip_nonfinite
 from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
 from jaxopt_notes.population.population_map import population_map
-from jaxopt_notes.record import as_leaf, check_count
-from jaxopt_notes.search.arguments import check_function, check_key, check_names, names_of
+from jaxopt_notes.record import as_leaf, check_count, check_takes
+from jaxopt_notes.search.arguments import check_key, check_names, names_of
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.spaces.distributions import LogUniform, Normal, Uniform
 from jaxopt_notes.search.spaces.space import Space, dimensions, fill
@@ -88,7 +88,7 @@ def hypergradient_search(
                 "log_uniform(...) or normal(...): there is no slope between whole numbers or choices."
             )
     check_names("hypergradient_search", engine, names_of(population_map, ["train", "configs", "keys"]))
-    check_function("hypergradient_search(score)", score, "score(configuration, key)")
+    check_takes("hypergradient_search(score)", score, 2, "score(configuration, key)")
     check_key("hypergradient_search(key)", key)
     check_count("hypergradient_search(starts)", starts, 1)
     check_count("hypergradient_search(steps)", steps, 1)
