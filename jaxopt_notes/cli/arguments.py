@@ -5,6 +5,7 @@ and what was finished is on disk.
 """
 
 import argparse
+import dataclasses
 import inspect
 import json
 import os
@@ -212,8 +213,10 @@ def _own_task(options: argparse.Namespace) -> Any:
 
     if options.model not in MODELS:
         own_model(options.model)
-    columns = read_columns(pathlib.Path(options.data))
+    said: list[str] = []
+    columns = read_columns(pathlib.Path(options.data), said)
     table = read_table(columns, options.target, options.task, tuple(options.ignore))
+    table = dataclasses.replace(table, said=[*said, *table.said])
     options.data = os.path.abspath(options.data)
     return OwnTask(table, options.model)
 

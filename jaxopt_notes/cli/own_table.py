@@ -6,12 +6,12 @@ a category) is learned from the training part alone, by `fit_encoder`.
 """
 
 import dataclasses
-import datetime
 from typing import Any
 
 import numpy as np
 
 from jaxopt_notes.cli.table_file import INDEX, Columns
+from jaxopt_notes.cli.written import has_decimal_commas, read_dates, read_numbers
 
 FEW = 20  # different whole numbers that are taken for classes
 LEVELS = 50  # of a category, at most
@@ -62,12 +62,13 @@ def read_table(columns: Columns, target: str, task: str = "auto", ignored: tuple
     for flag, name in [("--target", target), *(("--ignore", name) for name in ignored)]:
         if name not in columns:
             raise ValueError(f"{flag} is {name!r}, expected a column of the file: {', '.join(columns)}.")
+    said: list[str] = []
+    columns = _with_numbers(columns, [name for name in columns if name not in ignored], said)
     known = ~is_missing(columns[target])
     if columns[target].ndim > 1:
         raise ValueError(f"--target {target!r} has shape {columns[target].shape}, expected one value a row.")
     if not known.any():
         raise ValueError(f"--target {target!r} has no values.")
-    said = []
     if not known.all():
         said.append(f"{(~known).sum()} rows without {target!r} are left out.")
     rows = {name: column[known] for name, column in columns.items()}
@@ -86,6 +87,47 @@ def read_table(columns: Columns, target: str, task: str = "auto", ignored: tuple
         kinds["categories" if column.dtype == object else "numbers"] += 1
     said.append(f"{len(y)} rows, {' and '.join(f'{n} {kind}' for kind, n in kinds.items() if n)} as inputs.")
     return Table(inputs, y, classes, said)
+
+
+def _with_numbers(columns: Columns, names: list[str], said: list[str]) -> Columns:
+    """The table with numbers where text is numbers that are not written as most programs write them."""
+    texts = {
+        name: columns[name][~is_missing(columns[name])] for name in names if columns[name].dtype == object
+    }
+    comma = any(has_decimal_commas(list(values)) for values in texts.values())
+    return columns | {name: _numbers(name, columns[name], comma, said) for name in texts}
+
+
+def _numbers(name: str, column: np.ndarray, comma: bool, said: list[str]) -> np.ndarray:
+    """A column of text, or the numbers that it is.
+
+    A word among many different numbers stands for a missing one; several words are a mistake in the file.
+    """
+    there = np.flatnonzero(~is_missing(column))
+    texts = column[there]
+    found = read_numbers(texts.tolist(), comma)
+    words = sorted(set(texts[~found.read].tolist()))
+    different = len(set(found.values[found.read].tolist()))
+    if not found.read.any() or (words and (different <= FEW or found.read.mean() < 0.5)):
+        return column
+    if len(words) > 1 and found.read.mean() < 0.9:
+        return column
+    if len(words) > 1:
+        raise ValueError(
+            f"--data: column {name!r} has numbers in {found.read.sum()} rows, and in {(~found.read).sum()} "
+            f"{words[0]!r}, {words[1]!r}{', …' if len(words) > 2 else ''}: mend them, leave them empty if "
+            f"they are missing, or --ignore {name}."
+        )
+    if not found.plain:
+        example = max(np.flatnonzero(found.read), key=lambda i: len(texts[i]))
+        said.append(
+            f"{name!r} has numbers written as {texts[example]!r}, read as {found.values[example]:.12g}."
+        )
+    if words:
+        said.append(f"{name!r} has {words[0]!r} among its numbers, which is taken for a missing one.")
+    numbers = np.full(len(column), np.nan)
+    numbers[there] = found.values
+    return numbers
 
 
 def is_missing(column: np.ndarray) -> np.ndarray:
@@ -137,33 +179,33 @@ def _input(name: str, column: np.ndarray, said: list[str]) -> np.ndarray | None:
         said.append(f"{name!r} has no values and is left out.")
         return None
     there = column[~missing]
-    if column.dtype == object and (dates := _dates(there)) is not None:
+    if column.dtype == object and (dates := read_dates(there.tolist())):
+        if len(dates) > 1:
+            said.append(
+                f"{name!r} has dates, as {there[0]!r}, of which nothing tells the day from the month, and is "
+                "left out: write them as 2024-01-31."
+            )
+            return None
         said.append(f"{name!r} is a date, taken in days.")
         column = np.full(len(column), np.nan)
-        column[~missing], there = dates, dates
+        column[~missing], there = dates[0], dates[0]
     distinct = len(set(there.tolist()))
     if distinct == 1 and not missing.any():
         said.append(f"{name!r} is constant and is left out.")
         return None
     many = distinct > max(LEVELS, len(column) / 2) or distinct == len(there)
     if column.dtype == object and many:
-        said.append(f"{name!r} has {distinct} different texts and is left out, as a name of rows.")
+        said.append(
+            f"{name!r} has {distinct} different texts, as {there[0]!r}, and is left out: it names rows."
+        )
         return None
+    if column.dtype == object and distinct > LEVELS:
+        said.append(f"{name!r} has {distinct} different texts, of which the {LEVELS} most frequent count.")
     if column.dtype != object and not np.isfinite(there).all():
         raise ValueError(f"--data: column {name!r} has infinite numbers: leave it out with --ignore {name}.")
     if missing.any():
         said.append(f"{name!r} lacks {missing.sum()} of {len(column)} values.")
     return column
-
-
-def _dates(values: np.ndarray) -> np.ndarray | None:
-    """Days since 1970 if all values are dates as ISO 8601 writes them."""
-    try:
-        moments = [datetime.datetime.fromisoformat(value) for value in values]
-    except ValueError:
-        return None
-    epoch = datetime.datetime(1970, 1, 1)
-    return np.array([(m.replace(tzinfo=None) - epoch).total_seconds() / 86400 for m in moments])
 
 
 @dataclasses.dataclass(frozen=True)

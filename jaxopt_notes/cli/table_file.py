@@ -11,30 +11,36 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_notes.cli.written import as_number
+
 Columns = dict[str, np.ndarray]
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}  # in any case
 INDEX = "__index_level_0__"  # what pandas calls the index of a data frame in Parquet; in CSV it has no name
 SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".npy", ".npz")
 
 
-def read_columns(path: pathlib.Path) -> Columns:
+def read_columns(path: pathlib.Path, said: list[str] | None = None) -> Columns:
     """The columns of a file by name, all of one length.
 
     Arguments:
         path: .csv (also .tsv, .txt: comma, semicolon or tab, found out), .parquet, .npz or .npy.
+        said: takes a sentence on each thing that was found out.
 
     Raises:
         ValueError: the file cannot be read, or is no table: rows of different lengths, no header, no rows,
             two columns of one name. ModuleNotFoundError: pyarrow is needed for Parquet and missing.
     """
+    said = [] if said is None else said
     readers = {".parquet": _read_parquet, ".npy": _read_npy, ".npz": _read_npz}
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"--data is {str(path)!r}, expected a file ending in {', '.join(SUFFIXES)}.")
     try:
-        columns = readers.get(path.suffix.lower(), _read_csv)(path)
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        raise ValueError(f"--data is {str(path)!r}, which cannot be read ({why}).") from None
+        reader = readers.get(path.suffix.lower())
+        columns = _read_csv(path, said) if reader is None else reader(path)
+    except OSError as error:
+        raise ValueError(f"--data is {str(path)!r}, which cannot be read ({error.strerror}).") from None
+    except csv.Error as error:
+        raise ValueError(f"--data is {str(path)!r}, which is no table in text ({error}).") from None
     lengths = {name: len(column) for name, column in columns.items()}
     if not lengths or not min(lengths.values()):
         raise ValueError(f"--data {str(path)!r} has no rows.")
@@ -43,8 +49,23 @@ def read_columns(path: pathlib.Path) -> Columns:
     return columns
 
 
-def _read_csv(path: pathlib.Path) -> Columns:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+def _encoding(path: pathlib.Path, said: list[str]) -> str:
+    """How a text is encoded: as UTF-8, or UTF-16 if it begins so; else as Windows does it in the west."""
+    data = path.read_bytes()
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        if b"\0" in data:
+            raise ValueError(f"--data is {str(path)!r}, which is no text.") from None
+        said.append("The file is no text in UTF-8 and was read as Windows-1252.")
+        return "cp1252"
+    return "utf-8-sig"
+
+
+def _read_csv(path: pathlib.Path, said: list[str]) -> Columns:
+    with path.open(newline="", encoding=_encoding(path, said), errors="replace") as file:
         first = file.readline()
         file.seek(0)
         rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
@@ -69,7 +90,7 @@ def _read_csv(path: pathlib.Path) -> Columns:
 def _check_header(path: pathlib.Path, names: list[str]) -> None:
     if not names:
         raise ValueError(f"--data {str(path)!r} is empty.")
-    if all(_as_float(name) is not None for name in names):
+    if all(as_number(name) is not None for name in names):
         raise ValueError(
             f"--data {str(path)!r} begins with numbers, {', '.join(names[:3])}…, expected a line with the "
             "names of the columns."
@@ -89,17 +110,10 @@ def as_column(values: list[str]) -> np.ndarray:
         (array([1. , nan, 2.5]), array(['a', None], dtype=object))
     """
     present = [None if value.lower() in MISSING else value for value in values]
-    numbers = [np.nan if value is None else _as_float(value) for value in present]
+    numbers = [np.nan if value is None else as_number(value) for value in present]
     if all(number is not None for number in numbers):
         return np.asarray(numbers, float)
     return _objects(present)
-
-
-def _as_float(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def _objects(values: Any) -> np.ndarray:

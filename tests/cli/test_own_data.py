@@ -37,7 +37,7 @@ def test_a_csv_file_is_read_and_described(tmp_path):
     for part in (
         "'y' is a class, one of 2 (no, yes): classification, because it is text.",
         "'age' lacks 6 of 30 values.",
-        "'born' is a date, taken in days.", "'name' has 30 different texts and is left out",
+        "'born' is a date, taken in days.", "'name' has 30 different texts, as 'n0', and is left out",
         "'empty' has no values and is left out.", "'one' is constant and is left out.",
         "30 rows, 2 numbers and 1 categories as inputs.",
     ):  # fmt: skip
@@ -78,6 +78,45 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, name, text, message):
         write(path, text)
     with pytest.raises(ValueError, match=message):
         read_columns(path)
+
+
+def test_a_table_written_in_european_notation_is_the_same_table(tmp_path):
+    """Semicolons, decimal commas, dots between thousands, days first, Windows-1252."""
+    rows = [(i / 8 - 1, 1000.5 * i, i + 1, "é" if i % 3 else "a", i * 0.5) for i in range(28)]
+    comma = lambda value, digits: f"{value:,.{digits}f}".translate(str.maketrans(",.", ".,"))  # noqa: E731
+    plain = "".join(f"{a},{b},2024-02-{c:02d},{d},{e}\n" for a, b, c, d, e in rows)
+    there = "".join(
+        f"{comma(a, 4)};{comma(b, 2)} €;{c:02d}.02.2024;{d};{comma(e, 3)}\n" for a, b, c, d, e in rows
+    )
+    write(tmp_path / "plain.csv", "a,b,c,d,e\n" + plain)
+    (tmp_path / "there.csv").write_bytes(("a;b;c;d;e\n" + there).encode("cp1252"))
+    said = []
+    ours = read_table(read_columns(tmp_path / "there.csv", said), "e")
+    theirs = read_table(read_columns(tmp_path / "plain.csv"), "e")
+    assert said == ["The file is no text in UTF-8 and was read as Windows-1252."]
+    assert "'b' has numbers written as '10.005,00 €', read as 10005." in ours.said
+    assert not ours.classes
+    np.testing.assert_array_equal(ours.target, theirs.target)
+    assert list(ours.inputs) == ["a", "b", "c", "d"]
+    for name, column in theirs.inputs.items():
+        np.testing.assert_array_equal(ours.inputs[name], column)
+
+
+def test_words_among_numbers_are_said():
+    x, y = np.arange(30.0), np.arange(30.0)
+    text = np.array([f"{value}" for value in x], object)
+
+    def table(*words):
+        column = text.copy()
+        column[: len(words)] = words
+        return read_table({"x": column, "y": y}, "y")
+
+    assert "'x' has '-' among its numbers, which is taken for a missing one." in table("-", "-").said
+    np.testing.assert_array_equal(table("-", "-").inputs["x"], [np.nan, np.nan, *x[2:]])
+    with pytest.raises(ValueError, match=r"'x' has numbers in 28 rows, and in 2 'a', 'b': mend .*--ignore x"):
+        table("a", "b")
+    few = np.array(["1", "2", "other"] * 10, object)  # a category, some of whose levels are numbers
+    assert read_table({"x": few, "y": y}, "y").inputs["x"].tolist() == few.tolist()
 
 
 X = np.arange(9.0)
