@@ -91,6 +91,31 @@ def test_a_bad_entry_anywhere_in_a_matrix_is_found_and_the_sum_is_a_fast_one():
     assert not re.search(r"reduce-window\(.*size=[0-9x]*32x32", program.as_text())
 
 
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", "float16", "float8_e4m3fn", "float8_e5m2", "complex64"]
+)
+def test_bad_entries_of_every_dtype_are_found(dtype):
+    """NaN of either sign, infinities where there are any, and none in what is large, empty or a scalar."""
+    optimizer = skip_nonfinite(OPTIMIZERS["sgd"](1.0))
+    dtype = np.dtype(dtype)
+    large = jnp.finfo(dtype).max
+    cases = [(large, 0), (-large, 0), (np.nan, 1), (np.copysign(np.nan, -1), 1)]
+    if dtype.name != "float8_e4m3fn":
+        cases += [(np.inf, 1), (-np.inf, 1)]
+    if dtype.kind == "c":
+        cases += [(complex(large, large), 0), (complex(0, np.nan), 1), (complex(0, -np.inf), 1)]
+    rows = np.zeros((len(cases), 2, 3), dtype)
+    rows[:, 1, 2] = [value for value, _ in cases]
+    scalars = rows[:, 1, 2]
+
+    def skipped(*grads):
+        return optimizer.update(grads, optimizer.init(grads))[1].skipped
+
+    empty = np.zeros((len(cases), 0, 3), dtype)
+    for grads in ((rows, empty), (scalars,)):
+        np.testing.assert_array_equal(jax.jit(jax.vmap(skipped))(*grads), [bad for _, bad in cases])
+
+
 @pytest.mark.notes("S3-48")
 def test_members_of_a_population_do_not_touch_each_other():
     optimizer = skip_nonfinite(OPTIMIZERS["adam"](0.1))
