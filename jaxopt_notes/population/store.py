@@ -23,6 +23,7 @@ from jaxopt_notes.serialization.atomic import make_folder, replacing
 from jaxopt_notes.serialization.leaf import NUMERIC, decode
 
 SUFFIX = ".part"
+PLANS = ("asked-", "layout-")  # parts that say what is to be trained: nothing of a run is lost with them
 _PLAIN = NUMERIC + "USMm"  # texts and dates may be among the columns
 
 
@@ -39,7 +40,7 @@ class Store:
 
     Raises:
         BlockingIOError: another process is at work in the folder. NotADirectoryError: it is a file.
-        ValueError: it holds another run.
+        ValueError: it holds another run, of which something is finished.
 
     Example:
         >>> import tempfile
@@ -63,7 +64,7 @@ class Store:
         try:
             if leader:
                 self._stack.enter_context(locked(self.folder / "run.lock"))
-                self.grown = _agree(self.folder / "run.json", self._settings, may_grow)
+                self.grown = self._agree(may_grow)
         except BaseException:
             self._stack.close()
             raise
@@ -125,6 +126,35 @@ class Store:
 
     def _path(self, name: str) -> pathlib.Path:
         return self.folder / (name + SUFFIX)
+
+    def _agree(self, may_grow: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Write the settings, or make sure that they are those of the run in the folder; what has grown."""
+        path, settings = self.folder / "run.json", self._settings
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            saved = dict(found["settings"])
+        except FileNotFoundError:
+            _write(path, settings)
+            return {}
+        except (ValueError, LookupError, TypeError):
+            raise ValueError(
+                f"{str(path)!r} is not a record of a run: name another folder for this one; what is in the "
+                "folder stays as it is."
+            ) from None
+        both = [name for name in may_grow if name in saved and name in settings]
+        grown = {name: (int(saved[name]), int(settings[name])) for name in both}
+        grown = {name: (before, now) for name, (before, now) in grown.items() if now > before}
+        if not differences(saved, {**settings, **{name: saved[name] for name in grown}}):
+            return grown
+        if all(name.startswith(PLANS) for name in self.names()):  # it failed, or was killed, before anything
+            self.remove("")
+            _write(path, settings)
+            return {}
+        larger = f" ({', '.join(both)} may be larger than in the folder, not smaller)" if both else ""
+        raise ValueError(
+            f"{str(self.folder)!r} holds another run; what differs: {differences(saved, settings)}. "
+            f"Name another folder for this run; to go on with that one, start it as it was{larger}."
+        )
 
 
 class Shelf:
@@ -194,33 +224,6 @@ def locked(path: pathlib.Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-def _agree(
-    path: pathlib.Path, settings: dict[str, str], may_grow: Collection[str]
-) -> dict[str, tuple[int, int]]:
-    """Write the settings, or make sure that they are those of the run in the folder; what has grown."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        saved = dict(found["settings"])
-    except FileNotFoundError:
-        _write(path, settings)
-        return {}
-    except (ValueError, LookupError, TypeError):
-        raise ValueError(
-            f"{str(path)!r} is not a record of a run: name another folder for this one; what is in the "
-            "folder stays as it is."
-        ) from None
-    both = [name for name in may_grow if name in saved and name in settings]
-    grown = {name: (int(saved[name]), int(settings[name])) for name in both}
-    grown = {name: (before, now) for name, (before, now) in grown.items() if now > before}
-    if differences(saved, {**settings, **{name: saved[name] for name in grown}}):
-        larger = f" ({', '.join(both)} may be larger than in the folder, not smaller)" if both else ""
-        raise ValueError(
-            f"{str(path.parent)!r} holds another run; what differs: {differences(saved, settings)}. "
-            f"Name another folder for this run; to go on with that one, start it as it was{larger}."
-        )
-    return grown
 
 
 def _write(path: pathlib.Path, settings: dict[str, str]) -> None:

@@ -155,13 +155,28 @@ def test_a_damaged_part_is_set_aside(tmp_path, damage):
 def test_another_run_is_refused_with_the_difference(tmp_path):
     with Store(tmp_path, SETTINGS):
         pass
-    with Store(tmp_path, SETTINGS):
-        pass
+    with Store(tmp_path, SETTINGS) as store:
+        store.write("one", {"x": 1})
     with pytest.raises(ValueError, match=r"holds another run; what differs: epochs was 3 and is 4\. Name"):
         Store(tmp_path, SETTINGS | {"epochs": "4"})
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(ValueError, match="not a record of a run"):
         Store(tmp_path, SETTINGS)
+
+
+def test_a_run_that_failed_before_anything_was_finished_holds_no_folder(tmp_path):
+    plan = {"share": 1, "batch": 1}
+    with Store(tmp_path, {"epochs": "3"}) as store:
+        store.write("layout-all", plan)
+        store.write("asked-0000", plan)
+    with Store(tmp_path, {"epochs": "3"}) as store:
+        assert store.names() == ["asked-0000", "layout-all"]  # it goes on
+    with Store(tmp_path, {"epochs": "4"}) as store:
+        assert store.names() == []  # it is another
+        store.write("asked-0000", plan)
+        store.write("chunk-0000", plan)
+    with pytest.raises(ValueError, match="epochs was 4 and is 3"):
+        Store(tmp_path, {"epochs": "3"})
 
 
 def test_a_second_process_is_refused_and_a_dead_one_is_not(tmp_path):
