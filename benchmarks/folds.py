@@ -8,8 +8,8 @@ digits, with AdamW, batches of 32, and score the fold that is left out after eac
 once for each of them, as a loop over scikit-learn's `KFold` does, with the configurations that the sweep has
 drawn: a run of our `Trainer`, and one written by hand with optax, where it is installed. All are timed with
 their programs compiled before: `compiling` is the seconds that the last of the timed sweeps spent on it.
-Calls are interleaved, medians are reported; `load` is the machine's before: with others at work only the ratio says
-something.
+Calls are interleaved, medians are reported; `load` is the machine's before: with others at work only the
+ratio says something.
 """
 
 import argparse
