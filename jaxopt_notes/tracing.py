@@ -87,8 +87,8 @@ def missing_name(function: Callable[[Any], Any], tree: Any, called: str) -> str 
     if not found:
         return None
     where, there, name = found[-1]
-    known = ", ".join(map(repr, there)) or "nothing"
-    text = f"{where}[{name!r}], expected one of {known}"
+    known = ", ".join(map(repr, there))
+    text = f"{where}[{name!r}], " + (f"expected one of {known}" if known else "and there are no names at all")
     if name in there:
         return f"{where}.{name}, and {where} is a dict: {where}[{name!r}]."
     close = difflib.get_close_matches(str(name), [str(one) for one in there], 1)

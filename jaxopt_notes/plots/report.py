@@ -17,7 +17,7 @@ from jaxopt_notes.plots.parallel import plot_parallel
 from jaxopt_notes.plots.pareto import plot_pareto
 from jaxopt_notes.plots.sweep import plot_sweep
 from jaxopt_notes.plots.trials import plot_trials
-from jaxopt_notes.search.export import infeasible, show
+from jaxopt_notes.search.export import faults, show
 from jaxopt_notes.search.names import hyperparameters, reserved_columns
 
 STYLE = """
@@ -95,8 +95,7 @@ def _sentences(results: Any) -> list[str]:
         f"{n} configurations, {runs} runs each, {results.diverged} of all runs diverged.",
         f"Best: {best}.",
     ]
-    if (sentence := infeasible(results)) is not None:
-        lines.append(sentence)
+    lines += faults(results)
     if results.others:
         lines.append(f"On the Pareto front: trials {', '.join(map(str, results.pareto_front()))}.")
     if equal := results.within_error():

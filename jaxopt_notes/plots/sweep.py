@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_notes.plots.figure import BLUE, GREY, ORANGE, figure, logarithmic_along
+from jaxopt_notes.search.importance import in_order
 from jaxopt_notes.search.spaces.distributions import LogUniform
 from jaxopt_notes.search.spaces.space import dimensions
 
@@ -90,8 +91,7 @@ def positions(values: np.ndarray) -> tuple[np.ndarray, list | None]:
     """Numbers as they are; other values (static choices, NaN among numbers) as 0, 1, … with their names."""
     if values.dtype.kind in "iuf" and np.isfinite(values).all():
         return values.astype(float), None
-    names = sorted({str(value) for value in values})
-    return np.array([names.index(str(value)) for value in values], float), names
+    return in_order(values)
 
 
 def logarithmic(results: Any, columns: dict[str, np.ndarray]) -> set[str]:

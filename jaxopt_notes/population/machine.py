@@ -168,6 +168,8 @@ def machine_for(
         if count is not None and not (name == "chunk_size" and count == "measure"):
             check_count(f"{caller}({name})", count, 1)
     chosen = tuple(jax.local_devices() if devices is None else devices)
+    if not all(isinstance(device, jax.Device) for device in chosen) or not chosen:
+        raise ValueError(f"{caller}(devices) is {devices!r}, expected jax.local_devices(), or some of them.")
     one_cpu = chosen[0].platform == "cpu" and len(chosen) == 1
     return Machine(
         chosen, workers or (cores() if one_cpu else 1), chunk_size, batch_size,

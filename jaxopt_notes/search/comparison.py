@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_notes.record import check_choice
+from jaxopt_notes.record import check_choice, check_number
 
 
 def within_error(results: Any, level: float = 0.95) -> list[int]:
@@ -33,6 +33,7 @@ def within_error(results: Any, level: float = 0.95) -> list[int]:
 
     Elsewhere: optuna, Ray Tune and W&B rank by the mean alone; scikit-learn shows std_test_score.
     """
+    check_number("within_error(level)", level, "(0, 1)")
     from scipy.stats import t  # jax needs scipy, too; it is dear to import
 
     seeds = results.scores.shape[1]

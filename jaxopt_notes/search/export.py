@@ -58,6 +58,24 @@ def infeasible(results: Any) -> str | None:
     )
 
 
+def not_finite(results: Any) -> str | None:
+    """That no run began with a finite loss, and what that comes from; `None` if one did."""
+    for name in ("loss", results.monitor):
+        curve = results.history.get(name)
+        if curve is not None and curve.ndim == 3 and curve.size and not np.isfinite(curve[..., 0]).any():
+            return (
+                f"{name!r} is not finite in the first epoch of any run: are there NaN or infinities in the "
+                "data, labels outside of 0 … classes − 1, or are all learning rates far too large? Steps "
+                "whose gradient is not finite change nothing (history['skipped'] counts them)."
+            )
+    return None
+
+
+def faults(results: Any) -> list[str]:
+    """What makes a ranking worthless, a sentence each."""
+    return [text for text in (not_finite(results), infeasible(results)) if text is not None]
+
+
 def bound_in_words(name: str, bound: tuple[float | None, float | None]) -> str:
     """A bound as people write it.
 
@@ -85,8 +103,7 @@ def table(results: Any, k: int) -> str:
         lines.append(line + [str(column[i]) for column in judged.values()])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = "\n".join("  ".join(map(str.rjust, line, widths)) for line in lines)
-    sentence = infeasible(results)
-    return text if sentence is None else f"{text}\n{sentence}"
+    return "\n".join([text, *faults(results)])
 
 
 def _judgements(results: Any) -> dict[str, list]:

@@ -178,12 +178,29 @@ def _last_of_their_line(results: Any) -> np.ndarray:
     return np.setdiff1d(np.arange(len(results)), parents[parents >= 0])
 
 
+def in_order(column: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Values of static choices as 0, 1, … and their names: numbers by size, then others by name.
+
+    Example:
+        >>> in_order(np.array([16, 4, 128, None], object))
+        (array([1., 0., 2., 3.]), ['4', '16', '128', 'None'])
+    """
+    named = [getattr(value, "__name__", str(value)) for value in column]
+    size = {name: _size(value) for name, value in zip(named, column, strict=True)}
+    names = sorted(size, key=lambda name: (size[name], name))
+    return np.array([names.index(name) for name in named], float), names
+
+
+def _size(value: Any) -> float:
+    """Of a number; NaN, as of an inactive hyperparameter, and what is no number come last."""
+    return float(value) if isinstance(value, int | float | np.number) and value == value else np.inf
+
+
 def _ordered(column: np.ndarray) -> np.ndarray:
-    """A column as numbers: other values by their place in the order of their names."""
+    """A column as numbers."""
     if np.asarray(column).dtype.kind in "biuf":
         return np.asarray(column, float)
-    names = [getattr(value, "__name__", str(value)) for value in column]
-    return np.unique(names, return_inverse=True)[1].astype(float)
+    return in_order(column)[0]
 
 
 def _uniform_ranks(column: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ monitor. So the best is, of the compromises worth having, the one with the best 
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -134,10 +135,20 @@ class Ranking:
 
     def lineage(self, trial: int) -> list[int]:
         """The trials whose runs a trial continues, from the first one to itself."""
-        line, parents = [int(trial)], reserved_columns(self).get("parent")
+        line, parents = [self.checked(trial)], reserved_columns(self).get("parent")
         while parents is not None and (parent := int(parents[line[0]])) >= 0:
             line.insert(0, parent)
         return line
+
+    def checked(self, trial: Any) -> int:
+        """The number of a trial, if there is one of that number.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if isinstance(trial, bool) or not isinstance(trial, int | np.integer) or not 0 <= trial < len(self):
+            raise ValueError(f"the trial is {trial!r}, expected one of 0 … {len(self) - 1}.")
+        return int(trial)
 
     def score_name(self) -> str:
         """The monitor's name, unless a hyperparameter has it."""

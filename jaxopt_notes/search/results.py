@@ -249,7 +249,7 @@ class Results(Ranking):
         Raises:
             ValueError: they were not kept, or there is no such trial.
         """
-        wanted = int(self.order[0]) if trial is None else self._checked(trial)
+        wanted = int(self.order[0]) if trial is None else self.checked(trial)
         for group in self.models:
             if wanted in group.trials:
                 return group.networks(wanted, self.scores.shape[1])
@@ -341,12 +341,6 @@ class Results(Ranking):
 
         return plot_sweep(self)
 
-    def _checked(self, trial: Any) -> int:
-        """The number of a trial, if there is one of that number."""
-        if isinstance(trial, bool) or not isinstance(trial, int | np.integer) or not 0 <= trial < len(self):
-            raise ValueError(f"the trial is {trial!r}, expected one of 0 … {len(self) - 1}.")
-        return int(trial)
-
     def _best_network(self, trial: int) -> tuple[Tree, Tree]:
         """The parameters and the model state of a trial's best seed."""
         scores = np.where(self.finite[trial], self.scores[trial], -np.inf if self.mode == "max" else np.inf)
@@ -373,5 +367,5 @@ class Results(Ranking):
 
     def config(self, i: int) -> dict[str, Any]:
         """A trial's columns, with numbers as people write them."""
-        i = self._checked(i)
+        i = self.checked(i)
         return {name: export.as_written(column[i]) for name, column in self.columns.items()}

@@ -38,7 +38,7 @@ from jaxopt_notes.search.arguments import (
     names_of,
 )
 from jaxopt_notes.search.cross_validation import fold_data
-from jaxopt_notes.search.export import infeasible
+from jaxopt_notes.search.export import faults
 from jaxopt_notes.search.known import Queue, observations, read_rows, with_room
 from jaxopt_notes.search.limits import check_limits
 from jaxopt_notes.search.member import Build
@@ -190,6 +190,8 @@ def sweep(
     if on_chunk is not None:
         check_takes("sweep(on_chunk)", on_chunk, 3, "on_chunk(members, configurations, results)")
     check_strategy("sweep(strategy)", strategy)
+    if space is None:
+        raise TypeError('sweep(space) is None, expected a dict: {"rate": jn.log_uniform(1e-4, 1e-1)}.')
     space = as_space(space)
     key = members_keys("sweep(key)", check_key("sweep(key)", key))
     check_folder("sweep(folder)", folder)
@@ -217,6 +219,8 @@ def sweep(
         parts = _check_data(data)
     else:
         whole = _check_whole(data)
+        if preprocess is not None and not callable(preprocess):
+            raise TypeError(f"sweep(preprocess) is {preprocess!r}, expected a function: jn.fit_standardizer.")
         folded = fold_data("sweep", folds, preprocess, whole, jax.random.fold_in(key, 5))
         parts = (whole, folded)
         rule = rule._replace(folds=len(folded.folds.train), sizes=folded.sizes(seeds))
@@ -262,7 +266,7 @@ def sweep(
         sizes=None if folded is None else rule.sizes,
         models=models,
     )
-    if (sentence := infeasible(results)) is not None:
+    for sentence in faults(results):
         warnings.warn(f"sweep: {sentence}", stacklevel=2)
     if refit is None:
         return results

@@ -204,10 +204,12 @@ class Table:
         found = [f"{x.dtype}{list(x.shape[1:])}" for x in jax.tree.leaves(state)]
         wanted = {path_name(path): f"{x.dtype}{list(x.shape)}" for path, x in jax.tree.leaves_with_path(like)}
         if found != list(wanted.values()):
-            differs = differences(dict(zip(wanted, found, strict=False)), wanted)
+            first, *others = differences(dict(zip(wanted, found, strict=False)), wanted).split("; ")
+            more = f", and {len(others)} more" if others else ""
             raise ValueError(
-                f"the strategy continues trial {int(trial)} with another structure: {differs}. A static "
-                "choice that changes shapes must be that of the parent."
+                f"the strategy continues trial {int(trial)} with another structure: {first}{more}. A static "
+                "choice that changes shapes must be that of the parent: leave it out of the space, or take a "
+                "strategy that changes no run that goes on, as asha(64)."
             )
 
 

@@ -38,6 +38,12 @@ def found(**changes):
     return dataclasses.replace(whole, **changes)
 
 
+def test_static_choices_that_are_numbers_stand_by_size():
+    results = found(columns={"width": np.array([16, 128, 4, 16], object), "rate": RATE}, space=None)
+    (axis, _) = plot_sweep(results).axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["4", "16", "128"]
+
+
 def heights(line):
     return np.asarray(line.get_ydata(), float)
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxopt_notes as jn
@@ -34,6 +35,8 @@ def run(**changed):
         ({"key": "split"}, r"sweep\(key\) is key<fry>\[2\], expected one typed random key"),
         ({"progress": "yes"}, r"sweep\(progress\) is 'yes', expected True, False, None, or a function"),
         ({"on_chunk": 1}, r"sweep\(on_chunk\) is 1, expected a function"),
+        ({"space": None}, r"sweep\(space\) is None, expected a dict"),
+        ({"space": {"rate": jn.uniform}}, r"has <function uniform .*> as 'rate', expected a distribution"),
         ({"logger": csv_logger}, r"sweep\(logger\) is the class csv_logger, expected a logger: csv_logger\("),
         ({"logger": "log.csv"}, r"sweep\(logger\) is 'log\.csv', expected an object with log"),
         ({"folder": 3}, r"sweep\(folder\) is 3, expected a path"),
@@ -41,6 +44,8 @@ def run(**changed):
         ({"programs": 3}, r"sweep\(programs\) is 3, expected jn\.search\.Programs\(\)"),
         ({"data": DATA[0][0]}, r"sweep\(data\) must be \(train, validation\)"),
         ({"segment": 0}, r"sweep\(segment\) is 0"),
+        ({"devices": []}, r"sweep\(devices\) is \[\], expected jax\.local_devices\(\), or some of them"),
+        ({"data": DATA[0], "folds": 2, "preprocess": 3}, r"sweep\(preprocess\) is 3, expected a function"),
         ({"at": "first"}, r"sweep\(at\) is 'first', expected one of 'best', 'last'"),
         ({"monitor": 3}, r"sweep\(monitor\) is 3, expected a name of the history"),
     ],
@@ -147,6 +152,15 @@ def lambda_of(name):
 
     function.__name__ = name
     return function
+
+
+def test_runs_without_a_finite_loss_are_said():
+    """As NaN among the inputs make them, which a step that is not taken does not show in the score."""
+    spoilt = ((ROWS[0][0].at[0].set(jnp.nan), ROWS[0][1]), ROWS[1])
+    with pytest.warns(UserWarning, match=r"sweep: 'loss' is not finite in the first epoch of any run"):
+        results = run(build=lambda h: dense(h["rate"]), data=spoilt)
+    assert np.isfinite(results.scores).all()
+    assert "'loss' is not finite" in str(results)
 
 
 def test_what_ranks_configurations_is_one_number():

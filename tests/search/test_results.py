@@ -67,6 +67,15 @@ def test_files_hold_every_row_in_a_folder_that_is_made(tmp_path):
     assert (content["mode"], content["rows"][0]["act"], content["rows"][4]["score_1"]) == ("max", "c", None)
 
 
+def test_levels_and_trials_that_are_not_there_are_refused():
+    results = Results({"x": np.arange(3)}, np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"within_error\(level\) is 2, expected a number in \(0, 1\)"):
+        results.within_error(2)
+    for of_trial in (results.lineage, results.networks, results.config_of):
+        with pytest.raises(ValueError, match=r"the trial is 3, expected one of 0 … 2"):
+            of_trial(3)
+
+
 def test_errors_name_everything():
     with pytest.raises(ValueError, match=r"Results\(mode\) is 'best'"):
         Results({}, np.zeros((1, 1)), mode="best")

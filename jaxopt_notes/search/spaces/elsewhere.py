@@ -5,6 +5,7 @@ or of whole numbers, and the distributions of Optuna. What could mean two things
 with the spelling to use. No other library is imported: an object says itself where it is from.
 """
 
+import inspect
 from typing import Any
 
 import jax
@@ -68,6 +69,8 @@ def _is_range(node: Any) -> bool:
 
 def _read(name: str, leaf: Any) -> Any:
     module, kind = type(leaf).__module__, type(leaf).__name__
+    if inspect.isfunction(leaf) and leaf in (uniform, log_uniform, integers, normal, choice, static_choice):
+        raise TypeError(_refused(name, leaf, SPELLINGS))
     if _is_range(leaf):
         raise TypeError(_refused(name, leaf, _spelled(leaf)))
     if module.startswith("scipy.stats") and hasattr(leaf, "dist"):
