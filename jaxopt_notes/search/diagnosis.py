@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
+from jaxopt_notes.search.export import as_written
 from jaxopt_notes.search.member import Runs
 from jaxopt_notes.search.rule import several_numbers
 from jaxopt_notes.search.spaces.choices import Choice
@@ -69,7 +70,7 @@ def explain(runs: Runs, config: Configs, data: tuple) -> Exception | None:
     if needed := [name for name in needed if name in axes]:  # a fold is none
         return TypeError(_needs_value(needed, axes))
     for path, values in jax.tree.leaves_with_path(runs.space, is_leaf=_is_list):
-        if _is_list(values) and not fails(_with(runs.space, path, values[0])):
+        if _is_list(values) and not fails(_with(runs.space, path, _plain(values)[0])):
             return TypeError(_is_constant(path_name(path), values))
     try:
         _trace(runs, config, runs.space, data)
@@ -124,18 +125,29 @@ def _some_values(axis: Distribution) -> list[str]:
 
 
 def _is_list(leaf: Any) -> bool:
-    """Whether it is a list of plain values, as one to search over would be."""
-    plain = type(leaf) in (list, tuple) and len(leaf) > 0
+    """Whether it is a list of plain values, as one to search over would be; or a row of numbers."""
+    if isinstance(leaf, np.ndarray | jax.Array):
+        return leaf.ndim == 1 and leaf.size > 0 and leaf.dtype.kind in "iuf"
+    plain = type(leaf) in (list, tuple, range, set) and len(leaf) > 0
     return plain and all(isinstance(x, int | float | str) or callable(x) for x in leaf)
 
 
-def _is_constant(name: str, values: list | tuple) -> str:
-    numbers = all(isinstance(value, int | float) for value in values)
-    text = ", ".join(map(_named, values))
+def _plain(values: Any) -> list:
+    """The values themselves; those of arrays with the digits that people write."""
+    if isinstance(values, np.ndarray | jax.Array):
+        return [as_written(value) for value in np.asarray(values)]
+    return list(values)
+
+
+def _is_constant(name: str, values: Any) -> str:
+    plain = _plain(values)
+    numbers = all(isinstance(value, int | float) for value in plain)
+    text = ", ".join(map(_named, plain))
     remedy = f"jn.{'choice' if numbers else 'static_choice'}([{text}]) searches over its values"
     if numbers and isinstance(values, tuple) and len(values) == 2:
         remedy = f"jn.uniform({text}) or jn.log_uniform({text}) searches between the two, and {remedy}"
-    found = f"the list [{text}]" if isinstance(values, list) else f"the tuple ({text})"
+    kind = "array" if isinstance(values, np.ndarray | jax.Array) else type(values).__name__
+    found = f"the {kind} ({text})" if isinstance(values, tuple) else f"the {kind} [{text}]"
     return f"sweep(space): {name!r} is {found}, which is one constant for all configurations: {remedy}."
 
 

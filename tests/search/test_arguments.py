@@ -106,6 +106,11 @@ ROWS = ((jnp.ones((4, 1)), jnp.ones((4, 1))),) * 2
         ),
         (lambda h: dense(h["rate"]), {"rate": [0.1, 0.2]}, r"jn\.choice\(\[0\.1, 0\.2\]\) searches"),
         (
+            lambda h: jn.Trainer(jn.mlp([4, 1]), jn.adam(h["rate"]), jn.mean_squared_error, metric=None),
+            {"rate": np.logspace(-3, -1, 3).astype(np.float32)},
+            r"'rate' is the array \[0\.001, 0\.01, 0\.1\], .*jn\.choice\(\[0\.001, 0\.01, 0\.1\]\) searches",
+        ),
+        (
             lambda h: dense(h["rate"]), {"rate": (0.1, 0.2)},
             r"is the tuple \(0\.1, 0\.2\), .*jn\.uniform\(0\.1, 0\.2\) or jn\.log_uniform.* between the two",
         ),
@@ -119,7 +124,7 @@ ROWS = ((jnp.ones((4, 1)), jnp.ones((4, 1))),) * 2
             r"needs the value of h\['rate'\]",
         ),
     ],
-    ids=["integers", "choice", "branch", "list", "only a list", "tuple", "names", "no trainer", "item"],
+    ids=["integers", "choice", "if", "list", "only a list", "array", "tuple", "names", "no trainer", "item"],
 )  # fmt: skip
 def test_a_build_that_cannot_be_traced_is_explained_by_the_space(build, space, message):
     with pytest.raises(TypeError, match=message):
