@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.control_flow import own
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population import hosts
 from jaxopt_notes.population.chunk_program import Member, Program, Rows, Started, Traced
@@ -91,13 +92,16 @@ class Staged:
     """A training function in two parts, which may be a program each; what is between stays on the device.
 
     train(config, key, *shared) = then(*start(config, key, *shared), *shared)
+
+    In one program each member has all of what is between for itself, as from a program of its own: a loop
+    that carries it is vectorized once, and not again for each part that turns out to differ.
     """
 
     def __init__(self, start: Callable[..., tuple], then: Callable[..., Tree]):
         self.start, self.then = start, then
 
     def __call__(self, config: Tree, key: jax.Array, *shared: Any) -> Tree:
-        return self.then(*self.start(config, key, *shared), *shared)
+        return self.then(*own(self.start(config, key, *shared)), *shared)
 
 
 def run_population(

@@ -137,7 +137,8 @@ def run_epoch(trainer: Any, train_data: tuple, valid_data: tuple | None, state: 
 
     seen: Collected | None
     each: tuple | None
-    carry = (state.learner, as_hyperparameter(0.0))
+    nothing = as_hyperparameter(0 * state.epoch)  # differs between members, as the sum will: see `own`
+    carry = (state.learner, nothing)
     (learner, total), (seen, each) = lax.scan(step, carry, (indices, weights if filled else None, *keys))
     whole = n if len(train_data) == 2 else jnp.sum(as_hyperparameter(train_data[2]))
     loss = safe_divide(total, jnp.asarray(whole, total.dtype))

@@ -254,7 +254,11 @@ def _advance(
         return state, state.metrics
 
     history: dict
-    state, history = lax.scan(body, state, None, length=epochs)
+    if epochs == 1:  # a loop of one turn would be one more to trace, to vectorize and to compile
+        state, latest = body(state, None)
+        history = {name: entry[None] for name, entry in latest.items()}
+    else:
+        state, history = lax.scan(body, state, None, length=epochs)
     if valid_data is None:
         history = {name: values for name, values in history.items() if not name.startswith("valid_")}
     return state, history
