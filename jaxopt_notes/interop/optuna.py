@@ -23,6 +23,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.interop.optuna_workers import TAKEN_UP, Worker, wanted
 from jaxopt_notes.record import check_choice, check_count, check_number, record, static
+from jaxopt_notes.search.export import as_written
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
@@ -311,7 +312,7 @@ def _distribution(axis: Distribution) -> Any:
 
 def labels(axis: Choice | StaticChoice) -> list:
     """The values of a choice as Optuna can store them: themselves, or their places and names."""
-    values = np.asarray(axis.values).tolist() if isinstance(axis, Choice) else list(axis.values)
+    values = list(map(as_written, np.asarray(axis.values))) if isinstance(axis, Choice) else list(axis.values)
     plain = all(value is None or isinstance(value, bool | int | float | str) for value in values)
     if plain and len(set(values)) == len(values):
         return values

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_notes.search.export import as_written
 from jaxopt_notes.search.names import hyperparameters, reserved_columns
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
 from jaxopt_notes.search.spaces.distributions import Integers, LogUniform, Uniform
@@ -96,11 +97,11 @@ def _value(distribution: Any, value: Any) -> Any:
     """A value inside its distribution, whose ends float32 may have missed by a rounding."""
     if hasattr(distribution, "choices"):
         return _plain(value)
-    inside = min(max(float(value), distribution.low), distribution.high)
+    inside = min(max(float(as_written(value)), distribution.low), distribution.high)
     return int(inside) if type(distribution).__name__ == "IntDistribution" else float(inside)
 
 
 def _plain(value: Any) -> Any:
-    value = value.item() if hasattr(value, "item") else value
+    value = as_written(np.asarray(value)[()]) if hasattr(value, "item") else value
     known = isinstance(value, bool | int | float | str | None)
     return value if known else getattr(value, "__name__", str(value))

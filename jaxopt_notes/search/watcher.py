@@ -5,11 +5,11 @@ called with counts, another with members; loggers are in `loggers.py`.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from jaxopt_notes.population.progress import Progress, progress_bar
+from jaxopt_notes.search.export import as_written
 
 
 class Watcher:
@@ -62,7 +62,7 @@ class Watcher:
             for logger in self.loggers:
                 trial, seed = divmod(int(member), self.seeds)
                 logger.log(
-                    trial, seed, {name: _item(column[i]) for name, column in shown.items()},
+                    trial, seed, {name: as_written(column[i]) for name, column in shown.items()},
                     float(out["score"][i]), {name: curve[i] for name, curve in out["history"].items()},
                 )  # fmt: skip
         self.done += len(members)
@@ -80,7 +80,3 @@ class Watcher:
         self.bar.close()
         for logger in self.loggers:
             logger.close()
-
-
-def _item(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxopt_notes.interop.optuna import labels
 from jaxopt_notes.search import Results, choice, integers, log_uniform, normal, static_choice
 
 optuna = pytest.importorskip("optuna")
@@ -47,6 +48,16 @@ def test_every_trial_is_there(results, where, tmp_path):
     assert study.trials[1].user_attrs["scores"] == [0.9, 0.8]
     assert first.distributions["rate"].log
     assert (first.distributions["depth"].low, first.distributions["depth"].high) == (1, 3)
+
+
+def test_numbers_are_written_as_people_write_them():
+    """The float32 nearest to 0.01 is 0.009999999776482582."""
+    columns = {name: np.array([0.01, 0.1], np.float32) for name in ("rate", "decay")}
+    space = {"rate": log_uniform(1e-3, 1.0), "decay": choice([0.01, 0.1])}
+    study = Results(columns, np.ones((2, 1)), space=space).to_optuna()
+    assert study.trials[0].params == {"rate": 0.01, "decay": 0.01}
+    assert study.trials[0].distributions["decay"].choices == (0.01, 0.1)
+    assert labels(space["decay"]) == [0.01, 0.1]
 
 
 def test_several_monitors_are_several_objectives(results):

@@ -203,6 +203,7 @@ def test_every_member_is_logged_once(tmp_path, monkeypatch):
     path = tmp_path / "log.csv"
     results = small_sweep((csv_logger(path), tensorboard_logger(tmp_path / "board"), wandb_logger("digits")))
     rows = list(csv.DictReader(path.read_text().splitlines()))
+    assert {row["rate"] for row in rows} == {"0.01", "0.5"}  # not 0.009999999776482582
     assert sorted((row["trial"], row["seed"]) for row in rows) == [
         ("0", "0"),
         ("0", "1"),
@@ -218,6 +219,7 @@ def test_every_member_is_logged_once(tmp_path, monkeypatch):
     assert len(scalars) == 4 * 3
     assert {call[2][2] for call in scalars} == {1, 2, 3}
     assert len([call for call in calls if call[0] == "add_hparams"]) == 4
+    assert {call[2]["rate"] for call in calls if call[0] == "init"} == {0.01, 0.5}
     assert sorted(call[1] for call in calls if call[0] == "init") == ["0-0", "0-1", "1-0", "1-1"]
     assert len([call for call in calls if call[0] == "wandb"]) == 4 * 3
     assert all(np.isfinite(call[2]["score"]) for call in calls if call[0] == "finish")
