@@ -22,7 +22,7 @@ from jaxopt_notes.layers.conv import Conv
 from jaxopt_notes.layers.conv_transpose import ConvTranspose
 from jaxopt_notes.layers.drop_connect import DropConnect
 from jaxopt_notes.layers.embedding import MaskPadding
-from jaxopt_notes.layers.layer import Layer, Shaped
+from jaxopt_notes.layers.layer import Layer, Shaped, shaped_like
 from jaxopt_notes.layers.repeat import Repeat
 from jaxopt_notes.layers.residual import Residual
 from jaxopt_notes.layers.serial import Serial
@@ -118,7 +118,7 @@ class _Shapes:
         if any(leaf.ndim >= self._image_rank for leaf in jax.tree.leaves(x)):
             self._outputs = jax.eval_shape(
                 lambda params, state, x, extra: capture(model, params, state, x, **extra)[2],
-                *jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, state)),
+                *jax.tree.map(lambda leaf: shaped_like(leaf, leaf.shape), (params, state)),
                 x,
                 dict(extra),
             )

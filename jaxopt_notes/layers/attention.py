@@ -25,7 +25,7 @@ from jaxopt_notes.layers.children import Running, Starting
 from jaxopt_notes.layers.dense import Dense, dense
 from jaxopt_notes.layers.dropout import dropout_mask, inverse_keep
 from jaxopt_notes.layers.half_product import half_product
-from jaxopt_notes.layers.layer import Shaped, floating
+from jaxopt_notes.layers.layer import Shaped, floating, shaped_like
 from jaxopt_notes.layers.positions import rotary
 from jaxopt_notes.layers.recurrent import check_mask, check_sequence
 from jaxopt_notes.record import Number, check_count, check_number, record, replace, static
@@ -57,7 +57,7 @@ class MultiHeadAttention:
         child("query", self.query, x)
         child("key", self.key, source)
         child("value", self.value, source)
-        child("out", self.out, jax.ShapeDtypeStruct((*x.shape[:2], self.query.features), x.dtype))
+        child("out", self.out, shaped_like(x, (*x.shape[:2], self.query.features)))
         return child.params, child.state
 
     def apply(

@@ -17,7 +17,7 @@ import jax
 
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.activation import activation
-from jaxopt_notes.layers.layer import Layer, Shaped
+from jaxopt_notes.layers.layer import Layer, Shaped, shaped_like
 
 Extra = dict[str, Any]
 
@@ -78,11 +78,16 @@ class Starting:
             return run(layer, own, kept, x, None, False, extra)[0]
 
         own, kept = self.params.get(name, {}), self._state.get(name, ())
-        return jax.eval_shape(evaluate, own, kept, x, self._extra)
+        return jax.eval_shape(evaluate, own, kept, jax.tree.map(_as_jax_has_it, x), self._extra)
 
     @property
     def state(self) -> Tree:
         return self._state or ()
+
+
+def _as_jax_has_it(x: Shaped) -> Shaped:
+    """x; described in float64 it is described in float32, unless JAX has float64 (and 0.12 warns of it)."""
+    return shaped_like(x, x.shape) if isinstance(x, jax.ShapeDtypeStruct) else x
 
 
 class Running:

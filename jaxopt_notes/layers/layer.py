@@ -64,10 +64,15 @@ def floating(x: ArrayLike) -> jax.Array:
 
 
 def parameter_dtype(x: Shaped) -> np.dtype:
-    """The dtype of the parameters of a layer fed with `x`: that of `x`, and at least float32."""
+    """The dtype of the parameters of a layer fed with `x`: that of `x` in JAX, and at least float32."""
     if not jnp.issubdtype(x.dtype, jnp.inexact):
         return jnp.result_type(float)
-    return np.promote_types(x.dtype, np.float32)
+    return jax.dtypes.canonicalize_dtype(np.promote_types(x.dtype, np.float32))
+
+
+def shaped_like(x: Shaped, shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
+    """An array of another shape, in the dtype of x as JAX has it: a float64 of NumPy's is a float32 there."""
+    return jax.ShapeDtypeStruct(shape, jax.dtypes.canonicalize_dtype(x.dtype))
 
 
 def kernel_and_bias(

@@ -11,7 +11,7 @@ from jaxopt_notes.activations import relu, sigmoid
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.layers.children import Running, Starting
 from jaxopt_notes.layers.dense import Dense, dense
-from jaxopt_notes.layers.layer import Shaped, floating
+from jaxopt_notes.layers.layer import Shaped, floating, shaped_like
 from jaxopt_notes.record import check_count, record, static
 
 __all__ = ["SqueezeExcite", "squeeze_excite"]
@@ -24,7 +24,7 @@ class SqueezeExcite:
     ratio: int = static()
 
     def init(self, key: jax.Array, x: Shaped) -> tuple[Tree, Tree]:
-        child, pooled = Starting(key, {}), jax.ShapeDtypeStruct((x.shape[0], x.shape[-1]), x.dtype)
+        child, pooled = Starting(key, {}), shaped_like(x, (x.shape[0], x.shape[-1]))
         child("expand", self._expand(x), child.through("reduce", self._reduce(x), pooled))
         return child.params, child.state
 

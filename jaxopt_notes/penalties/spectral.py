@@ -55,7 +55,8 @@ def largest_singular_value(kernel: jax.Array, steps: int = 20) -> jax.Array:
 
     Source: Yoshida & Miyato 2017, algorithm 1.
     """
-    w = kernel.reshape(-1, kernel.shape[-1])
+    w = jnp.asarray(kernel)
+    w = w.reshape(-1, w.shape[-1])
     fixed = lax.stop_gradient(w)
     fixed = fixed / power_of_two(jnp.max(jnp.abs(fixed))).astype(w.dtype)  # no square leaves the range
     rows = w.shape[1] <= w.shape[0]

@@ -69,6 +69,15 @@ def test_parameters_have_the_names_of_flax_and_states_are_dicts_or_nothing(case)
     assert state == () or (isinstance(state, dict) and jax.tree.leaves(state))
 
 
+def test_float64_of_numpy_is_what_jax_makes_of_it(case):
+    """Without x64 that is float32, and nothing warns of it: nobody has asked for more."""
+    x = jax.tree.map(lambda leaf: np.asarray(leaf, float) if is_float(leaf) else np.asarray(leaf), case.x)
+    described = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), x)
+    expected = types(jax.eval_shape(case.layer.init, case.key, case.x))
+    for given in (x, described):
+        assert types(jax.eval_shape(lambda key, x=given: case.layer.init(key, x), case.key)) == expected
+
+
 @pytest.mark.parametrize(
     "dtype",
     [
