@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.data.dealing import check_labels
 from jaxopt_notes.dtypes import compute_dtype, is_float
+from jaxopt_notes.numerics import power_of_two
 from jaxopt_notes.record import check_count
 
 
@@ -91,6 +92,7 @@ def synthetic_samples(key: jax.Array, x: ArrayLike, count: int, neighbors: int =
         raise ValueError(f"synthetic_samples(x) has {m} samples, expected more than neighbors = {k}.")
     x = given.astype(compute_dtype(given)).reshape(m, -1)
     centred = x - jnp.mean(x, axis=0, keepdims=True)  # else large offsets swamp small distances
+    centred = centred / power_of_two(jnp.max(jnp.abs(centred), initial=0))  # the distances are squared
     squares = jnp.sum(jnp.square(centred), axis=1)
     products = jnp.matmul(centred, centred.T, precision=lax.Precision.HIGHEST)
     distances = squares[:, None] + squares[None] - 2 * products

@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxopt_notes.diagnostics.parameter_report import layer_norms
 from jaxopt_notes.dtypes import Tree, compute_dtype
 from jaxopt_notes.masks import MaskLike, weights_only
+from jaxopt_notes.norms import norm_over
 from jaxopt_notes.record import check_count
 
 __all__ = ["lipschitz_bound", "local_lipschitz"]
@@ -75,10 +76,10 @@ def local_lipschitz(
     axes = tuple(range(1, x.ndim))
 
     def sizes(v: jax.Array) -> jax.Array:
-        return jnp.sqrt(jnp.sum(jnp.square(v), axis=tuple(range(1, v.ndim)), keepdims=True))
+        return norm_over(v, tuple(range(1, v.ndim)))
 
     def unit(v: jax.Array) -> jax.Array:
-        size = jnp.sqrt(jnp.sum(v * v, axis=axes, keepdims=True))
+        size = norm_over(v, axes)
         return v / jnp.where(size > 0, size, jnp.ones_like(size))
 
     start = unit(jax.random.normal(key, x.shape, x.dtype))

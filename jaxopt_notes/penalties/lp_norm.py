@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_notes.dtypes import as_hyperparameter, compute_dtype
 from jaxopt_notes.penalties.l1 import absolute
@@ -46,7 +47,8 @@ def lp_norm(x: jax.Array, p: Number) -> jax.Array:
     finite = jnp.where((p > 0) & jnp.isfinite(p), p, 1)
     largest = jnp.max(size, initial=0)
     usable = (largest > 0) & jnp.isfinite(largest)  # 0 and inf are their own norm
-    scale = jnp.where(usable, largest, 1)  # no power overflows or vanishes
+    # No power overflows or vanishes; nor does a slope, as no quotient is differentiated by what divides it.
+    scale = lax.stop_gradient(jnp.where(usable, largest, 1))
     nonzero = size > 0
     powers = jnp.where(nonzero, (jnp.where(nonzero, size, 1) / scale) ** finite, 0)
     total = jnp.where(usable, jnp.sum(powers), 1)

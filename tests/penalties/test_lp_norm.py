@@ -35,6 +35,16 @@ def test_gradient(p):
     np.testing.assert_allclose(grad(lp_norm)(jnp.asarray(X), p), expected, rtol=1e-12)
 
 
+def test_slopes_do_not_depend_on_the_unit():
+    """The powers are of quotients by the largest entry, whose own slope would square it."""
+    ps = jnp.array([0.5, 1.0, 1.7, 2.0, np.inf])
+    slopes = jax.jit(jax.vmap(jax.grad(lp_norm), (None, 0)))
+    for unit in (1e-30, 1e-20, 1e20, 1e30):
+        np.testing.assert_allclose(
+            slopes(jnp.asarray(X * unit, jnp.float32), ps), slopes(jnp.asarray(X, jnp.float32), ps), rtol=1e-5
+        )
+
+
 @pytest.mark.parametrize("p", [0.0, 0.5, 1.0, 2.0, np.inf])
 def test_zero_has_norm_and_gradient_zero(p):
     value, gradient = value_and_grad(lp_norm)(jnp.zeros(3), p)

@@ -12,17 +12,18 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing.weighting import flat, in_dtype_of, principal_axes, training_set
+from jaxopt_notes.norms import norm_over
 from jaxopt_notes.record import check_count, record, static
 
 
 @record
 class PCA:
-    """See `fit_pca`. The mean, the axes [k, d] and the variances along them, and the variance in all."""
+    """See `fit_pca`. The mean, the axes [k, d], the deviations along them, and that of all axes together."""
 
     mean: jax.Array
     axes: jax.Array
-    variances: jax.Array
-    total: jax.Array
+    deviations: jax.Array
+    total_deviation: jax.Array
     shape: tuple[int, ...] = static()
 
     def apply(self, x: Any) -> jax.Array:
@@ -43,9 +44,14 @@ class PCA:
         return x.reshape(len(x), *self.shape)
 
     @property
+    def variances(self) -> jax.Array:
+        """The variance along each axis, λ [k]: the square of the deviation."""
+        return self.deviations**2
+
+    @property
     def explained(self) -> jax.Array:
         """The share of the variance that lies along each axis, [k]."""
-        return self.variances / jnp.where(self.total > 0, self.total, 1)
+        return (self.deviations / jnp.where(self.total_deviation > 0, self.total_deviation, 1)) ** 2
 
 
 def fit_pca(x: ArrayLike, components: int | None = None, *, weights: ArrayLike | None = None) -> PCA:
@@ -80,5 +86,5 @@ def fit_pca(x: ArrayLike, components: int | None = None, *, weights: ArrayLike |
     k = d if components is None else check_count("fit_pca(components)", components, 1)
     if k > d:
         raise ValueError(f"fit_pca(components) is {k}, expected at most d = {d}, the numbers of a sample.")
-    mean, variances, axes = principal_axes(x.reshape(len(x), -1), weights)
-    return PCA(mean, axes[:k], variances[:k], jnp.sum(variances), shape)
+    mean, deviations, axes = principal_axes(x.reshape(len(x), -1), weights)
+    return PCA(mean, axes[:k], deviations[:k], norm_over(deviations, (0,))[0], shape)

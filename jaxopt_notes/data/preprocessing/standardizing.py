@@ -19,6 +19,7 @@ from jaxopt_notes.data.preprocessing.weighting import (
     quantiles,
     training_set,
     weighted_average,
+    weighted_deviation,
 )
 from jaxopt_notes.record import check_choice, record
 
@@ -114,7 +115,7 @@ def _fitted(x: jax.Array, weights: ArrayLike, robust: bool, per: str) -> Standar
         scale = high - low
     else:
         centre = weighted_average(x, weights)
-        scale = jnp.sqrt(weighted_average(jnp.square(x - centre[None]), weights))
+        scale = weighted_deviation(x - centre[None], weights)
     # The rounded mean of equal numbers may differ from them, and a quotient of rounding errors is noise.
     constant = low_end == high_end
     centre = jnp.where(constant, low_end, centre)

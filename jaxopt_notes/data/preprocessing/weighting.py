@@ -14,7 +14,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import compute_dtype, is_float
-from jaxopt_notes.numerics import safe_divide
+from jaxopt_notes.numerics import power_of_two, safe_divide, safe_sqrt
 
 
 def training_set(where: str, x: Any, weights: Any) -> tuple[jax.Array, jax.Array]:
@@ -46,8 +46,19 @@ def beside(weights: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def weighted_average(x: jax.Array, weights: jax.Array) -> jax.Array:
-    """Σwx/Σw over samples."""
-    return safe_divide(jnp.sum(x * beside(weights, x), axis=0), jnp.sum(weights))
+    """Σwx/Σw over samples, each column in a unit of its own, so that no sum overflows."""
+    unit = _unit(x)
+    return unit * safe_divide(jnp.sum(x / unit[None] * beside(weights, x), axis=0), jnp.sum(weights))
+
+
+def weighted_deviation(x: jax.Array, weights: jax.Array) -> jax.Array:
+    """√(Σwx²/Σw) over samples, right where the squares cannot be represented."""
+    unit = _unit(x)
+    return unit * jnp.sqrt(weighted_average(jnp.square(x / unit[None]), weights))
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    return power_of_two(jnp.max(jnp.abs(x), axis=0))
 
 
 def extremes(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -78,18 +89,21 @@ def quantiles(x: jax.Array, weights: jax.Array, shares: list[float]) -> list[jax
 
 
 def principal_axes(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Mean [d], variances [d] from the largest on, and the axes along which they are, [d, d] in rows.
+    """Mean [d], deviations [d] from the largest on, and the axes along which they are, [d, d] in rows.
 
-    Variances are those of a sample, Σw(x − μ)²/(Σw − 1). The largest entry of an axis is positive.
+    Deviations are those of a sample, √(Σw(x − μ)²/(Σw − 1)). The largest entry of an axis is positive.
     """
     mean = weighted_average(x, weights)
-    apart = (x - mean[None]) * jnp.sqrt(weights)[:, None]
+    apart = x - mean[None]
+    unit = power_of_two(jnp.max(jnp.abs(apart)))  # the covariance squares it
+    apart = apart / unit * jnp.sqrt(weights)[:, None]
     covariance = jnp.matmul(apart.T, apart, precision=lax.Precision.HIGHEST)
     covariance = covariance / jnp.maximum(jnp.sum(weights) - 1, 1)
     variances, vectors = jnp.linalg.eigh(covariance)
     axes = vectors.T[::-1]
     largest = jnp.take_along_axis(axes, jnp.argmax(jnp.abs(axes), axis=1)[:, None], axis=1)
-    return mean, jnp.maximum(variances[::-1], 0), axes * jnp.where(largest < 0, -1, 1)
+    deviations = unit * safe_sqrt(jnp.maximum(variances[::-1], 0))
+    return mean, deviations, axes * jnp.where(largest < 0, -1, 1)
 
 
 def in_dtype_of(x: ArrayLike, formula: Callable[..., jax.Array], *statistics: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.data.preprocessing.weighting import flat, in_dtype_of, principal_axes, training_set
 from jaxopt_notes.dtypes import as_hyperparameter
+from jaxopt_notes.numerics import safe_sqrt
 from jaxopt_notes.record import Number, check_choice, check_number, record, static
 
 KINDS = ("pca", "zca")
@@ -20,11 +21,11 @@ KINDS = ("pca", "zca")
 
 @record
 class Whitening:
-    """See `fit_whitening`. The mean, the principal axes in rows, the variances along them, and ε."""
+    """See `fit_whitening`. The mean, the principal axes in rows, the deviations along them, and ε."""
 
     mean: jax.Array
     axes: jax.Array
-    variances: jax.Array
+    deviations: jax.Array
     eps: Number
     kind: str = static()
     shape: tuple[int, ...] = static()
@@ -51,7 +52,9 @@ class Whitening:
         return x.reshape(len(x), *self.shape)
 
     def _deviations(self) -> jax.Array:
-        return jnp.sqrt(self.variances + as_hyperparameter(self.eps).astype(self.variances.dtype))
+        return jnp.hypot(
+            self.deviations, safe_sqrt(as_hyperparameter(self.eps)).astype(self.deviations.dtype)
+        )
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:
@@ -91,5 +94,5 @@ def fit_whitening(
     check_choice("fit_whitening(kind)", kind, KINDS)
     eps = check_number("fit_whitening(eps)", eps, "[0, inf)")
     x, weights = training_set("fit_whitening", x, weights)
-    mean, variances, axes = principal_axes(x.reshape(len(x), -1), weights)
-    return Whitening(mean, axes, variances, eps, kind, x.shape[1:])
+    mean, deviations, axes = principal_axes(x.reshape(len(x), -1), weights)
+    return Whitening(mean, axes, deviations, eps, kind, x.shape[1:])

@@ -200,3 +200,23 @@ def test_shares_count_by_their_proportions():
         np.testing.assert_allclose(centre, middle, rtol=1e-5)
         np.testing.assert_allclose(scale, np.where(high > low, high - low, 1), rtol=1e-4)
         np.testing.assert_allclose(found, variances, rtol=1e-3, atol=1e-4)
+
+
+def test_inputs_in_any_unit():
+    """The statistics square what they are given."""
+
+    @jax.jit
+    def transformed(x):
+        pca = fit_pca(x)
+        return fit_standardizer(x).apply(x), pca.apply(x), pca.explained, fit_whitening(x, eps=0.0).apply(x)
+
+    plain = TRAIN[:, [0, 1, 2, 4]]
+    apart = plain - plain.mean(0)
+    _, s, vh = np.linalg.svd(apart, full_matrices=False)
+    vh *= np.sign(np.take_along_axis(vh, abs(vh).argmax(1)[:, None], 1))
+    for unit in (1e-30, 1e-20, 1e20, 1e30):
+        standard, components, explained, white = transformed(jnp.asarray(plain * unit, jnp.float32))
+        np.testing.assert_allclose(standard, apart / plain.std(0), atol=1e-4)
+        np.testing.assert_allclose(np.asarray(components, np.float64) / unit, apart @ vh.T, atol=1e-4)
+        np.testing.assert_allclose(explained, s**2 / (s**2).sum(), rtol=1e-3)
+        np.testing.assert_allclose(np.cov(np.asarray(white).T), np.eye(4), atol=1e-2)
