@@ -95,7 +95,7 @@ def as_mask(mask: MaskLike) -> Mask | None:
     """
     if isinstance(mask, str):
         return MASKS[check_choice("mask", mask, tuple(MASKS))]
-    return mask if mask is None or _is_function(mask, _is_bool) else Marks(_checked(mask), "tree")
+    return mask if mask is None or _is_function(mask, _is_mark) else Marks(_checked(mask), "tree")
 
 
 def read_mask(mask: Mask | None, params: Tree) -> Tree:
@@ -150,7 +150,7 @@ class Marks:
         label, known = self.selected
         marks = _spread(marks, params, self._name)
         for path, found in jax.tree.leaves_with_path(marks):
-            if found not in known:
+            if not _is_label(found) or found not in known:
                 raise ValueError(
                     f"partition(labels) is {found!r}{_at(path_name(path))}, expected one of "
                     f"{', '.join(map(repr, known))}: give partition(transforms) an optimizer for it."
@@ -206,6 +206,11 @@ def _is_bool(mark: Any) -> bool:
     return isinstance(mark, bool | np.bool_)
 
 
+def _is_mark(mark: Any) -> bool:
+    """Whether a leaf of a mask says True or False: 1 and 0 will do."""
+    return _is_bool(mark) or (isinstance(mark, int | np.integer) and mark in (0, 1))
+
+
 def _is_label(mark: Any) -> bool:
     return isinstance(mark, Hashable) and not callable(mark)
 
@@ -216,7 +221,7 @@ def _checked(mask: Tree) -> Tree:
         return jax.tree.map(lambda mark: mark, mask)  # a copy: the owner may change theirs
 
     def one(path: tuple, mark: Any) -> bool:
-        if not _is_bool(mark) and not isinstance(mark, int | np.integer):  # 1 and 0 will do
+        if not _is_mark(mark):
             raise TypeError(f"mask is {mark!r}{_at(path_name(path))}, expected True or False, known now.")
         return bool(mark)
 

@@ -94,6 +94,10 @@ class TestCallableTrees:
         params = eqx.filter(model, eqx.is_inexact_array)
         return params, jax.tree.map(lambda x: x.ndim > 1, params)
 
+    def test_marks_of_numbers(self, trees):
+        params, mask = trees
+        assert read_mask(as_mask(jax.tree.map(int, mask)), params) == mask
+
     @pytest.mark.parametrize("jit", [False, True])
     def test_masks(self, trees, jit):
         params, mask = trees
