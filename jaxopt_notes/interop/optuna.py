@@ -12,6 +12,7 @@ the storage. So it runs on the host, never under `jax.jit`.
 import contextlib
 import functools
 import inspect
+import os
 import time
 import zlib
 from typing import Any, NamedTuple
@@ -157,8 +158,8 @@ def optuna_search(
             that take more than a seed. The default counts running trials as bad ones, so that the points of
             a batch keep apart.
         storage: a URL as SQLAlchemy writes it (SQLite here, "postgresql+psycopg2://…" for several machines),
-            the path of a journal file, as "study.journal" (on a file system that all machines see), or a
-            storage object of Optuna.
+            the path of a journal file, as "study.journal" (on a file system that all machines see), a
+            storage object of Optuna, or `None`, as in Optuna: the memory of this process.
         study_name: the study in that storage; an existing one is continued.
         direction: that of the study. Strategies minimize; with "maximize" the study gets the scores with
             their signs changed back, so that it shows what `sweep(mode="max")` maximizes.
@@ -179,7 +180,8 @@ def optuna_search(
     Raises:
         ModuleNotFoundError: optuna is missing. ValueError: an unknown sampler, one that needs more than a
             seed (`GridSampler`, `PartialFixedSampler`: make it and pass it), one that does not know a
-            dimension of the space (`BruteForceSampler` no continuous one), or a wrong number.
+            dimension of the space (`BruteForceSampler` no continuous one), or a wrong number. TypeError: the
+            sampler or the storage is none.
 
     Example:
         >>> from jaxopt_notes.search import log_uniform
@@ -208,6 +210,15 @@ def optuna_search(
         raise TypeError(
             f"optuna_search(sampler) is {sampler!r}, expected the name of a class in optuna.samplers, a "
             "sampler, or a function that makes one from seed=."
+        )
+    if storage is None:
+        storage = optuna.storages.InMemoryStorage()
+    elif isinstance(storage, os.PathLike):
+        storage = os.fspath(storage)
+    elif not isinstance(storage, str | optuna.storages.BaseStorage):
+        raise TypeError(
+            f"optuna_search(storage) is {storage!r}, expected a URL, the path of a journal file, a storage "
+            "of optuna.storages, or None for the memory of this process."
         )
     return OptunaSearch(n, sampler, storage, study_name, direction, batch, shared, float(grace))
 

@@ -57,6 +57,8 @@ def encode(name: str, leaf: Any, plain: str = NUMERIC) -> Encoded:
             raise TypeError(f"leaf {name} has keys of {impl!r}, expected a generator that JAX knows by name.")
         return Encoded(np.asarray(jax.random.key_data(leaf)), f"key {impl}")
     array = np.asarray(leaf)
+    if getattr(leaf, "dtype", array.dtype) != array.dtype:  # int1: JAX names it, but has no such numbers
+        raise TypeError(f"leaf {name} is {leaf.dtype}, of which JAX gives {array.dtype}: convert it first.")
     origin = _origin(leaf)
     if is_extension(array.dtype):
         return Encoded(array.view(f"u{array.dtype.itemsize}"), f"{origin} {array.dtype.name}")

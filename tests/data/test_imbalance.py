@@ -100,9 +100,7 @@ def test_smote_draws_between_a_sample_and_its_nearest_neighbours():
     assert len(counts) > 0
     assert np.all(np.abs(counts - 125) < 5 * np.sqrt(125))
     tiny = jax.jit(lambda x: synthetic_samples(jax.random.key(1), x, 3000, 3))(rare * 2.0**-90)
-    np.testing.assert_array_equal(
-        np.asarray(tiny) * 2.0**90, many
-    )  # distances of 1e-28 and less have squares
+    np.testing.assert_array_equal(np.asarray(tiny) * 2.0**90, many)  # distances are squared
     images = RNG.integers(0, 255, (6, 2, 2, 1)).astype(np.uint8)
     images = compiled(synthetic_samples)(jax.random.key(0), images, 5)
     assert (images.shape, images.dtype) == ((5, 2, 2, 1), jnp.uint8)

@@ -242,7 +242,17 @@ def test_samplers_that_cannot_be_used_say_why(key):
         optuna_search(4, batch=0)
 
 
+def test_without_a_storage_the_study_is_in_memory(key):
+    strategy = optuna_search(4, "RandomSampler", None)
+    state = strategy.init(key, {"rate": uniform(0.0, 1.0)})
+    configs, state = strategy.ask(state, key, 4)
+    strategy.tell(state, configs, np.array([3.0, 1.0, 2.0, 4.0]))
+    assert strategy.study().best_value == 1.0
+
+
 def test_errors_name_everything():
+    with pytest.raises(TypeError, match=r"optuna_search\(storage\) is 3, expected a URL"):
+        optuna_search(4, storage=3)
     with pytest.raises(ValueError, match=r"optuna_search\(sampler\) is 'Luck', expected .*'TPESampler'"):
         optuna_search(4, "Luck")
     with pytest.raises(ValueError, match=r"optuna_search\(direction\) is 'up'"):

@@ -206,7 +206,13 @@ def coarse_to_fine(
 
     Elsewhere: none of optuna, Ray Tune and scikit-learn zooms; there it is done by hand between studies.
     """
-    stages = tuple(tuple(stage) for stage in stages)
+    try:
+        stages = tuple((n, epochs) for n, epochs in stages)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"coarse_to_fine(stages) is {stages!r}, expected pairs (configurations, epochs): "
+            "((16, 1), (8, 5), (4, 20))."
+        ) from error
     if not stages:
         raise ValueError("coarse_to_fine(stages) is empty, expected pairs (configurations, epochs).")
     for n, epochs in stages:

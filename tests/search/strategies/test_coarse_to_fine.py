@@ -147,6 +147,8 @@ def test_asking_works_under_jit(key):
 def test_errors_name_everything():
     with pytest.raises(ValueError, match=r"coarse_to_fine\(stages\) is empty"):
         coarse_to_fine(())
+    with pytest.raises(TypeError, match=r"coarse_to_fine\(stages\) is 12, expected pairs"):
+        coarse_to_fine(12)
     with pytest.raises(ValueError, match="expected epochs that do not fall"):
         coarse_to_fine(((8, 4), (8, 2)))
     with pytest.raises(ValueError, match=r"coarse_to_fine\(shrink\) is 2"):
