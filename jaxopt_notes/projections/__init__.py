@@ -12,8 +12,8 @@ traced. To project leaf by leaf, map the function over the tree.
 
 Entries may have any size that their dtype holds, also beside one another, as long as it holds their norm
 too, and so may radii. Gradients are finite. At a corner, where the derivatives from two sides differ, the
-gradient is one of the two: where nothing has to be moved (inside a ball, at a threshold of 0, on the wall of a
-box) it is the identity.
+gradient is one of the two: where nothing has to be moved (inside a ball, at a threshold of 0, on the wall of
+a box) it is the identity.
 
 A step of any optimizer becomes a constrained one by `projected(optimizer, project_max_norm, max_norm=3.0)`,
 or by `proximal(optimizer, l1(1e-4))`, which by default reach weights only.
