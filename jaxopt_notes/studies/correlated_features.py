@@ -97,7 +97,8 @@ def correlated_features(
 
     program = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
     columns = tuple(jnp.array(column) for column in zip(*PENALTIES.values(), strict=True))
-    w = np.asarray(program(columns, jax.random.split(key, samples)))
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        w = np.asarray(program(columns, jax.random.split(key, samples)))
     first, second, useless = w[..., 0], w[..., 1], w[..., 2:]
     imbalance = np.median(np.abs(first - second) / np.abs(first + second), axis=1)
     dropped = np.mean((first == 0) != (second == 0), axis=1)

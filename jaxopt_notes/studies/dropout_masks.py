@@ -132,7 +132,9 @@ def dropout_masks(key: jax.Array, *, seeds: int = 16, units: int = 8) -> Dropout
         over_sizes = jax.vmap(jax.vmap(added, (None, 0)), (0, None))(jnp.asarray(SIZES), keys)
         return *jax.vmap(gaps, out_axes=1)(keys), *over_sizes
 
-    return DropoutMasks(DEPTHS, SIZES, *map(np.asarray, program(jax.random.split(key, seeds))))
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        found = program(jax.random.split(key, seeds))
+    return DropoutMasks(DEPTHS, SIZES, *map(np.asarray, found))
 
 
 def drawn(key: jax.Array, *shapes: tuple[int, ...]) -> list[jax.Array]:

@@ -107,8 +107,9 @@ def feature_scaling(
         scores = [neighbours(points, labels), neighbours(jax.vmap(standardizer.apply)(points), labels)]
         return *found, jnp.stack(scores)
 
-    found = jax.tree.map(np.asarray, jax.jit(jax.vmap(run, out_axes=1))(jax.random.split(key, seeds)))
-    condition, largest, needed, left, scores = found
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        found = jax.jit(jax.vmap(run, out_axes=1))(jax.random.split(key, seeds))
+    condition, largest, needed, left, scores = jax.tree.map(np.asarray, found)
     return FeatureScaling(("raw", "standardized"), condition, largest, needed, left, scores)
 
 

@@ -126,6 +126,7 @@ def linear_race(
         steps = jnp.where(jnp.any(arrived, axis=1), jnp.argmax(arrived, axis=1) + 1, excess.shape[1])
         return steps, excess, points
 
-    found = jax.jit(jax.vmap(run, out_axes=1))(jax.random.split(key, seeds))
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        found = jax.jit(jax.vmap(run, out_axes=1))(jax.random.split(key, seeds))
     steps, excess, points = map(np.asarray, found)
     return LinearRace(tuple(chosen), steps, excess, points[:, 0])

@@ -103,6 +103,7 @@ def overfit_causes(key: jax.Array, *, seeds: int = 32) -> OverfitCauses:
 
     program = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
     columns = tuple(jnp.array(column, jnp.float32) for column in zip(*CAUSES.values(), strict=True))
-    train, test, curves = map(np.asarray, program(columns, jax.random.split(key, seeds)))
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        train, test, curves = map(np.asarray, program(columns, jax.random.split(key, seeds)))
     few = list(CAUSES).index("few samples")
     return OverfitCauses(tuple(CAUSES), train, test, curves[few].transpose(1, 0, 2), np.asarray(steps))

@@ -119,7 +119,8 @@ def ridge_readings(key: jax.Array, *, seeds: int = 8, steps: int = 4000) -> Ridg
 
         return *jax.vmap(of)(strengths), squares
 
-    found = jax.jit(jax.vmap(run))(jax.random.split(key, seeds))
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        found = jax.jit(jax.vmap(run))(jax.random.split(key, seeds))
     ridge, mode, decayed, stopped, kept, kept_stopped, squares = map(np.asarray, found)
     return RidgeReadings(
         np.asarray(strengths), ridge, mode, decayed, stopped, squares, kept, kept_stopped

@@ -85,6 +85,7 @@ def zigzag(key: jax.Array, *, seeds: int = 16, steps: int = 2000) -> Zigzag:
         return jnp.mean(one_sign), jnp.sum(moves) / distance, jnp.sum(under_way), points
 
     program = jax.jit(jax.vmap(jax.vmap(run, (None, 0)), (0, None)))
-    found = program(jnp.array([0.0, 0.5]), jax.random.split(key, seeds))
+    with jax.default_matmul_precision("highest"):  # the three digits of GPU and TPU are too few
+        found = program(jnp.array([0.0, 0.5]), jax.random.split(key, seeds))
     same_sign, detour, taken, points = map(np.asarray, found)
     return Zigzag(("positive", "centred"), same_sign, detour, taken, points[:, 0])

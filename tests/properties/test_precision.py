@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
+from jaxopt_notes import studies
 from jaxopt_notes.data import fit_pca, fit_whitening
 from jaxopt_notes.layers.spectral_norm import power_iteration
 from jaxopt_notes.optimizers.core.eigenbasis import eigenvectors, followed, orthogonalized
@@ -56,6 +57,32 @@ ALGEBRA = {
 def test_no_product_of_the_algebra_or_its_derivative_is_left_at_the_default(name: str) -> None:
     a = jnp.eye(3) + 0.1
     assert not left_at_default(lambda a: jax.jvp(ALGEBRA[name], (a,), (a,)), a)
+
+
+STUDIES = (
+    "correlated_features", "dropout_masks", "feature_scaling", "linear_race", "overfit_causes",
+    "ridge_readings", "zigzag",
+)  # fmt: skip
+
+
+class _Traced(Exception):
+    pass
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_product_of_a_study_in_closed_form_is_left_at_the_default(name, key, monkeypatch) -> None:
+    def instead(function: Any) -> Any:
+        def read(*args: Any) -> None:
+            monkeypatch.undo()  # what is jitted inside is traced as ever
+            raise _Traced(left_at_default(function, *args))
+
+        return read
+
+    monkeypatch.setattr(jax, "jit", instead)
+    with pytest.raises(_Traced) as found:
+        studies.STUDIES[name](key)
+    assert found.value.args == ([],)
 
 
 def test_the_mean_of_half_precision_scores_is_not_rounded_to_half_precision() -> None:
