@@ -5,6 +5,7 @@ The protocol is that of `search.loggers`.
 
 import inspect
 import os
+import pathlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 
 from jaxopt_notes.search.arguments import check_names, names_of
 from jaxopt_notes.search.names import own_names
+from jaxopt_notes.serialization.atomic import make_folder
 
 
 class tensorboard_logger:
@@ -21,10 +23,11 @@ class tensorboard_logger:
     The score is "score", or "sweep/score" where a curve has that name.
 
     Arguments:
-        folder: the log directory that `tensorboard --logdir` is given.
+        folder: the log directory that `tensorboard --logdir` is given; it is made if it does not exist.
 
     Raises:
         ModuleNotFoundError: neither tensorboardX nor torch with tensorboard can be imported.
+        NotADirectoryError: the folder is a file.
 
     Example:
         >>> results = sweep(..., logger=tensorboard_logger("runs/board"))  # doctest: +SKIP
@@ -32,6 +35,7 @@ class tensorboard_logger:
 
     def __init__(self, folder: str | os.PathLike):
         self._writer, self._folder = _summary_writer(), os.fspath(folder)
+        make_folder(pathlib.Path(folder))
         known = inspect.signature(self._writer.add_hparams).parameters
         self._subfolder = "run_name" if "run_name" in known else "name"  # torch's, and tensorboardX's
 

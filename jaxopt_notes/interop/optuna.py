@@ -13,6 +13,7 @@ import contextlib
 import functools
 import inspect
 import os
+import pathlib
 import time
 import zlib
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from jaxopt_notes.search.export import as_written
 from jaxopt_notes.search.spaces.choices import Choice, StaticChoice
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers, LogUniform, Uniform
 from jaxopt_notes.search.spaces.space import Configs, Space, dimensions
+from jaxopt_notes.serialization.atomic import make_folder
 
 _WORKERS: dict[tuple, Worker] = {}  # of this process, by storage and study
 
@@ -299,7 +301,11 @@ def _open(storage: Any, name: str, direction: Any, sampler: Any) -> Any:
 def _connect(url: str) -> Any:
     """One connection for each storage and process; a writer waits for others for up to a minute."""
     import optuna
+    from sqlalchemy import make_url
 
+    file = url if "://" not in url else make_url(url).database if url.startswith("sqlite") else None
+    if file:
+        make_folder(pathlib.Path(file).parent)
     if "://" not in url:
         from optuna.storages.journal import JournalFileBackend, JournalStorage
 

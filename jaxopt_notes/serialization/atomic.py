@@ -43,17 +43,19 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         with open(beside, "xb") as file:
             yield file
             file.flush()
-            _flush(file.fileno(), path)
+            with _or_warning(path):
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
     if hasattr(os, "O_DIRECTORY"):
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            _flush(folder, path.parent)
-        finally:
-            os.close(folder)
+        with _or_warning(path.parent):
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def make_folder(folder: pathlib.Path) -> None:
@@ -72,14 +74,16 @@ def make_folder(folder: pathlib.Path) -> None:
         ) from None
 
 
-def _flush(descriptor: int, path: pathlib.Path) -> None:
+@contextlib.contextmanager
+def _or_warning(path: pathlib.Path) -> Iterator[None]:
+    """Flushing, which file systems and permissions may not allow: the file is there all the same."""
     try:
-        os.fsync(descriptor)
+        yield
     except OSError as error:
         if error.errno in _LOST:
             raise
         warnings.warn(
             f"{str(path)!r} cannot be flushed to its disk ({error.strerror or error}): after a power "
             "failure, what was written last may be missing.",
-            stacklevel=2,
+            stacklevel=3,
         )

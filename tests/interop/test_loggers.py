@@ -53,6 +53,14 @@ def read_board(folder):
     return scalars, given
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_board_that_is_a_file_is_refused_before_training(tmp_path):
+    pytest.importorskip("tensorboardX")
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file' is a file, expected a folder"):
+        tensorboard_logger(tmp_path / "file")
+
+
 @pytest.mark.full
 @pytest.mark.filterwarnings("ignore")  # of libraries that others bring along
 @pytest.mark.parametrize("writer", ["tensorboardX", "torch"])

@@ -1,5 +1,6 @@
 """Optuna as a strategy: batches of its samplers, its storages, and two processes in one study."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -248,6 +249,15 @@ def test_without_a_storage_the_study_is_in_memory(key):
     configs, state = strategy.ask(state, key, 4)
     strategy.tell(state, configs, np.array([3.0, 1.0, 2.0, 4.0]))
     assert strategy.study().best_value == 1.0
+
+
+@pytest.mark.parametrize("url", ["{}/new/study.journal", "sqlite:///{}/new/study.db"])
+def test_the_folder_of_a_storage_is_made(url, tmp_path):
+    assert optuna_search(4, storage=url.format(tmp_path)).study().trials == []
+    assert len(os.listdir(tmp_path / "new")) >= 1
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="file' is a file, expected a folder"):
+        optuna_search(4, storage=url.format(tmp_path / "file")).study()
 
 
 def test_errors_name_everything():

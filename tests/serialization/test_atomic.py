@@ -36,6 +36,24 @@ def test_what_cannot_be_flushed_is_written_with_a_warning(tmp_path, monkeypatch,
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_a_folder_that_cannot_be_opened_is_not_flushed(tmp_path, monkeypatch):
+    """One may be allowed to write in a folder and not to read it."""
+    opened = os.open
+
+    def refuse(path, *arguments, **options):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with (
+        pytest.warns(UserWarning, match="cannot be flushed to its disk"),
+        replacing(tmp_path / "file") as file,
+    ):
+        file.write(b"whole")
+    assert (tmp_path / "file").read_bytes() == b"whole"
+
+
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 def test_what_was_not_written_is_an_error(tmp_path, monkeypatch, code):
     def fail(descriptor):
