@@ -35,7 +35,7 @@ from jaxopt_notes.population.keys import members_keys
 from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.progress import Progress, check_progress, reporting
-from jaxopt_notes.population.store import Store
+from jaxopt_notes.population.store import Store, check_folder
 from jaxopt_notes.record import check_takes
 from jaxopt_notes.tracing import WHILE_TRACED, missing_name, needed_values
 
@@ -161,8 +161,7 @@ def _check_arguments(train: Any, shared: Any, folder: Any, on_compile: Any, on_c
         if function is not None:
             called_as = f"{name}({', '.join(takes)})"
             check_takes(f"population_map({name})", function, len(takes), called_as)
-    if folder is not None and not isinstance(folder, str | os.PathLike):
-        raise TypeError(f"population_map(folder) is {folder!r}, expected a path, or None for no folder.")
+    check_folder("population_map(folder)", folder)
 
 
 def _explain(population: Population) -> Exception | None:

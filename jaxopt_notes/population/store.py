@@ -193,6 +193,17 @@ class Shelf:
         return index, [arrays[entry] for entry in sorted(arrays)]
 
 
+def check_folder(where: str, folder: Any) -> Any:
+    """Return `folder` if it is a path, or None.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if folder is None or isinstance(folder, str | os.PathLike):
+        return folder
+    raise TypeError(f"{where} is {folder!r}, expected a path, or None for no folder.")
+
+
 @contextlib.contextmanager
 def locked(path: pathlib.Path) -> Iterator[None]:
     """Hold a lock file while inside; the system releases it when the process ends, however it ends.

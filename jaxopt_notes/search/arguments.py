@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import inspect
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -83,17 +82,6 @@ def check_key(where: str, key: Any) -> jax.Array:
         return key
     found = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array) else repr(key)
     raise TypeError(f"{where} is {found}, expected one typed random key: jax.random.key(0).")
-
-
-def check_folder(where: str, folder: Any) -> Any:
-    """Return `folder` if it is a path, or None.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if folder is None or isinstance(folder, str | os.PathLike):
-        return folder
-    raise TypeError(f"{where} is {folder!r}, expected a path, or None for no folder.")
 
 
 def check_loggers(where: str, logger: Any) -> tuple:

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxopt_notes.search.names import own_names
 from jaxopt_notes.serialization.atomic import replacing
+from jaxopt_notes.training.step import NOT_FINITE
 
 Rows = list[dict[str, Any]]
 
@@ -63,11 +64,7 @@ def not_finite(results: Any) -> str | None:
     for name in ("loss", results.monitor):
         curve = results.history.get(name)
         if curve is not None and curve.ndim == 3 and curve.size and not np.isfinite(curve[..., 0]).any():
-            return (
-                f"{name!r} is not finite in the first epoch of any run: are there NaN or infinities in the "
-                "data, labels outside of 0 … classes − 1, or are all learning rates far too large? Steps "
-                "whose gradient is not finite change nothing (history['skipped'] counts them)."
-            )
+            return f"{name!r} is not finite in the first epoch of any run: {NOT_FINITE}"
     return None
 
 

@@ -26,10 +26,9 @@ from jaxopt_notes.population.keys import members_keys
 from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs, kept_for
 from jaxopt_notes.population.progress import Progress, check_progress
-from jaxopt_notes.population.store import Store
+from jaxopt_notes.population.store import Store, check_folder
 from jaxopt_notes.record import check_choice, check_count, check_takes
 from jaxopt_notes.search.arguments import (
-    check_folder,
     check_key,
     check_loggers,
     check_names,

@@ -17,13 +17,15 @@ import numpy as np
 
 from jaxopt_notes.data.arrays import check_arrays, check_data
 from jaxopt_notes.dtypes import Tree
+from jaxopt_notes.population.store import check_folder
 from jaxopt_notes.record import check_count, record
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import check_weights, evaluate, predict
 from jaxopt_notes.training.grouping import Groups
 from jaxopt_notes.training.run_folder import RunFolder
+from jaxopt_notes.training.step import NOT_FINITE
 from jaxopt_notes.training.stream import Stream, is_stream, no_epochs
-from jaxopt_notes.training.trainer import Trainer
+from jaxopt_notes.training.trainer import Trainer, check_trainer
 
 Callback = Callable[[TrainState, dict[str, np.ndarray]], Any]
 
@@ -165,6 +167,10 @@ def fit(
         raise TypeError(
             f"fit(progress) is {progress!r}, expected True, False or None: callback= takes a function."
         )
+    check_trainer("fit(trainer)", trainer)
+    check_folder("fit(folder)", folder)
+    if state is not None and not isinstance(state, TrainState):
+        raise TypeError(f"fit(state) is {state!r}, expected that of an earlier fit: result.state.")
     epochs = check_count("fit(epochs)", epochs)
     epochs_per_call = check_count("fit(epochs_per_call)", epochs_per_call, 1)
     stream = None
@@ -193,10 +199,14 @@ def fit(
         if folder is not None:
             data = None if stream else (train_data, valid_data)
             kept = stack.enter_context(RunFolder(folder, trainer, data, key, epochs))
-        return _fit(
+        result = _fit(
             trainer, key, train_data, valid_data, epochs, progress, callback, state, epochs_per_call, stream,
             kept,
         )  # fmt: skip
+    loss = np.asarray(result.history.get("loss", ()))
+    if loss.size and not np.isfinite(loss).any():
+        warnings.warn(f"fit: the loss is not finite in any epoch: {NOT_FINITE}", stacklevel=2)
+    return result
 
 
 def _fit(

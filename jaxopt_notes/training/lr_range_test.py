@@ -13,10 +13,12 @@ import numpy as np
 from jax import lax
 
 from jaxopt_notes.data.batches import epoch_batches, take
-from jaxopt_notes.record import Number, check_count, check_number
+from jaxopt_notes.record import Number, check_count, check_number, check_takes
+from jaxopt_notes.serialization.leaf import is_key
 from jaxopt_notes.tracing import WHILE_TRACED, needed_values
-from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.evaluation import check_weights, count
 from jaxopt_notes.training.step import train_step
+from jaxopt_notes.training.trainer import check_trainer
 
 __all__ = ["RangeTest", "lr_range_test"]
 
@@ -92,6 +94,15 @@ def lr_range_test(
         check_count("lr_range_test(steps)", steps, 3),
         check_count("lr_range_test(seeds)", seeds, 1),
     )
+    check_takes("lr_range_test(build)", build, 1, "build(rate), which returns a Trainer")
+    check_trainer("what lr_range_test(build) returns", build(low))
+    if not is_key(key):
+        raise TypeError(f"lr_range_test(key) is {key!r}, expected a typed key: jax.random.key(0).")
+    if not (isinstance(data, tuple | list) and len(data) in (2, 3)):
+        raise TypeError(
+            f"lr_range_test(data) is a {type(data).__name__}, expected (x, y), or (x, y, weights)."
+        )
+    check_weights("lr_range_test(data)", data)
     rates = np.geomspace(low, high, steps)
     keys, rising = jax.random.split(key, seeds), jnp.asarray(rates, jnp.float32)
     run = _run(build, steps)

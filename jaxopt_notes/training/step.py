@@ -51,6 +51,12 @@ class Learner(NamedTuple):
     opt_state: Tree
 
 
+NOT_FINITE = (
+    "are there NaN or infinities in the data, labels outside of 0 … classes − 1, or is the learning rate far "
+    "too large? Steps whose gradient is not finite change nothing (history['skipped'] counts them)."
+)
+
+
 class StepRecord(NamedTuple):
     """What one training step was made of: all that a collector may look at.
 

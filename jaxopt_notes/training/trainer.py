@@ -172,7 +172,14 @@ class Trainer:
         return patience(jnp.inf) if self.early_stopping is None else self.early_stopping
 
 
-def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
+def check_trainer(where: str, trainer: Any) -> None:
+    """Refuse what is no `Trainer`, or has a part that is none.
+
+    Raises:
+        TypeError, ValueError: naming the part, what it is, and what was expected.
+    """
+    if not isinstance(trainer, Trainer):
+        raise TypeError(f"{where} is {trainer!r}, expected a Trainer: jn.Trainer(model, optimizer, loss).")
     check_count("Trainer(batch_size)", trainer.batch_size, 1)
     check_count("Trainer(eval_batch_size)", trainer.eval_batch_size, 1)
     if trainer.history_every is not None:
@@ -206,6 +213,10 @@ def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
             f"Trainer(augmentation) is {trainer.augmentation!r}, expected a function of (key, x, y) that "
             "returns (x, y): of one that changes inputs alone make lambda key, x, y: (augment(key, x), y)."
         )
+
+
+def _check(trainer: Trainer, key: Any, train_data: Any) -> None:
+    check_trainer("the trainer", trainer)
     if not jnp.issubdtype(jnp.asarray(key).dtype, jax.dtypes.prng_key):
         raise TypeError(f"Trainer.init(key) is {key!r}, expected a typed key: jax.random.key(seed).")
     if not (isinstance(train_data, tuple | list) and len(train_data) in (2, 3)):

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxopt_notes as jn
 from jaxopt_notes.optimizers.sgd import sgd
 from jaxopt_notes.training.early_stopping import patience
 from jaxopt_notes.training.fit import fit
@@ -131,3 +132,27 @@ def test_validation_data_are_checked_by_name(key):
     ):
         with pytest.raises(error, match=message):
             fit(make(), key, TRAIN, part, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"trainer": 3}, r"fit\(trainer\) is 3, expected a Trainer"),
+        ({"optimizer": jn.sgd}, r"<function sgd .*> is not a gradient transform"),
+        (
+            {"early_stopping": jn.patience},
+            r"Trainer\(early_stopping\) is <function patience .*, expected",
+        ),
+        ({"metric": "accuracy"}, r"Trainer\(metric\) is 'accuracy', expected a function"),
+        ({"state": 3}, r"fit\(state\) is 3, expected that of an earlier fit: result\.state"),
+        ({"folder": 3}, r"fit\(folder\) is 3, expected a path"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_compiled(changed, message):
+    own = {name: changed[name] for name in ("optimizer", "early_stopping", "metric") if name in changed}
+    parts = {"model": jn.dense(1), "optimizer": jn.sgd(0.1), "loss": jn.mean_squared_error, "metric": None}
+    others = {name: value for name, value in changed.items() if name not in own}
+    x = jnp.ones((4, 1))
+    arguments = {"trainer": Trainer(**parts | own), "key": jax.random.key(0), "train_data": (x, x)} | others
+    with pytest.raises(TypeError, match=message):
+        fit(**arguments)

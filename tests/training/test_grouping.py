@@ -64,6 +64,7 @@ def grown(model, epochs=3, data=DATA, **arguments):
     return fit(model, KEY, data, DATA, epochs, progress=False, **arguments)
 
 
+@pytest.mark.filterwarnings("ignore:fit. the loss is not finite")
 def test_a_run_in_groups_is_the_run(as_on_an_accelerator, monkeypatch):
     """Clipping, decay of weights, a step left out, a callback between, early stopping, a run gone on with."""
     bad = (np.where(np.arange(12)[:, None] == 7, np.nan, X).astype(np.float32), DATA[1])

@@ -63,5 +63,13 @@ def test_what_is_no_range_is_refused():
             jn.lr_range_test(build, DATA, key=jax.random.key(0), **options)
     with pytest.raises(ValueError, match="not finite at the rate 1e-06"):
         jn.lr_range_test(build, (X * jnp.nan, X), steps=3, key=jax.random.key(0))
+    for options, error in [
+        ({"build": 3}, r"lr_range_test\(build\) is 3, expected a function"),
+        ({"build": lambda rate: None}, r"what lr_range_test\(build\) returns is None, expected a Trainer"),
+        ({"key": 0}, r"lr_range_test\(key\) is 0, expected a typed key"),
+        ({"data": X}, r"lr_range_test\(data\) is a .*, expected \(x, y\)"),
+    ]:
+        with pytest.raises(TypeError, match=error):
+            jn.lr_range_test(**{"build": build, "data": DATA, "key": jax.random.key(0)} | options)
     with pytest.raises(TypeError, match=r"lr_range_test\(build\) needs the value of the rate"):
         jn.lr_range_test(lambda rate: build(float(rate)), DATA, steps=3, key=jax.random.key(0))

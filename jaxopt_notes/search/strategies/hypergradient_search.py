@@ -154,6 +154,7 @@ def training_score(
         >>> bool(slope < 0)  # a larger rate would do better
         True
     """
+    check_takes("training_score(build)", build, 1, "build(configuration), which returns a Trainer")
     check_count("training_score(epochs)", epochs, 1)
     train_data, valid_data = (tuple(part) for part in data)
     run = functools.partial(_last_value, build, epochs, monitor)

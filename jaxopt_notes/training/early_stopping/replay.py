@@ -4,6 +4,7 @@ A long run, trained once without stopping, says what any rule would have done to
 on the same curves, at no further training: those of a sweep's history, [configurations, seeds, epochs], too.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -69,6 +70,11 @@ def replay(rules: Any, curves: dict[str, Any]) -> Tree:
     """
     if isinstance(rules, dict):
         return {name: replay(rule, curves) for name, rule in rules.items()}
+    if not (callable(getattr(rules, "init", None)) and callable(getattr(rules, "update", None))):
+        raise TypeError(f"replay(rules) is {rules!r}, expected a rule, as patience(), or a dict of them.")
+    if not isinstance(curves, Mapping):
+        kind = type(curves).__name__
+        raise TypeError(f'replay(curves) is a {kind}, expected a dict: {{"valid_loss": curve}}.')
     names = jax.tree.leaves(watched(rules))
     missing = [name for name in names if name not in curves]
     if missing:
