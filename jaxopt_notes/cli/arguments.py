@@ -107,7 +107,8 @@ def _parser() -> argparse.ArgumentParser:
              "nothing, and --epochs is how long rates take to fall to zero")  # fmt: skip
     add("--space", action="append", default=[], metavar="NAME=DISTRIBUTION",
         help="replace a dimension: uniform(low, high), log_uniform(low, high), normal(mean, stddev), "
-             "integers(low, high), choice([...]), or a number to fix it; repeatable")  # fmt: skip
+             "integers(low, high), choice([...]), static_choice([...]) of what changes the structure of your "
+             "--model, or a number to fix it; repeatable")  # fmt: skip
     add("--data", metavar="FILE",
         help="a table of your own in place of digits: .csv, .parquet, .npz, .npy; its columns are described "
              "before anything is trained")  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxopt_notes import search
 
-FACTORIES = ("uniform", "log_uniform", "normal", "integers", "choice")
+FACTORIES = ("uniform", "log_uniform", "normal", "integers", "choice", "static_choice")
 
 
 def read_axis(text: str) -> Any:
@@ -88,4 +88,9 @@ def write_axis(axis: Any) -> str:
         return repr(axis)
     factory = (inspect.getdoc(axis) or "").split("`")[1]  # a record's docstring names its factory
     values = ((field.name, getattr(axis, field.name)) for field in dataclasses.fields(axis))  # type: ignore[arg-type]
-    return f"{factory}({', '.join(f'{name}={np.asarray(value).tolist()}' for name, value in values)})"
+    return f"{factory}({', '.join(f'{name}={_literal(value)}' for name, value in values)})"
+
+
+def _literal(value: Any) -> Any:
+    """Numbers and arrays as Python has them; the values of a static choice as they are."""
+    return list(value) if isinstance(value, tuple) else np.asarray(value).tolist()

@@ -13,6 +13,7 @@ AXES = {
     "normal": search.normal(0.0, 2.0),
     "integers": search.integers(-3, 7),
     "choice": search.choice([0.9, 0.99]),
+    "static_choice": search.static_choice([8, 16, "wide"]),
 }
 
 
