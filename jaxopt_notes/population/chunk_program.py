@@ -21,7 +21,7 @@ from jax.tree_util import PyTreeDef
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.one_core import compiled_for_one_core
 from jaxopt_notes.population.footprint import footprint
-from jaxopt_notes.population.layout import Layout, Slots, mesh_of
+from jaxopt_notes.population.layout import Layout, Slots, accepted, mesh_of
 from jaxopt_notes.population.workers import cores
 from jaxopt_notes.serialization.leaf import is_key
 
@@ -192,9 +192,7 @@ class Started:
 
     def __call__(self, rows: Rows, chunk: Slots, shared: tuple) -> list:
         made = self._first(rows, chunk, shared)
-        # jax 0.10 refuses numbers of four bits that another program has made, and takes them from the host.
-        given = [np.asarray(x) if x.dtype.kind == "V" and x.dtype.itemsize == 1 else x for x in made]
-        return self._then.of_slots(given, chunk.groups, shared)
+        return self._then.of_slots([accepted(x) for x in made], chunk.groups, shared)
 
 
 def _has_one_core(layout: Layout) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
@@ -18,6 +19,19 @@ from jax.sharding import AxisType, Mesh
 def mesh_of(devices: Sequence[jax.Device]) -> Mesh:
     """Devices as the mesh that members are spread over; `jax.set_mesh` of it hides the caller's own."""
     return Mesh(np.array(devices), ("members",), axis_types=(AxisType.Auto,))
+
+
+def accepted(x: jax.Array) -> jax.Array | np.ndarray:
+    """An array as compiled programs take it.
+
+    jax 0.10 refuses numbers of less than a byte that are on a device already, and takes them from the host.
+    """
+    if (
+        not isinstance(x.dtype, np.dtype) or x.dtype.kind != "V"
+    ):  # NumPy's kind of those that it has not itself
+        return x
+    limits = jnp.iinfo if jnp.issubdtype(x.dtype, jnp.integer) else jnp.finfo
+    return np.asarray(x) if limits(x.dtype).bits < 8 else x
 
 
 class Layout(NamedTuple):

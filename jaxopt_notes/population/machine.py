@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxopt_notes.population import hosts
 from jaxopt_notes.population.layout import (
     Layout,
+    accepted,
     arrange,
     deal,
     default_batch,
@@ -116,7 +117,8 @@ class Machine:
 
     def place(self, shared: tuple) -> tuple:
         """The arguments that all members share, one copy on each device."""
-        return jax.device_put(shared, NamedSharding(mesh_of(self.devices), PartitionSpec()))
+        placed = jax.device_put(shared, NamedSharding(mesh_of(self.devices), PartitionSpec()))
+        return jax.tree.map(accepted, placed)
 
     def alone(self) -> contextlib.AbstractContextManager:
         """A context in which arrays and programs are of these devices, whatever mesh the caller has set."""

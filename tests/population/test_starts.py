@@ -37,13 +37,14 @@ def traces_of_members():
     return Counting()
 
 
-SCALE = (jnp.asarray(3.0),)
+SCALE = (jnp.asarray(3).astype(jnp.int4),)  # jax 0.10 does not take it from one program into the next
 CONFIGS = np.array([1.0, 2.0, 4.0], np.float32)
 
 
 def start(config, key, scale):
-    narrow = config.astype(jnp.int4)  # jax 0.10 does not take it from one program into the next
-    return {"w": config * scale, "code": narrow}, jax.random.fold_in(key, 1)
+    return {"w": config * scale.astype(jnp.float32), "code": config.astype(jnp.int4)}, jax.random.fold_in(
+        key, 1
+    )
 
 
 def train(member, key, scale):
