@@ -8,7 +8,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
@@ -169,7 +169,10 @@ def machine_for(
     for name, count in {"chunk_size": chunk_size, "batch_size": batch_size, "workers": workers}.items():
         if count is not None and not (name == "chunk_size" and count == "measure"):
             check_count(f"{caller}({name})", count, 1)
-    chosen = tuple(jax.local_devices() if devices is None else devices)
+    if not isinstance(programs, Programs | None):
+        raise TypeError(f"{caller}(programs) is {programs!r}, expected jn.search.Programs().")
+    devices = jax.local_devices() if devices is None else devices
+    chosen = tuple(devices) if isinstance(devices, Iterable) else ()
     if not all(isinstance(device, jax.Device) for device in chosen) or not chosen:
         raise ValueError(f"{caller}(devices) is {devices!r}, expected jax.local_devices(), or some of them.")
     one_cpu = chosen[0].platform == "cpu" and len(chosen) == 1

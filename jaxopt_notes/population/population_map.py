@@ -36,7 +36,7 @@ from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import Programs
 from jaxopt_notes.population.progress import Progress, check_progress, reporting
 from jaxopt_notes.population.store import Store, check_folder
-from jaxopt_notes.record import check_takes
+from jaxopt_notes.record import check_choice, check_takes
 from jaxopt_notes.tracing import WHILE_TRACED, missing_name, needed_values
 
 
@@ -120,6 +120,7 @@ def population_map(
     _check_numbers("configs", configs)
     _check_numbers("shared", shared)
     check_progress("population_map(progress)", progress)
+    check_choice("population_map(return_report)", return_report, (False, True))
     configs, keys = members_keys("population_map(configs, keys)", (configs, keys))
     machine = machine_for(
         "population_map", chunk_size=chunk_size, batch_size=batch_size, devices=devices, workers=workers,

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from jaxopt_notes.record import check_takes
+
 Progress = bool | None | Callable[[int, int], Any]
 
 
@@ -16,7 +18,9 @@ def check_progress(where: str, progress: Any) -> Progress:
     Raises:
         TypeError: it is something else.
     """
-    if progress is None or isinstance(progress, bool) or callable(progress):
+    if callable(progress):
+        return check_takes(where, progress, 2, "progress(done, members)")
+    if progress is None or isinstance(progress, bool):
         return progress
     raise TypeError(
         f"{where} is {progress!r}, expected True, False, None, or a function that is called as "

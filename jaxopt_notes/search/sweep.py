@@ -24,7 +24,7 @@ from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
 from jaxopt_notes.population.keys import members_keys
 from jaxopt_notes.population.machine import machine_for
-from jaxopt_notes.population.program_cache import Programs, kept_for
+from jaxopt_notes.population.program_cache import kept_for
 from jaxopt_notes.population.progress import Progress, check_progress
 from jaxopt_notes.population.store import Store, check_folder
 from jaxopt_notes.record import check_choice, check_count, check_takes
@@ -198,9 +198,8 @@ def sweep(
     bounds = check_constraints("sweep", constraints)
     strategy = for_objectives("sweep", strategy, len(monitors))
     rows = read_rows("sweep(enqueue)", enqueue, space)
-    if not isinstance(engine.get("programs"), Programs | None):
-        raise TypeError(f"sweep(programs) is {engine['programs']!r}, expected jn.search.Programs().")
     check_progress("sweep(progress)", progress)
+    check_choice("sweep(keep_states)", keep_states, (False, True))
     loggers = check_loggers("sweep(logger)", logger)
     rule = Rule(monitors, modes, at, bounds)
     check_choice("sweep(at)", at, ("best", "last"))

@@ -18,7 +18,7 @@ import numpy as np
 from jaxopt_notes.data.arrays import check_arrays, check_data
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.population.store import check_folder
-from jaxopt_notes.record import check_count, record
+from jaxopt_notes.record import check_count, check_takes, record
 from jaxopt_notes.training.epoch import TrainState
 from jaxopt_notes.training.evaluation import check_weights, evaluate, predict
 from jaxopt_notes.training.grouping import Groups
@@ -161,8 +161,8 @@ def fit(
     Elsewhere: Keras's `Model.fit` calls back into the host for each batch; here the host is asked
     only between epochs, so a step costs no round trip.
     """
-    if callback is not None and not callable(callback):
-        raise TypeError(f"fit(callback) is {callback!r}, expected a function: callback(state, history).")
+    if callback is not None:
+        check_takes("fit(callback)", callback, 2, "callback(state, history)")
     if progress is not None and not isinstance(progress, bool):
         raise TypeError(
             f"fit(progress) is {progress!r}, expected True, False or None: callback= takes a function."

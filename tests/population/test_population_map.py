@@ -182,6 +182,9 @@ def never(*_):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
+        ({"progress": lambda: 0}, r"population_map\(progress\) is <lambda>\(\), expected a function"),
+        ({"programs": 3}, r"population_map\(programs\) is 3, expected jn\.search\.Programs\(\)"),
+        ({"return_report": 3}, r"population_map\(return_report\) is 3, expected one of False, True"),
         ({"progress": "yes"}, r"population_map\(progress\) is 'yes', expected True, False, None, or a fun"),
         ({"on_chunk": 1}, r"population_map\(on_chunk\) is 1, expected a function"),
         ({"on_compile": 1}, r"population_map\(on_compile\) is 1, expected a function"),
@@ -195,7 +198,7 @@ def never(*_):
 )  # fmt: skip
 def test_a_wrong_argument_is_named_before_anything_is_traced(changed, message):
     arguments = {"train": never, "configs": np.ones(2), "keys": jax.random.split(jax.random.key(0), 2)}
-    with pytest.raises(TypeError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         population_map(**arguments | changed)
 
 

@@ -144,6 +144,7 @@ def test_validation_data_are_checked_by_name(key):
             r"Trainer\(early_stopping\) is <function patience .*, expected",
         ),
         ({"metric": "accuracy"}, r"Trainer\(metric\) is 'accuracy', expected a function"),
+        ({"callback": lambda state: 0}, r"fit\(callback\) is <lambda>\(state\), expected a function that is"),
         ({"state": 3}, r"fit\(state\) is 3, expected that of an earlier fit: result\.state"),
         ({"folder": 3}, r"fit\(folder\) is 3, expected a path"),
     ],
