@@ -22,7 +22,8 @@ import numpy as np
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.folds import Folds, kfold_indices
 from jaxopt_notes.data.selected import Selected
-from jaxopt_notes.record import check_count, record
+from jaxopt_notes.record import check_count, check_takes, record
+from jaxopt_notes.search.arguments import check_key
 
 FOLD = "/fold"  # among the columns of members; no hyperparameter's path begins so
 
@@ -159,6 +160,12 @@ def nested_cross_validation(
 
     Elsewhere: scikit-learn's `cross_val_score(GridSearchCV(…))`.
     """
+    check_takes("nested_cross_validation(search)", search, 2, "search(data, key), which returns Results")
+    check_key("nested_cross_validation(key)", key)
+    if not (isinstance(data, tuple | list) and len(data) in (2, 3)):
+        kind = type(data).__name__
+        raise TypeError(f"nested_cross_validation(data) is a {kind}, expected (x, y), or (x, y, weights).")
+    outer = outer if isinstance(outer, Folds) else check_count("nested_cross_validation(outer)", outer, 2)
     folds = fold_data("nested_cross_validation", outer, None, data[:2], key).folds
     found: list[tuple] = []
     for i in range(len(folds.train)):
@@ -166,6 +173,10 @@ def nested_cross_validation(
         train = take(data, np.asarray(folds.train[i])[kept[0]])
         rest = take(data, np.asarray(folds.validation[i])[kept[1]])
         results = search(train, jax.random.fold_in(key, i))
+        if not hasattr(results, "refit"):
+            raise TypeError(
+                f"nested_cross_validation(search) returned {results!r}, expected Results of a sweep."
+            )
         scores = results.refit(progress=False).evaluate((results.prepared(rest[0]), *rest[1:]))
         if score not in scores:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import importlib
 import io
 import json
 import os
@@ -198,18 +199,24 @@ def write_parquet(rows: Rows, path: str | os.PathLike) -> None:
             frame.write_parquet(file)
 
 
+def _library(name: str) -> Any:
+    """A library of data frames."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            f"Results.to_{name}() needs {name}: pip install {name}. to_csv() and to_json() need nothing."
+        ) from error
+
+
 def to_pandas(rows: Rows) -> Any:
     """A pandas DataFrame."""
-    import pandas
-
-    return pandas.DataFrame(_named(rows))
+    return _library("pandas").DataFrame(_named(rows))
 
 
 def to_polars(rows: Rows) -> Any:
     """A polars DataFrame."""
-    import polars
-
-    return polars.DataFrame(_named(rows))
+    return _library("polars").DataFrame(_named(rows))
 
 
 def show(value: Any) -> str:

@@ -140,6 +140,18 @@ def test_the_score_of_a_search_is_taken_where_it_has_not_looked():
     np.testing.assert_allclose(found.standard_error, found.scores.std(ddof=1) / np.sqrt(3))
 
 
+def test_what_nested_cross_validation_cannot_use_is_named():
+    for options, message in (
+        ({"search": 3}, r"\(search\) is 3, expected a function that is called as search\(data, key\)"),
+        ({"search": lambda data, key: None}, r"\(search\) returned None, expected Results"),
+        ({"data": X}, r"\(data\) is a .*, expected \(x, y\)"), ({"key": 0}, r"\(key\) is 0, expected one typed"),
+        ({"outer": "a"}, r"\(outer\) is 'a', expected a whole number of at least 2"),
+    ):  # fmt: skip
+        arguments = {"search": lambda data, key: None, "data": (X, Y), "outer": 2, "key": KEY} | options
+        with pytest.raises(TypeError, match="nested_cross_validation" + message):
+            nested_cross_validation(**arguments)
+
+
 def test_the_simplest_within_one_standard_error():
     scores = np.array([[1.0, 1.2, 1.4], [1.25, 1.3, 1.32], [1.5, 1.6, 1.4], [np.nan, 1.2, 1.2]])
     results = Results({"decay": np.array([0.1, 1.0, 10.0, 100.0])}, scores)  # best 1.2 ± 0.115
