@@ -144,7 +144,8 @@ def test_what_nested_cross_validation_cannot_use_is_named():
     for options, message in (
         ({"search": 3}, r"\(search\) is 3, expected a function that is called as search\(data, key\)"),
         ({"search": lambda data, key: None}, r"\(search\) returned None, expected Results"),
-        ({"data": X}, r"\(data\) is a .*, expected \(x, y\)"), ({"key": 0}, r"\(key\) is 0, expected one typed"),
+        ({"data": X}, r"\(data\) is a .*, expected \(x, y\)"),
+        ({"key": 0}, r"\(key\) is 0, expected one typed"),
         ({"outer": "a"}, r"\(outer\) is 'a', expected a whole number of at least 2"),
     ):  # fmt: skip
         arguments = {"search": lambda data, key: None, "data": (X, Y), "outer": 2, "key": KEY} | options
