@@ -43,7 +43,7 @@ def test_distributions_of_optuna():
             "log": of.FloatDistribution(1e-3, 1.0, log=True),
             "steps": of.FloatDistribution(0.0, 1.0, step=0.25),
             "count": of.IntDistribution(2, 5),
-            "even": of.IntDistribution(2, 9, step=2),
+            "even": of.IntDistribution(2, 8, step=2),
             "number": of.CategoricalDistribution([0.9, 0.99]),
             "name": of.CategoricalDistribution(["relu", "tanh"]),
         }
