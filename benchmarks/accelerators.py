@@ -4,10 +4,11 @@
 
 Parts are `gpu` (kernels of updates), `tpu` (fusions and bytes of updates with small leaves grouped),
 `gpu-steps` and `tpu-steps` (kernels of a `Trainer`'s step), `random` (a mask of dropout, and the order of an
-epoch, on a TPU) and `first` (the programs that a sweep compiles with each strategy, here); without a name all
-of them. The GPU's needs the packages of the CUDA plugin and no GPU:
-jax-cuda12-plugin, jax-cuda12-pjrt (of jaxlib's version) and nvidia-cuda-nvcc-cu12, without what these depend
-on; the TPU's needs libtpu. What is missing is said and left out.
+epoch, on a TPU), `tiny` (an epoch of a `Trainer` on hundreds of tiny leaves, compiled here) and `first` (the
+programs that a sweep compiles with each strategy, here); without a name all of them. The GPU's needs the
+packages of the CUDA plugin and no GPU: jax-cuda12-plugin, jax-cuda12-pjrt (of jaxlib's version) and
+nvidia-cuda-nvcc-cu12, without what these depend on; the TPU's needs libtpu. What is missing is said and left
+out.
 
 A kernel is launched for each fusion of the program; `flat` is ours on one vector (`flatten_tree`), `grouped`
 the wrapper. Seconds are of processor time.
@@ -15,6 +16,7 @@ the wrapper. Seconds are of processor time.
 
 import argparse
 import collections
+import dataclasses
 import functools
 import json
 import os
@@ -227,6 +229,71 @@ def random() -> dict[str, Any]:
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Stacked:
+    """A model of many tiny leaves, which it stacks."""
+
+    leaves: int
+
+    def init(self, key: jax.Array, x: jax.Array) -> list[jax.Array]:
+        return list(jax.random.normal(key, (self.leaves, x.shape[-1])))
+
+    def apply(self, params: list[jax.Array], x: jax.Array) -> jax.Array:
+        return jnp.tanh(x @ jnp.stack(params).T).sum(axis=-1)
+
+
+def tiny(counts: tuple[int, ...] = (200, 600)) -> dict[str, Any]:
+    """An epoch on vectors of 8 numbers, compiled here: as in `fit`, leaf by leaf, and the update alone."""
+    x, y, found = jax.ShapeDtypeStruct((64, 8), jnp.float32), jax.ShapeDtypeStruct((64,), jnp.float32), {}
+    print(f"\n{jax.default_backend()}\n{'':44s}{'fusions':>9s}{'trace s':>9s}{'compile s':>11s}")
+
+    def squares(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+        return (outputs - targets) ** 2
+
+    def alone(model: Stacked) -> tuple[Callable, tuple]:
+        def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+            return jnp.mean(squares(model.apply(params, x), y))
+
+        def turn(carry: tuple, batch: tuple) -> tuple:
+            params, state = carry
+            updates, state = jn.adam().update(jax.grad(loss)(params, *batch), state, params)
+            return (jn.apply_updates(params, updates), state), None
+
+        def epoch(carry: tuple, x: jax.Array, y: jax.Array) -> tuple:
+            return lax.scan(turn, carry, (x.reshape(2, 32, 8), y.reshape(2, 32)))[0]
+
+        params = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)), x)
+        return epoch, ((params, jax.eval_shape(jn.adam().init, params)),)
+
+    def trained(model: Stacked, rule: Any) -> tuple[Callable, tuple]:
+        trainer = jn.Trainer(model, rule, squares, metric=None)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        state = jax.eval_shape(lambda key, *data: trainer.init(key, data), key, x, y)
+        return (lambda trainer, state, *data: trainer.advance(state, data)), (trainer, state)
+
+    for leaves in counts:
+        model = Stacked(leaves)
+        contenders = {
+            "joined": trained(model, jn.grouped(jn.adam(), size_on("cpu"))),
+            "leaf by leaf": trained(model, jn.adam()),
+            "gradient and Adam": alone(model),
+        }
+        for who, (function, arguments) in contenders.items():
+            jax.clear_caches()
+            began = time.process_time()
+            lowered = jax.jit(function, donate_argnums=len(arguments) - 1).lower(*arguments, x, y)
+            traced = time.process_time()
+            text = lowered.compile().as_text()
+            row = {
+                "fusions": text.count(" fusion("),
+                "trace_seconds": traced - began, "compile_seconds": time.process_time() - traced,
+            }  # fmt: skip
+            print(f"{leaves:5d} vectors, {who:30s}{row['fusions']:9d}{row['trace_seconds']:9.1f}"
+                  f"{row['compile_seconds']:11.1f}", flush=True)  # fmt: skip
+            found.setdefault(str(leaves), {})[who] = row
+    return found
+
+
 def first() -> dict[str, Any]:
     """The programs that a small sweep compiles with each strategy on this machine, in a cleared process."""
     counted: collections.Counter[str] = collections.Counter()
@@ -268,6 +335,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "gpu-steps": functools.partial(steps, "gpu"),
     "tpu-steps": functools.partial(steps, "tpu"),
     "random": random,
+    "tiny": tiny,
     "first": first,
 }
 

@@ -91,10 +91,11 @@ def population(x, keys, rates, **given):
     slopes, keys = jn.population_map(member, rates, keys, **given)
     return slopes, np.asarray(jax.random.key_data(keys))
 
-def sweep(data):
-    given = {"seeds": 1, "epochs": 1, "key": jax.random.key(2), "progress": False, "programs": Programs()}
+def sweep(data, strategy=jn.random_search(4), epochs=1):
+    given = {"seeds": 1, "epochs": epochs, "key": jax.random.key(2), "progress": False,
+             "programs": Programs()}
     space = {"rate": jn.log_uniform(1e-3, 1.0)}
-    return jn.sweep(build, space, (data, data), jn.random_search(4), **given).scores
+    return jn.sweep(build, space, (data, data), strategy, **given).scores
 
 def fit(data):
     got = jn.fit(build({"rate": 0.1}), jax.random.key(0), data, data, epochs=2, progress=False)
@@ -111,6 +112,7 @@ for kind in (AxisType.Auto, AxisType.Explicit):
         if kind == AxisType.Explicit:  # with the others JAX chooses the places
             jax.tree.map(close, population(cut[0][0], *cut[1:]), wanted[0])
             close(sweep(cut[0]), wanted[1])
+            sweep(cut[0], jn.search.successive_halving(3), epochs=3)  # its runs go on
             close(fit(cut[0]), wanted[2])
             close(fit((cut[0][0], data[1])), wanted[2])  # inputs alone
 print("done", len(found))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.search.export import as_written
-from jaxopt_notes.search.member import Runs
+from jaxopt_notes.search.member import Runs, shapes_of
 from jaxopt_notes.search.rule import several_numbers
 from jaxopt_notes.search.spaces.choices import Choice
 from jaxopt_notes.search.spaces.distributions import Distribution, Integers
@@ -87,7 +87,7 @@ class _NoNumberError(ValueError):
 
 def _trace(runs: Runs, config: Configs, space: Any, data: tuple) -> Tree:
     """The shapes of the history of one epoch."""
-    return jax.eval_shape(_run(runs, space), config, jax.random.key(0), data)
+    return jax.eval_shape(_run(runs, space), config, jax.random.key(0), shapes_of(data))
 
 
 def _run(runs: Runs, space: Any) -> Callable[[Configs, jax.Array, tuple], Tree]:

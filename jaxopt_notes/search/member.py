@@ -124,7 +124,7 @@ class Runs(NamedTuple):
         def start(config: Configs, key: jax.Array, data: tuple) -> Tree:
             return self.trainer(config).init(key, self.data_of(config, *data)[0])
 
-        return jax.eval_shape(start, config, jax.random.key(0), data)
+        return jax.eval_shape(start, config, jax.random.key(0), shapes_of(data))
 
     def data_of(self, config: Configs, train: Any, valid: Any) -> tuple:
         """The training and validation data of a member."""
@@ -200,6 +200,11 @@ class Runs(NamedTuple):
         stopped = jnp.asarray(getattr(state, "stopped", False)) | ~self.is_finite(latest)
         out = {"history": history, "stopped": stopped}
         return out | {"state": state} if keep else out
+
+
+def shapes_of(data: Tree) -> Tree:
+    """Shapes and dtypes to trace with, without the mesh that the arrays lie on: it may be another."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), data)
 
 
 def _is_leaf(leaf: Any) -> bool:
