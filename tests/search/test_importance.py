@@ -21,7 +21,7 @@ from jaxopt_notes.search import (
     sweep,
     uniform,
 )
-from jaxopt_notes.search.importance import edge_warnings, importance
+from jaxopt_notes.search.importance import edge_warnings, importance, in_order
 from jaxopt_notes.search.loggers import csv_logger
 
 
@@ -70,6 +70,12 @@ def test_a_forest_is_a_function_of_its_seed():
     results = drawn(40, lambda a, b: a + b, a=UNIT, b=UNIT)
     found = [importance(results, "forest", seed) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
+
+
+def test_static_choices_stand_by_size_and_what_is_no_number_last():
+    places, names = in_order(np.array([16, 4, None, 128, float("nan"), 4, jnp.tanh], object))
+    assert names == ["4", "16", "128", "None", "nan", "tanh"]
+    np.testing.assert_array_equal(places, [1, 0, 3, 2, 4, 0, 5])
 
 
 @pytest.mark.parametrize("method", ["bins", "forest"])
