@@ -27,6 +27,27 @@ def check_data(where: str, data: Any) -> None:
             check_arrays(f"{where} has", part, f" as {name}", name)
 
 
+def check_set(where: str, data: Any) -> None:
+    """Refuse what is not (x, y), or (x, y, weights), of arrays of numbers.
+
+    Raises:
+        TypeError: naming what it is, or the part that is no array.
+
+    Example:
+        >>> check_set("smote(data)", np.ones(3))
+        Traceback (most recent call last):
+        TypeError: smote(data) is an array of shape (3,), expected (x, y), or (x, y, weights).
+    """
+    if not (isinstance(data, tuple | list) and len(data) in (2, 3)):
+        found = f"a {type(data).__name__}"
+        if isinstance(data, tuple | list):
+            found += f" of {len(data)}"
+        elif _is_array(data):
+            found = f"an array of shape {np.shape(data)}"
+        raise TypeError(f"{where} is {found}, expected (x, y), or (x, y, weights).")
+    check_data(where, data)
+
+
 def check_arrays(where: str, part: Tree, place: str = "", name: str = "x") -> None:
     """Refuse a tree with a leaf that is no array of numbers; `where` ends in a verb.
 

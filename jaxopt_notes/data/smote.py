@@ -10,9 +10,11 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from jaxopt_notes.data.arrays import check_set
 from jaxopt_notes.data.dealing import check_labels
 from jaxopt_notes.dtypes import compute_dtype, is_float
 from jaxopt_notes.numerics import power_of_two
+from jaxopt_notes.population.keys import check_key
 from jaxopt_notes.record import check_count
 
 
@@ -43,6 +45,10 @@ def smote(key: jax.Array, data: tuple, neighbors: int = 5) -> tuple[jax.Array, j
 
     Elsewhere: imbalanced-learn's `SMOTE` has the same formula; it also refuses too small classes.
     """
+    check_key("smote(key)", key)
+    check_set("smote(data)", data)
+    if len(data) != 2:
+        raise TypeError("smote(data) has weights, expected (x, y): new samples would need weights, too.")
     x, labels = data
     if isinstance(labels, jax.core.Tracer):
         raise TypeError(

@@ -13,7 +13,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxopt_notes.dtypes import as_hyperparameter
-from jaxopt_notes.ensembles.members import Members
+from jaxopt_notes.ensembles.members import Members, check_learning
 from jaxopt_notes.ensembles.voting import count_votes
 from jaxopt_notes.metrics import accuracy
 from jaxopt_notes.record import Number, check_count, check_number
@@ -124,6 +124,7 @@ def adaboost(
 
     Elsewhere: scikit-learn's `AdaBoostClassifier`.
     """
+    check_learning("adaboost", trainer, key, train_data)
     check_number("adaboost(learning_rate)", learning_rate, "(0, inf)")
     rounds = check_count("adaboost(rounds)", rounds, 1)
     params, state, weights, errors = _boost(

@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.data import bootstrap
 from jaxopt_notes.ensembles.averaging import average
-from jaxopt_notes.ensembles.members import Members, train_members
+from jaxopt_notes.ensembles.members import Members, check_learning, train_members
 from jaxopt_notes.training.evaluation import count, score
 from jaxopt_notes.training.trainer import Trainer
 
@@ -123,6 +123,7 @@ def bagging(
     Elsewhere: scikit-learn's `BaggingClassifier`, which passes the counts as `sample_weight` too, where the
     member takes them.
     """
+    check_learning("bagging", trainer, key, train_data, valid_data)
     sample_key, run_key = jax.random.split(key)
     weights = bootstrap(sample_key, count(train_data), members).weights
     trained, history = train_members(

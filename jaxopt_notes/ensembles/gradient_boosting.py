@@ -15,7 +15,7 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.data.batches import shuffled_indices
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
-from jaxopt_notes.ensembles.members import Members
+from jaxopt_notes.ensembles.members import Members, check_learning
 from jaxopt_notes.losses.reduction import weighted_mean
 from jaxopt_notes.record import Number, check_count, check_number
 from jaxopt_notes.training.evaluation import count, predict
@@ -101,6 +101,7 @@ def gradient_boosting(
 
     Elsewhere: scikit-learn's `GradientBoostingRegressor` grows trees, and begins at the best constant.
     """
+    check_learning("gradient_boosting", trainer, key, train_data)
     check_number("gradient_boosting(learning_rate)", learning_rate, "(0, 1]")
     check_number("gradient_boosting(subsample)", subsample, "(0, 1]")
     rounds = check_count("gradient_boosting(rounds)", rounds, 1)

@@ -13,13 +13,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxopt_notes.data.arrays import check_arrays, check_data
+from jaxopt_notes.data.arrays import check_arrays, check_set
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.population import population_map
+from jaxopt_notes.population.keys import check_key
 from jaxopt_notes.record import check_count, record
-from jaxopt_notes.training.evaluation import predict
-from jaxopt_notes.training.trainer import Trainer
+from jaxopt_notes.training.evaluation import check_weights, predict
+from jaxopt_notes.training.trainer import Trainer, check_trainer
 
 __all__ = ["Members", "predict_each", "train_members"]
 
@@ -103,6 +104,20 @@ def predict_each(members: Sequence[Any], x: ArrayLike) -> jax.Array:
     return jnp.concatenate(outputs)
 
 
+def check_learning(where: str, trainer: Any, key: Any, train_data: Any, valid_data: Any = None) -> None:
+    """Refuse, by name, what members cannot be trained with.
+
+    Raises:
+        TypeError, ValueError: naming the argument, what it is, and what was expected.
+    """
+    check_trainer(f"{where}(trainer)", trainer)
+    check_key(f"{where}(key)", key)
+    for name, data in {"train_data": train_data, "valid_data": valid_data}.items():
+        if name == "train_data" or data is not None:
+            check_set(f"{where}({name})", data)
+            check_weights(f"{where}({name})", data)
+
+
 def train_members(
     trainer: Trainer,
     key: jax.Array,
@@ -153,8 +168,7 @@ def train_members(
     """
     count = check_count("train_members(members)", members, 1)
     epochs = check_count("train_members(epochs)", epochs, 1)
-    check_data("train_members(train_data)", train_data)
-    check_data("train_members(valid_data)", valid_data)
+    check_learning("train_members", trainer, key, train_data, valid_data)
     for name, array in {"weights": weights, "features": features}.items():
         if array is not None and np.shape(array)[:1] != (count,):
             raise ValueError(f"train_members({name}) has shape {np.shape(array)}, expected [{count}, …].")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_notes.ensembles.members import Members, train_members
+from jaxopt_notes.ensembles.members import Members, check_learning, train_members
 from jaxopt_notes.record import check_count
 from jaxopt_notes.training.trainer import Trainer
 
@@ -84,6 +84,7 @@ def random_subspaces(
 
     Elsewhere: scikit-learn's `BaggingClassifier(max_features=…, bootstrap=False)`.
     """
+    check_learning("random_subspaces", trainer, key, train_data, valid_data)
     feature_key, run_key = jax.random.split(key)
     features = random_features(feature_key, train_data[0].shape[-1], k, members)
     return train_members(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxopt_notes.data import kfold_indices
-from jaxopt_notes.ensembles.members import Members, train_members
+from jaxopt_notes.ensembles.members import Members, check_learning, train_members
 from jaxopt_notes.record import check_count
 from jaxopt_notes.training.evaluation import count
 from jaxopt_notes.training.fit import FitResult, fit
@@ -62,6 +62,7 @@ def out_of_fold(
 
     Elsewhere: scikit-learn's `cross_val_predict`.
     """
+    check_learning("out_of_fold", trainer, key, train_data)
     fold_key, run_key = jax.random.split(key)
     return _held_out(trainer, fold_key, run_key, train_data, epochs, folds, labels, engine)
 
@@ -148,6 +149,8 @@ def stack(
 
     Elsewhere: scikit-learn's `StackingClassifier`.
     """
+    for trainer in (*trainers, combiner):
+        check_learning("stack", trainer, key, train_data)
     _, *rest = train_data
     fold_key, combiner_key, *keys = jax.random.split(key, 2 + len(trainers))
     # All members are held out on the same folds, so that the combiner compares like with like.

@@ -19,6 +19,21 @@ from jaxopt_notes.serialization.leaf import is_key
 IN_BATCHES = ("rbg", "unsafe_rbg")  # their numbers are those of a batch, not of each key
 
 
+def check_key(where: str, key: Any) -> jax.Array:
+    """Return `key` if it is one typed random key.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if isinstance(key, jax.Array) and is_key(key) and key.ndim == 0:
+        return key
+    if isinstance(key, jax.Array):
+        found = f"{key.dtype}{list(key.shape)}"
+    else:
+        found = repr(key) if isinstance(key, int | str | None) else f"a {type(key).__name__}"
+    raise TypeError(f"{where} is {found}, expected one typed random key: jax.random.key(0).")
+
+
 def threefry_keys(keys: jax.Array) -> jax.Array:
     """Keys of threefry in place of those of "rbg" and "unsafe_rbg"; keys of other generators as they are.
 

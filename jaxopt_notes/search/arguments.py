@@ -6,9 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 
 def check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:
     """Refuse arguments that a function does not have.
@@ -70,18 +67,6 @@ def for_objectives(where: str, strategy: Any, count: int) -> Any:
         "several, random_search, sobol and other strategies that do not learn take any number; or keep one "
         'monitor and bound the others, constraints={"parameters": 5000}.'
     )
-
-
-def check_key(where: str, key: Any) -> jax.Array:
-    """Return `key` if it is one typed random key.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0:
-        return key
-    found = f"{key.dtype}{list(key.shape)}" if isinstance(key, jax.Array) else repr(key)
-    raise TypeError(f"{where} is {found}, expected one typed random key: jax.random.key(0).")
 
 
 def check_loggers(where: str, logger: Any) -> tuple:

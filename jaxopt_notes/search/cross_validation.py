@@ -22,8 +22,8 @@ import numpy as np
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.folds import Folds, kfold_indices
 from jaxopt_notes.data.selected import Selected
+from jaxopt_notes.population.keys import check_key
 from jaxopt_notes.record import check_count, check_takes, record
-from jaxopt_notes.search.arguments import check_key
 
 FOLD = "/fold"  # among the columns of members; no hyperparameter's path begins so
 

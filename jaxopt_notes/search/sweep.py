@@ -22,14 +22,13 @@ from jaxopt_notes.data.arrays import check_data
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.masks import path_name
 from jaxopt_notes.population import fingerprint, hosts
-from jaxopt_notes.population.keys import members_keys
+from jaxopt_notes.population.keys import check_key, members_keys
 from jaxopt_notes.population.machine import machine_for
 from jaxopt_notes.population.program_cache import kept_for
 from jaxopt_notes.population.progress import Progress, check_progress
 from jaxopt_notes.population.store import Store, check_folder
 from jaxopt_notes.record import check_choice, check_count, check_takes
 from jaxopt_notes.search.arguments import (
-    check_key,
     check_loggers,
     check_names,
     check_strategy,

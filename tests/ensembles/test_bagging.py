@@ -1,5 +1,7 @@
 """Members trained as a population: bootstrap samples, out of bag, subspaces, stacking, kinds mixed."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,8 +11,10 @@ import sklearn.metrics
 from jaxopt_notes.data import digits, shuffled_indices
 from jaxopt_notes.ensembles import (
     Members,
+    adaboost,
     average,
     bagging,
+    gradient_boosting,
     out_of_bag,
     out_of_fold,
     predict_each,
@@ -32,6 +36,29 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 3)).astype(np.float32)
 Y = (X @ np.array([[1.0], [-2.0], [0.5]]) + 0.3 * RNG.normal(size=(24, 1))).astype(np.float32)
 TRAINER = Trainer(dense(1), sgd(0.1), mean_squared_error, metric=None, batch_size=24)
+
+
+LEARNERS = {
+    "train_members": train_members,
+    "bagging": bagging,
+    "random_subspaces": functools.partial(random_subspaces, k=2),
+    "out_of_fold": out_of_fold,
+    "adaboost": adaboost,
+    "gradient_boosting": lambda trainer, *rest: gradient_boosting(trainer, mean_squared_error, *rest),
+    "stack": lambda trainer, *rest: stack([trainer], TRAINER, *rest),
+}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_members_cannot_be_trained_with_is_refused_by_name(name, key):
+    for arguments, message in (
+        ((dense(1), key, (X, Y)), r"\(trainer\) is Dense.*, expected a Trainer"),
+        ((TRAINER, (X, Y), key), r"\(key\) is a tuple, expected one typed random key"),
+        ((TRAINER, key, X), r"\(train_data\) is an array of shape \(24, 3\), expected \(x, y\)"),
+        ((TRAINER, key, (X, Y.tolist())), r"\(train_data\) has a list as y, expected an array"),
+    ):
+        with pytest.raises(TypeError, match=name + message):
+            LEARNERS[name](*arguments)
 
 
 def least_squares(x, y, weights):

@@ -20,9 +20,10 @@ from jax import lax
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.optimizers import adam, apply_updates, skip_nonfinite
 from jaxopt_notes.optimizers.core.gradient_transform import GradientTransform
+from jaxopt_notes.population.keys import check_key
 from jaxopt_notes.population.population_map import population_map
 from jaxopt_notes.record import as_leaf, check_count, check_takes
-from jaxopt_notes.search.arguments import check_key, check_names, names_of
+from jaxopt_notes.search.arguments import check_names, names_of
 from jaxopt_notes.search.results import Results
 from jaxopt_notes.search.spaces.distributions import LogUniform, Normal, Uniform
 from jaxopt_notes.search.spaces.space import Space, dimensions, fill
