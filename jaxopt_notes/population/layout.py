@@ -26,9 +26,7 @@ def accepted(x: jax.Array) -> jax.Array | np.ndarray:
 
     jax 0.10 refuses numbers of less than a byte that are on a device already, and takes them from the host.
     """
-    if (
-        not isinstance(x.dtype, np.dtype) or x.dtype.kind != "V"
-    ):  # NumPy's kind of those that it has not itself
+    if not isinstance(x.dtype, np.dtype) or x.dtype.kind != "V":  # a key, or what NumPy has itself
         return x
     limits = jnp.iinfo if jnp.issubdtype(x.dtype, jnp.integer) else jnp.finfo
     return np.asarray(x) if limits(x.dtype).bits < 8 else x
