@@ -139,6 +139,10 @@ def pytest_collect_file(file_path):
 def pytest_collection_modifyitems(config, items):
     named = {pathlib.Path(name).resolve() for name in config.args}
     for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(
+                f"{item.nodeid}: an address differs from process to process, give it an id."
+            )
         if isinstance(item, pytest.DoctestItem) and item.path not in named:
             item.add_marker("full")
     if config.option.full or any("::" in name for name in config.args):

@@ -194,7 +194,6 @@ def never(*_):
         ({"configs": {"rate": [0.1, 0.2]}}, r"rate is a list, expected .*np\.array\(\[0\.1, 0\.2\]\)"),
         ({"configs": [{"rate": 0.1}] * 2}, r"a list of 2 configurations, .*np\.stack\(rows\), \*configs"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_a_wrong_argument_is_named_before_anything_is_traced(changed, message):
     arguments = {"train": never, "configs": np.ones(2), "keys": jax.random.split(jax.random.key(0), 2)}
