@@ -98,7 +98,7 @@ def read_dates(texts: Sequence[str]) -> list[np.ndarray]:
         >>> read_dates(["1970-01-02T12:00", "1970-01-01"]), read_dates(["31.01.1970"])
         ([array([1.5, 0. ])], [array([30.])])
         >>> read_dates(["31/01/1970"]), read_dates(["02/01/1970"]), read_dates(["word"])
-        ([array([30.])], [array([31.]), array([1.])], [])
+        ([array([30.])], [array([1.]), array([31.])], [])
     """
     for notations in (("",), ("%d.%m.%Y",), ("%d/%m/%Y", "%m/%d/%Y")):
         found = [days for notation in notations if (days := _days(texts, notation)) is not None]
