@@ -36,7 +36,7 @@ Pads = Sequence[tuple[int, int]]
 
 SHORT_PATCH = 64  # numbers in a patch: it is soon written
 SMALL_KERNEL = 256  # numbers
-SHARED_PATCHES = 2**21  # numbers in the patches of all examples
+SHARED_PATCHES = 2**19  # numbers in the patches of all examples
 
 
 class Geometry(NamedTuple):
