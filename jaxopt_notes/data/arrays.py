@@ -36,15 +36,12 @@ def check_set(where: str, data: Any) -> None:
     Example:
         >>> check_set("smote(data)", np.ones(3))
         Traceback (most recent call last):
-        TypeError: smote(data) is an array of shape (3,), expected (x, y), or (x, y, weights).
+        TypeError: smote(data) is a ndarray of shape (3,), expected (x, y), or (x, y, weights).
     """
     if not (isinstance(data, tuple | list) and len(data) in (2, 3)):
-        found = f"a {type(data).__name__}"
-        if isinstance(data, tuple | list):
-            found += f" of {len(data)}"
-        elif _is_array(data):
-            found = f"an array of shape {np.shape(data)}"
-        raise TypeError(f"{where} is {found}, expected (x, y), or (x, y, weights).")
+        size = f" of {len(data)}" if isinstance(data, tuple | list) else ""
+        size = f" of shape {data.shape}" if hasattr(data, "shape") else size
+        raise TypeError(f"{where} is a {type(data).__name__}{size}, expected (x, y), or (x, y, weights).")
     check_data(where, data)
 
 

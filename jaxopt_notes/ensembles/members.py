@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from jaxopt_notes.data.arrays import check_arrays, check_set
+from jaxopt_notes.data.arrays import check_arrays
 from jaxopt_notes.dtypes import Tree
 from jaxopt_notes.layers.layer import Layer
 from jaxopt_notes.population import population_map
@@ -112,10 +112,9 @@ def check_learning(where: str, trainer: Any, key: Any, train_data: Any, valid_da
     """
     check_trainer(f"{where}(trainer)", trainer)
     check_key(f"{where}(key)", key)
-    for name, data in {"train_data": train_data, "valid_data": valid_data}.items():
-        if name == "train_data" or data is not None:
-            check_set(f"{where}({name})", data)
-            check_weights(f"{where}({name})", data)
+    check_weights(f"{where}(train_data)", train_data)
+    if valid_data is not None:
+        check_weights(f"{where}(valid_data)", valid_data)
 
 
 def train_members(

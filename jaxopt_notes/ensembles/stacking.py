@@ -14,10 +14,11 @@ from jax.typing import ArrayLike
 
 from jaxopt_notes.data import kfold_indices
 from jaxopt_notes.ensembles.members import Members, check_learning, train_members
+from jaxopt_notes.population.keys import check_key
 from jaxopt_notes.record import check_count
-from jaxopt_notes.training.evaluation import count
+from jaxopt_notes.training.evaluation import check_weights, count
 from jaxopt_notes.training.fit import FitResult, fit
-from jaxopt_notes.training.trainer import Trainer
+from jaxopt_notes.training.trainer import Trainer, check_trainer
 
 __all__ = ["Stack", "out_of_fold", "stack"]
 
@@ -149,8 +150,11 @@ def stack(
 
     Elsewhere: scikit-learn's `StackingClassifier`.
     """
-    for trainer in (*trainers, combiner):
-        check_learning("stack", trainer, key, train_data)
+    for trainer in trainers:
+        check_trainer("stack(trainers)", trainer)
+    check_trainer("stack(combiner)", combiner)
+    check_key("stack(key)", key)
+    check_weights("stack(train_data)", train_data)
     _, *rest = train_data
     fold_key, combiner_key, *keys = jax.random.split(key, 2 + len(trainers))
     # All members are held out on the same folds, so that the combiner compares like with like.

@@ -201,7 +201,7 @@ def native_on_cpu(of: str, a: jax.Array, b: jax.Array, geometry: Geometry) -> ja
 
 
 def products_on_cpu(
-    of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: Geometry, threads: bool = False
+    of: str, x: tuple[int, ...], y: tuple[int, ...], geometry: Geometry, threads: bool
 ) -> bool:
     """Whether `products` beats `native_on_cpu`.
 

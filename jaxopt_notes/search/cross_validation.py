@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_notes.data.arrays import check_set
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.folds import Folds, kfold_indices
 from jaxopt_notes.data.selected import Selected
@@ -162,9 +163,7 @@ def nested_cross_validation(
     """
     check_takes("nested_cross_validation(search)", search, 2, "search(data, key), which returns Results")
     check_key("nested_cross_validation(key)", key)
-    if not (isinstance(data, tuple | list) and len(data) in (2, 3)):
-        kind = type(data).__name__
-        raise TypeError(f"nested_cross_validation(data) is a {kind}, expected (x, y), or (x, y, weights).")
+    check_set("nested_cross_validation(data)", data)
     outer = outer if isinstance(outer, Folds) else check_count("nested_cross_validation(outer)", outer, 2)
     folds = fold_data("nested_cross_validation", outer, None, data[:2], key).folds
     found: list[tuple] = []

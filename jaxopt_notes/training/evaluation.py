@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-from jaxopt_notes.data.arrays import check_data
+from jaxopt_notes.data.arrays import check_set
 from jaxopt_notes.data.batches import take
 from jaxopt_notes.data.selected import is_selected
 from jaxopt_notes.dtypes import Tree, as_hyperparameter
@@ -150,14 +150,14 @@ def everything(data: Tree) -> Tree:
     return jax.tree.map(rows, data, is_leaf=is_selected)
 
 
-def check_weights(where: str, data: tuple | list) -> None:
-    """Refuse (x, y), or (x, y, weights), of other things than arrays, or without one weight for each example.
+def check_weights(where: str, data: Any) -> None:
+    """Refuse what is not (x, y), or (x, y, weights), of arrays, or has not one weight for each example.
 
     Raises:
-        TypeError: naming what is no array. ValueError: naming the shape found and the one expected, or a
-            weight that is below 0 or not finite, where the numbers are known.
+        TypeError: naming what is no pair, or no array. ValueError: naming the shape found and the one
+            expected, or a weight that is below 0 or not finite, where the numbers are known.
     """
-    check_data(where, data)
+    check_set(where, data)
     n = count(data[:2], where)
     if len(data) != 3:
         return

@@ -98,10 +98,6 @@ def lr_range_test(
     check_trainer("what lr_range_test(build) returns", build(low))
     if not is_key(key):
         raise TypeError(f"lr_range_test(key) is {key!r}, expected a typed key: jax.random.key(0).")
-    if not (isinstance(data, tuple | list) and len(data) in (2, 3)):
-        raise TypeError(
-            f"lr_range_test(data) is a {type(data).__name__}, expected (x, y), or (x, y, weights)."
-        )
     check_weights("lr_range_test(data)", data)
     rates = np.geomspace(low, high, steps)
     keys, rising = jax.random.split(key, seeds), jnp.asarray(rates, jnp.float32)

@@ -119,7 +119,7 @@ def test_classes_that_are_too_small_are_named():
 
 def test_what_smote_cannot_take_is_named():
     x, y = np.zeros((9, 1)), np.repeat([0, 1], [6, 3])
-    for data, said in (((x, y, np.ones(9)), "has weights"), (x, r"is an array of shape \(9, 1\)")):
+    for data, said in (((x, y, np.ones(9)), "has weights"), (x, r"is a ndarray of shape \(9, 1\)")):
         with pytest.raises(TypeError, match=rf"smote\(data\) {said}, expected \(x, y\)"):
             smote(jax.random.key(0), data)
     with pytest.raises(TypeError, match=r"smote\(key\) is 0, expected one typed random key"):

@@ -51,10 +51,11 @@ LEARNERS = {
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_what_members_cannot_be_trained_with_is_refused_by_name(name, key):
+    trainer = "trainers" if name == "stack" else "trainer"
     for arguments, message in (
-        ((dense(1), key, (X, Y)), r"\(trainer\) is Dense.*, expected a Trainer"),
+        ((dense(1), key, (X, Y)), rf"\({trainer}\) is Dense.*, expected a Trainer"),
         ((TRAINER, (X, Y), key), r"\(key\) is a tuple, expected one typed random key"),
-        ((TRAINER, key, X), r"\(train_data\) is an array of shape \(24, 3\), expected \(x, y\)"),
+        ((TRAINER, key, X), r"\(train_data\) is a ndarray of shape \(24, 3\), expected \(x, y\)"),
         ((TRAINER, key, (X, Y.tolist())), r"\(train_data\) has a list as y, expected an array"),
     ):
         with pytest.raises(TypeError, match=name + message):
